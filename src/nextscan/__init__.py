@@ -1,0 +1,51 @@
+"""nextscan imputes the follow-up scan that was never taken.
+
+Everything public is importable from here and loads when it is first used, so that
+``import nextscan`` stays quick and free of torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "CarryForward": "nextscan.imputers.carry_forward",
+    "Cohort": "nextscan.cohort",
+    "FeatureRegression": "nextscan.imputers.feature_regression",
+    "Imputation": "nextscan.cohort",
+    "MeanChange": "nextscan.imputers.mean_change",
+    "NextscanError": "nextscan.errors",
+    "NextscanWarning": "nextscan.errors",
+    "Oracle": "nextscan.imputers.oracle",
+    "Reliability": "nextscan.imputers.reliability",
+    "Ridge": "nextscan.imputers.ridge",
+    "Secondgram": "nextscan.imputers.secondgram",
+    "check_imputer": "nextscan.imputers.contract",
+    "describe": "nextscan.cohort.describe",
+    "evaluate": "nextscan.study",
+    "folds": "nextscan.cohort",
+    "hide": "nextscan.cohort",
+    "load": "nextscan.imputers",
+    "make_imputer": "nextscan.imputers",
+    "read_cohort": "nextscan.cohort",
+    "simulate": "nextscan.cohort.simulate",
+    "split_validation": "nextscan.cohort",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+if TYPE_CHECKING:
+    from nextscan.cohort import Cohort as Cohort
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'nextscan' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Thin commands; the only code that prints or exits."""

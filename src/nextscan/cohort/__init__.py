@@ -1,0 +1,21 @@
+"""Subjects and their visits: read, validate, describe, split, hide, simulate; and what was imputed."""
+
+from nextscan.cohort.cohort import Cohort, concatenate
+from nextscan.cohort.imputation import Imputation
+from nextscan.cohort.task import Pairs, Split, Targets, Task, folds, hide, merge, pairs, split_validation, targets
+
+__all__ = [
+    "Cohort",
+    "Imputation",
+    "Pairs",
+    "Split",
+    "Targets",
+    "Task",
+    "concatenate",
+    "folds",
+    "hide",
+    "merge",
+    "pairs",
+    "split_validation",
+    "targets",
+]

@@ -1,0 +1,270 @@
+"""What is asked of an imputer: which visit serves as context, which is wanted, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nextscan.cohort.cohort import BoolArray, Cohort, FloatArray, IntArray, concatenate
+from nextscan.errors import CohortError, SettingError, some
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of visit rows of one subject: a context visit and the next visit after it.
+
+    Attributes
+    ----------
+    context, target : ndarray of int, shape (n,)
+        Visit rows of the cohort.
+    gap : ndarray of float, shape (n,)
+        Years from context to target; NaN where unknown.
+    """
+
+    context: IntArray
+    target: IntArray
+    gap: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.context)
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The visits to impute, in the order of `Imputation.targets`.
+
+    Attributes
+    ----------
+    subject : ndarray of str, shape (n,)
+    visit : ndarray of str, shape (n,)
+    years : ndarray of float, shape (n,)
+        Since the subject's first visit; NaN where unknown.
+    context : ndarray of int, shape (n,)
+        Row of the nearest observed visit before the target (the first one, if none is before it).
+    gap : ndarray of float, shape (n,)
+        Years from context to target; NaN where unknown.
+    row : ndarray of int, shape (n,)
+        Row of the request in the cohort, -1 where the cohort has no such row.
+    """
+
+    subject: NDArray[np.str_]
+    visit: NDArray[np.str_]
+    years: FloatArray
+    context: IntArray
+    gap: FloatArray
+    row: IntArray
+
+    def __len__(self) -> int:
+        return len(self.subject)
+
+    def select(self, keep: BoolArray | IntArray | slice) -> Targets:
+        """Return some of the targets."""
+        return Targets(**{name: value[keep] for name, value in vars(self).items()})
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return subject, visit, years."""
+        return pd.DataFrame({"subject": self.subject, "visit": self.visit, "years": self.years})
+
+
+def pairs(cohort: Cohort) -> Pairs:
+    """Find every pair of consecutive observed visits of a subject."""
+    rows = np.flatnonzero(~cohort.is_request)
+    same = cohort.subject_of[rows[1:]] == cohort.subject_of[rows[:-1]]
+    context, target = rows[:-1][same], rows[1:][same]
+    return Pairs(context, target, cohort.years[target] - cohort.years[context])
+
+
+def targets(cohort: Cohort, at_years: Sequence[float] | None = None) -> Targets:
+    """List the visits to impute.
+
+    Without `at_years`: every request of the cohort, and for each subject with a single visit and
+    no request one more visit, named ``imputed``, at unknown time. With `at_years`: for every subject
+    one visit per number, counted from the last observed visit.
+
+    Raises
+    ------
+    CohortError
+        If a subject with a request has no observed visit at all.
+    SettingError
+        If `at_years` holds a number that is not finite, or a subject's last visit has no time.
+    """
+    request = cohort.is_request
+    observed = cohort.observed_visits
+    rows = np.arange(cohort.n_visits)
+    last = np.full(cohort.n_subjects, -1)
+    last[cohort.subject_of[~request]] = rows[~request]  # later rows overwrite earlier ones
+    if (observed == 0).any():
+        empty = cohort.subjects[observed == 0]
+        raise CohortError(
+            f"{cohort.source or cohort.name}: no observed visit to start from for subject {some(empty)}; "
+            "give at least one visit with features, or drop these subjects"
+        )
+    if at_years is not None:
+        return _targets_at(cohort, last, at_years)
+    asked = rows[request]
+    before = np.where(request, -1, rows)
+    before = np.maximum.accumulate(before)[asked] if len(asked) else asked
+    first = np.full(cohort.n_subjects, -1)
+    observed_rows = rows[~request][::-1]
+    first[cohort.subject_of[observed_rows]] = observed_rows
+    of = cohort.subject_of[asked]
+    outside = (before < 0) | (cohort.subject_of[np.maximum(before, 0)] != of)
+    context = np.where(outside, first[of], before)
+    has_request = np.bincount(of, minlength=cohort.n_subjects) > 0
+    single = np.flatnonzero((observed == 1) & ~has_request)
+    return _in_subject_order(
+        cohort,
+        np.concatenate([of, single]),
+        np.concatenate([cohort.visits[asked], np.full(len(single), "imputed")]),
+        np.concatenate([cohort.years[asked], np.full(len(single), np.nan)]),
+        np.concatenate([context, last[single]]),
+        np.concatenate([asked, np.full(len(single), -1)]),
+    )
+
+
+def _targets_at(cohort: Cohort, last: IntArray, at_years: Sequence[float]) -> Targets:
+    ahead = np.asarray(at_years, float)
+    if ahead.ndim != 1 or not len(ahead) or not np.isfinite(ahead).all():
+        raise SettingError(f"at_years must be finite numbers of {cohort.time_unit}, got {list(at_years)}")
+    of = np.repeat(np.arange(cohort.n_subjects), len(ahead))
+    start = np.nan_to_num(cohort.years[last[of]], nan=0.0)
+    names = np.tile([f"imputed+{value:g}" for value in ahead], cohort.n_subjects)
+    years = start + np.tile(ahead, cohort.n_subjects)
+    return _in_subject_order(cohort, of, names, years, last[of], np.full(len(of), -1))
+
+
+def _in_subject_order(
+    cohort: Cohort, of: IntArray, visit: NDArray[np.str_], years: FloatArray, context: IntArray, row: IntArray
+) -> Targets:
+    order = np.argsort(of, kind="stable")
+    of, visit, years, context, row = (part[order] for part in (of, visit, years, context, row))
+    started = cohort.years[context]
+    gap = np.where(row >= 0, years - started, years - np.nan_to_num(started, nan=0.0))
+    return Targets(cohort.subjects[of], visit.astype(str), years, context.astype(np.intp), gap, row.astype(np.intp))
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Test subjects with their last visit hidden, and what was hidden.
+
+    Attributes
+    ----------
+    shown : Cohort
+        The hidden visits are requests here: their time is known, their features are not.
+    targets : Targets
+        One per hidden visit.
+    truth : ndarray of float, shape (n_targets, n_features)
+        The hidden features, native units; NaN where they were missing.
+    """
+
+    shown: Cohort
+    targets: Targets
+    truth: FloatArray
+
+    @property
+    def context(self) -> FloatArray:
+        """Features of the context visits, shape (n_targets, n_features)."""
+        return self.shown.features[self.targets.context]
+
+
+def hide(cohort: Cohort) -> Task:
+    """Hide the last observed visit of every paired subject; unpaired subjects and requests are left out.
+
+    Labels of the hidden visit other than its time are hidden too, unless they belong to the subject.
+    """
+    cohort = cohort.select_visits(~cohort.is_request)
+    cohort = cohort.select_subjects(cohort.is_paired)
+    if not cohort.n_subjects:
+        raise CohortError(f"{cohort.source or cohort.name}: nobody has two visits with features; nothing to hide")
+    last = np.flatnonzero(np.diff(cohort.subject_of, append=cohort.n_subjects))
+    features = cohort.features.copy()
+    truth = features[last]
+    features[last] = np.nan
+    hidden = np.zeros(cohort.n_visits, bool)
+    hidden[last] = True
+    visit_labels = cohort.visit_labels.loc[~hidden].reindex(range(cohort.n_visits))
+    shown = replace(cohort, features=features, visit_labels=visit_labels)
+    return Task(shown, targets(shown), truth)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Disjoint subjects: fit on `train`, choose on `validation`, never look at `test` before scoring."""
+
+    train: Cohort
+    validation: Cohort
+    test: Cohort
+    repeat: int
+    fold: int
+
+
+def folds(
+    cohort: Cohort, n_folds: int = 5, *, repeats: int = 1, seed: int = 0, validation_fraction: float = 0.1
+) -> Iterator[Split]:
+    """Split by subject: paired subjects into folds, unpaired ones into training and validation.
+
+    Each fold is the test set once per repeat. A fraction of the remaining paired subjects (at least
+    one), and the same fraction of the unpaired, validate. The split depends on the seed, the repeat
+    and the subjects' names, not on methods nor on the order of the table.
+
+    Raises
+    ------
+    SettingError
+        If there are fewer than two folds or fewer paired subjects than folds.
+    """
+    if n_folds < 2 or repeats < 1 or not 0 <= validation_fraction < 1:
+        raise SettingError(
+            f"folds needs n_folds >= 2, repeats >= 1 and 0 <= validation_fraction < 1, "
+            f"got {n_folds=}, {repeats=}, {validation_fraction=}"
+        )
+    paired = np.flatnonzero(cohort.is_paired)
+    single = np.flatnonzero(~cohort.is_paired)
+    if len(paired) < n_folds:
+        raise CohortError(
+            f"{cohort.source or cohort.name}: {len(paired)} subjects have two visits, too few for "
+            f"{n_folds} folds; use fewer folds or a larger cohort"
+        )
+    for repeat in range(repeats):
+        generator = np.random.default_rng([seed, repeat])
+        mixed = _shuffled(cohort, paired, generator)
+        mixed_single = _shuffled(cohort, single, generator)
+        n_single = round(validation_fraction * len(single))
+        parts = np.array_split(mixed, n_folds)
+        for fold, test in enumerate(parts):
+            rest = np.concatenate([part for i, part in enumerate(parts) if i != fold])
+            n_validation = max(1, round(validation_fraction * len(rest))) if validation_fraction else 0
+            validation = np.concatenate([rest[:n_validation], mixed_single[:n_single]])
+            train = np.concatenate([rest[n_validation:], mixed_single[n_single:]])
+            yield Split(
+                train=cohort.select_subjects(train),
+                validation=cohort.select_subjects(validation),
+                test=cohort.select_subjects(test),
+                repeat=repeat,
+                fold=fold,
+            )
+
+
+def _shuffled(cohort: Cohort, positions: IntArray, generator: np.random.Generator) -> IntArray:
+    by_name = positions[np.argsort(cohort.subjects[positions])]
+    return by_name[generator.permutation(len(by_name))]
+
+
+def split_validation(cohort: Cohort, *, fraction: float = 0.1, seed: int = 0) -> tuple[Cohort, Cohort]:
+    """Split off validation subjects, the same fraction of paired and of unpaired ones."""
+    generator = np.random.default_rng([seed, 1])
+    validation = np.zeros(cohort.n_subjects, bool)
+    for group in (cohort.is_paired, ~cohort.is_paired):
+        mixed = _shuffled(cohort, np.flatnonzero(group), generator)
+        validation[mixed[: round(fraction * len(mixed))]] = True
+    return cohort.select_subjects(~validation), cohort.select_subjects(validation)
+
+
+def merge(train: Cohort, validation: Cohort | None) -> Cohort:
+    """Return training and validation subjects as one cohort, as closed-form methods use them."""
+    if validation is None or not validation.n_subjects:
+        return train
+    return concatenate(train, validation)

@@ -1,0 +1,1 @@
+"""Mathematics of diffusion for tensors of any rank: paths, parameterisations, objectives, samplers."""

@@ -1,0 +1,60 @@
+"""The errors nextscan raises on purpose: one line that names the place and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class NextscanError(Exception):
+    """Base of every error meant for the user; the command line prints it and exits with 2."""
+
+
+class CohortError(NextscanError):
+    """The table or cohort cannot be used as it is."""
+
+
+class SchemaError(NextscanError):
+    """The schema file is wrong, or does not fit the table."""
+
+
+class SettingError(NextscanError):
+    """A setting has a value that is not allowed, or settings contradict each other."""
+
+
+class NotFittedError(NextscanError):
+    """`impute` or `save` was called before `fit`."""
+
+
+class TooFewPairsError(NextscanError):
+    """The training cohort holds fewer pairs of visits than the method needs."""
+
+
+class FeatureMismatchError(NextscanError):
+    """A table lacks the features, or has other units, than the model was fitted on."""
+
+
+class ModelFolderError(NextscanError):
+    """A saved model folder is missing, truncated, tampered with or of another version."""
+
+
+class OutputError(NextscanError):
+    """A result could not be written."""
+
+
+class TrainingError(NextscanError):
+    """Training cannot go on: losses are not finite, or every step is skipped."""
+
+
+class NextscanWarning(UserWarning):
+    """Something was understood in a way the user should know about."""
+
+
+def some(names: Iterable[object], limit: int = 5) -> str:
+    """Name a few items and count the rest.
+
+    >>> some(["a", "b", "c"], limit=2)
+    'a, b and 1 more'
+    """
+    listed = [str(name) for name in names]
+    shown = ", ".join(listed[:limit])
+    return shown if len(listed) <= limit else f"{shown} and {len(listed) - limit} more"

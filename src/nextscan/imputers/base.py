@@ -1,0 +1,225 @@
+"""What every imputer has in common: settings, checks, physics and saving."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextscan.cohort import Cohort, Imputation, Targets, pairs, targets
+from nextscan.errors import FeatureMismatchError, NotFittedError, SettingError, TooFewPairsError, some
+
+Progress = Callable[[Mapping[str, Any]], None]
+FloatArray = NDArray[np.float64]
+
+
+class Imputer:
+    """Base of all imputers: a subclass stores settings in its constructor, `_fit`s and `_draw`s.
+
+    Learned names end in ``_``. Constructors only store. A subclass implements
+
+    - ``_fit(train, validation, seed, checkpoint, progress)``, which learns;
+    - ``_draw(cohort, wanted, n_draws, seed)`` -> ``(draws, exact_mean or None)`` in native units;
+    - ``_state()`` and ``_restore(state)``: what it learned as nested dicts of arrays, numbers, strings.
+
+    Attributes
+    ----------
+    feature_names_ : tuple of str
+    units_ : dict of feature name to unit
+    record_ : dict
+        What happened in `fit`, ready for JSON: pairs and subjects used, skipped steps, choices made.
+    """
+
+    name: ClassVar[str]
+    uses_unpaired: ClassVar[bool] = False
+    minimum_pairs: ClassVar[int] = 2
+
+    feature_names_: tuple[str, ...]
+    units_: dict[str, str]
+    nonnegative_: NDArray[np.bool_]
+    record_: dict[str, Any]
+
+    # -- settings ---------------------------------------------------------------------------------
+
+    @classmethod
+    def setting_names(cls) -> tuple[str, ...]:
+        """Return the names of the constructor's arguments."""
+        return tuple(inspect.signature(cls).parameters)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings as given to the constructor."""
+        return {name: getattr(self, name) for name in self.setting_names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change settings; an unknown name is an error."""
+        unknown = sorted(set(params) - set(self.setting_names()))
+        if unknown:
+            raise SettingError(
+                f"{type(self).__name__} has no setting {some(unknown)}; it has {', '.join(self.setting_names())}"
+            )
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def clone(self) -> Self:
+        """Return an unfitted imputer with the same settings."""
+        return type(self)(**self.get_params())
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
+        return f"{type(self).__name__}({shown})"
+
+    # -- fit --------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        train: Cohort,
+        validation: Cohort | None = None,
+        *,
+        seed: int = 0,
+        checkpoint: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Learn from training subjects, choose on validation subjects.
+
+        Parameters
+        ----------
+        train, validation : Cohort
+            With the same features; without `validation`, methods that need one split it from `train`.
+        seed : int
+        checkpoint : path, optional
+            Folder for the state of long training; a second call with the same settings resumes there.
+        progress : callable, optional
+            Called with a mapping now and then; see `nextscan.training`.
+
+        Raises
+        ------
+        TooFewPairsError
+            If fewer than `minimum_pairs` pairs of visits are there to learn from.
+        """
+        n_pairs = len(pairs(train)) + (len(pairs(validation)) if validation is not None else 0)
+        if n_pairs < self.minimum_pairs:
+            raise TooFewPairsError(
+                f"{train.source or train.name}: {self.name} needs at least {self.minimum_pairs} pairs of "
+                f"visits to learn from, there are {n_pairs}; use another method or a larger cohort"
+            )
+        if validation is not None and validation.feature_names != train.feature_names:
+            raise FeatureMismatchError(f"{validation.source or validation.name}: features differ from training")
+        self.feature_names_ = train.feature_names
+        self.units_ = dict(train.units)
+        with np.errstate(invalid="ignore"):
+            self.nonnegative_ = np.nan_to_num(train.features, nan=0.0).min(axis=0) >= 0
+        self.record_ = {"n_pairs": n_pairs, "n_subjects": train.n_subjects, "seed": seed}
+        self._fit(train, validation, seed, None if checkpoint is None else Path(checkpoint), progress)
+        return self
+
+    def _fit(
+        self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
+    ) -> None:
+        raise NotImplementedError
+
+    # -- impute -----------------------------------------------------------------------------------
+
+    def impute(
+        self,
+        cohort: Cohort,
+        draws: int = 40,
+        *,
+        seed: int = 0,
+        at_years: Sequence[float] | None = None,
+        progress: Progress | None = None,
+    ) -> Imputation:
+        """Draw the visits that `nextscan.cohort.targets` lists for the cohort.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Needs every feature the model was fitted on; more are ignored.
+        draws : int
+            Draws per target.
+        seed : int
+            The same seed gives the same draws, whoever else is in the cohort.
+        at_years : sequence of float, optional
+            Impute these times after the last observed visit instead.
+
+        Returns
+        -------
+        Imputation
+            Native units; values are not below zero where training saw none below zero.
+
+        Raises
+        ------
+        NotFittedError, FeatureMismatchError, SettingError
+        """
+        self._check_fitted()
+        if draws < 1:
+            raise SettingError(f"draws must be at least 1, got {draws}")
+        cohort = self._check_features(cohort)
+        wanted = targets(cohort, at_years)
+        values, exact = self._draw(cohort, wanted, draws, seed, progress)
+        floor = np.where(self.nonnegative_, 0.0, -np.inf)
+        np.maximum(values, floor.astype(values.dtype), out=values)
+        return Imputation(
+            method=self.name,
+            feature_names=self.feature_names_,
+            requested=wanted,
+            draws=values,
+            context=cohort.features[wanted.context],
+            exact_mean=None if exact is None else np.maximum(exact, floor),
+            seed=seed,
+        )
+
+    def _draw(
+        self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int, progress: Progress | None
+    ) -> tuple[NDArray[np.floating], FloatArray | None]:
+        raise NotImplementedError
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "feature_names_"):
+            raise NotFittedError(f"{type(self).__name__} is not fitted yet; call fit(train, validation) first")
+
+    def _check_features(self, cohort: Cohort) -> Cohort:
+        where = cohort.source or cohort.name
+        lacking = sorted(set(self.feature_names_) - set(cohort.feature_names))
+        if lacking:
+            raise FeatureMismatchError(
+                f"{where}: lacks {len(lacking)} of the {len(self.feature_names_)} features the model was fitted "
+                f"on: {some(lacking)}; add these columns or fit a model on the features you have"
+            )
+        cohort = cohort.select_features(self.feature_names_)
+        for feature, unit in self.units_.items():
+            if cohort.units.get(feature, unit) != unit:
+                raise FeatureMismatchError(
+                    f"{where}: feature {feature} is in {cohort.units[feature]}, the model was fitted in {unit}; "
+                    "convert the column or correct its unit in the schema"
+                )
+        return cohort
+
+    # -- save -------------------------------------------------------------------------------------
+
+    def _state(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def save(self, path: str | Path) -> None:
+        """Write a model folder: `model.json` and `arrays.safetensors`; read it with `nextscan.load`.
+
+        The folder appears whole or not at all.
+        """
+        from nextscan.imputers.model_folder import write_model
+
+        self._check_fitted()
+        state = {
+            "nonnegative": self.nonnegative_,
+            "feature_names": list(self.feature_names_),
+            "units": self.units_,
+            "record": self.record_,
+            "learned": self._state(),
+        }
+        write_model(Path(path), name=self.name, params=self.get_params(), state=state)

@@ -1,0 +1,126 @@
+"""Model folders: settings and small things in JSON, arrays in safetensors, never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nextscan.errors import ModelFolderError, OutputError
+
+if TYPE_CHECKING:
+    from nextscan.imputers.base import Imputer
+
+FORMAT = 1
+_ARRAY = "__array__"
+
+
+def write_model(path: Path, *, name: str, params: dict[str, Any], state: dict[str, Any]) -> None:
+    """Write a model folder beside its place and rename it there.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written, or something that is no model folder is in its place.
+    """
+    from safetensors.numpy import save
+
+    if path.exists() and not (path / "model.json").is_file():
+        raise OutputError(f"{path}: exists and is not a model folder; choose another place or remove it")
+    arrays: dict[str, np.ndarray] = {}
+    document = {"format": FORMAT, "name": name, "params": params, "state": _split(state, "", arrays)}
+    blob = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+    document["arrays_sha256"] = hashlib.sha256(blob).hexdigest()
+    document["sha256"] = _checksum(document)
+    beside: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        (beside / "arrays.safetensors").write_bytes(blob)
+        (beside / "model.json").write_text(json.dumps(document, indent=1) + "\n")
+        old = None
+        if path.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
+            os.replace(path, old)
+        os.replace(beside, path)
+        if old is not None:
+            shutil.rmtree(old)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write the model folder: {error.strerror or error}") from error
+    finally:
+        if beside is not None and beside.exists():
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def load(path: str | Path) -> Imputer:
+    """Read a fitted imputer from the folder `Imputer.save` wrote.
+
+    Raises
+    ------
+    ModelFolderError
+        If the folder is missing, truncated, tampered with or of another version.
+    """
+    from safetensors.numpy import load as load_arrays
+
+    from nextscan.imputers.registry import make_imputer
+
+    path = Path(path)
+    again = "save the model again, or take an untouched copy"
+    try:
+        document = json.loads((path / "model.json").read_text())
+        blob = (path / "arrays.safetensors").read_bytes()
+    except FileNotFoundError as error:
+        missing = Path(error.filename)
+        raise ModelFolderError(f"{missing}: not found; {path} is not a whole model folder; {again}") from error
+    except (OSError, ValueError) as error:
+        raise ModelFolderError(f"{path}: cannot be read as a model folder ({error}); {again}") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        found = document.get("format") if isinstance(document, dict) else None
+        raise ModelFolderError(f"{path}: model format {found!r} is not {FORMAT}; load it with the version that saved it")
+    if document.get("sha256") != _checksum(document):
+        raise ModelFolderError(f"{path / 'model.json'}: was changed after it was saved; {again}")
+    if document["arrays_sha256"] != hashlib.sha256(blob).hexdigest():
+        raise ModelFolderError(f"{path / 'arrays.safetensors'}: truncated or changed after it was saved; {again}")
+    arrays = load_arrays(blob)
+    state = _join(document["state"], arrays)
+    model = make_imputer(document["name"], **document["params"])
+    model.feature_names_ = tuple(state["feature_names"])
+    model.units_ = state["units"]
+    model.nonnegative_ = state["nonnegative"]
+    model.record_ = state["record"]
+    model._restore(state["learned"])
+    return model
+
+
+def _checksum(document: dict[str, Any]) -> str:
+    body = {key: value for key, value in document.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _split(state: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(state, np.ndarray):
+        arrays[where] = state
+        return {_ARRAY: where}
+    if isinstance(state, dict):
+        return {str(key): _split(value, f"{where}/{key}" if where else str(key), arrays) for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return [_split(value, f"{where}/{i}", arrays) for i, value in enumerate(state)]
+    if isinstance(state, np.generic):
+        return state.item()
+    return state
+
+
+def _join(state: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(state, dict):
+        if set(state) == {_ARRAY}:
+            return arrays[state[_ARRAY]]
+        return {key: _join(value, arrays) for key, value in state.items()}
+    if isinstance(state, list):
+        return [_join(value, arrays) for value in state]
+    return state

@@ -1,0 +1,1 @@
+"""Invertible transforms learned on training subjects only."""

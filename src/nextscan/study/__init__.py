@@ -1,0 +1,1 @@
+"""Hide, score, compare: methods, seeds and folds as resumable jobs, one long table."""
