@@ -1,0 +1,59 @@
+"""Write a file beside its place and rename it there: it appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nextscan.errors import OutputError
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a new empty file beside `path` that takes its name when the block ends well.
+
+    After an error in the block the file is removed and whatever was at `path` is untouched. The
+    file ends in the same suffix as `path`, as some writers choose their format by it.
+
+    Parameters
+    ----------
+    path : path
+        A file, existing or not, in an existing folder. A symbolic link is followed.
+
+    Raises
+    ------
+    OutputError
+        If the folder is missing or not writable, something other than a file is in the place, or
+        the disk is full.
+
+    >>> import tempfile
+    >>> out = Path(tempfile.mkdtemp()) / "scores.csv"
+    >>> with atomic_path(out) as beside:
+    ...     _ = beside.write_text("metric,value")
+    ...     out.exists()
+    False
+    >>> out.read_text()
+    'metric,value'
+    """
+    shown = path
+    path = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise OutputError(f"{shown}: is a folder; give the name of a file to write")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{shown}: is not a regular file; give the name of a file to write")
+    if not path.parent.is_dir():
+        raise OutputError(f"{shown}: there is no folder {path.parent}; create it or choose another place")
+    beside = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
+    try:
+        beside.open("xb").close()
+        yield beside
+        os.replace(beside, path)
+    except OSError as error:
+        if error.filename not in (None, beside, str(beside)):
+            raise  # about another file, such as an input read in the block
+        raise OutputError(f"{shown}: cannot be written: {error.strerror or error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
