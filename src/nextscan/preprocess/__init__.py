@@ -1,1 +1,7 @@
-"""Invertible transforms learned on training subjects only."""
+"""Invertible transforms learned on training subjects only, for features and for volumes."""
+
+from nextscan.preprocess.cells import CellImputer
+from nextscan.preprocess.labels import LabelEncoder
+from nextscan.preprocess.scale import FeatureScaler, context_rows
+
+__all__ = ["CellImputer", "FeatureScaler", "LabelEncoder", "context_rows"]
