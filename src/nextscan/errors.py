@@ -37,6 +37,10 @@ class ModelFolderError(NextscanError):
     """A saved model folder is missing, truncated, tampered with or of another version."""
 
 
+class RunFolderError(NextscanError):
+    """The folder of an evaluation is missing, incomplete, damaged or belongs to other settings."""
+
+
 class OutputError(NextscanError):
     """A result could not be written."""
 
