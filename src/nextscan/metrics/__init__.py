@@ -1,1 +1,50 @@
-"""Pure functions of truth, draws and mask."""
+"""Pure functions of truth, draws and mask: how good an imputation is, and how sure that is."""
+
+from nextscan.metrics.across_subjects import (
+    GroupScore,
+    change_correlation,
+    pearson_per_feature,
+    rmse,
+    sd_ratio,
+)
+from nextscan.metrics.distribution import (
+    correlation_matrix,
+    covariate_correlation_gap,
+    frechet_distance,
+    mean_correlation,
+)
+from nextscan.metrics.intervals import (
+    bootstrap_interval,
+    jackknife_interval,
+    percentile_interval,
+    resampled_means,
+    standard_error_interval,
+)
+from nextscan.metrics.proper import central_level, coverage, covered, crps, energy_score, highest_level
+from nextscan.metrics.similarity import cosine_distance, euclidean, pearson_per_subject
+
+__all__ = [
+    "GroupScore",
+    "bootstrap_interval",
+    "central_level",
+    "change_correlation",
+    "correlation_matrix",
+    "cosine_distance",
+    "covariate_correlation_gap",
+    "coverage",
+    "covered",
+    "crps",
+    "energy_score",
+    "euclidean",
+    "frechet_distance",
+    "highest_level",
+    "jackknife_interval",
+    "mean_correlation",
+    "pearson_per_feature",
+    "pearson_per_subject",
+    "percentile_interval",
+    "resampled_means",
+    "rmse",
+    "sd_ratio",
+    "standard_error_interval",
+]
