@@ -35,8 +35,13 @@ def mix(z: Any) -> Any:
     -------
     Same type and shape; every output bit depends on every input bit.
     """
-    z = (z ^ ((z >> 30) & ((1 << 34) - 1))) * _MULTIPLY_1
-    z = (z ^ ((z >> 27) & ((1 << 37) - 1))) * _MULTIPLY_2
+    # in place, on the shifted copies: new arrays would cost more than the arithmetic
+    for shift, factor in ((30, _MULTIPLY_1), (27, _MULTIPLY_2)):
+        shifted = z >> shift
+        shifted &= (1 << (64 - shift)) - 1
+        shifted ^= z
+        shifted *= factor
+        z = shifted
     return z ^ ((z >> 31) & ((1 << 33) - 1))
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from nextscan.randomness import bits, mix
 
 _GOLDEN = -0x61C8864680B583EB  # 2^64 / golden ratio as a signed number: the increment of SplitMix64
+_BLOCK = 1 << 17  # hashes made at a time on a CPU: what its cache holds
 
 
 def counter_normal(
@@ -50,9 +51,13 @@ def counter_normal(
     size = math.prod(event_shape)
     half = (size + 1) // 2
     start = bits(keys, seed, draw, step)
-    counter = torch.arange(half, device=keys.device, dtype=torch.int64) * _GOLDEN
-    hashed = mix(start[..., None] + counter)
-    radius = (hashed >> 33 & 0x7FFFFFFF).to(dtype).add_(0.5).mul_(2.0**-31).log_().mul_(-2).sqrt_()
-    angle = hashed.to(torch.int32).to(dtype).mul_(math.tau * 2.0**-32)
-    normal = torch.cat([torch.cos(angle).mul_(radius), angle.sin_().mul_(radius)], dim=-1)
-    return normal[..., :size].reshape(*start.shape, *event_shape)
+    counter = torch.arange(half, device=keys.device) * _GOLDEN
+    normal = torch.empty(len(keys), 2, half, device=keys.device, dtype=dtype)
+    block = max(1, _BLOCK // max(1, half)) if keys.device.type == "cpu" else len(keys)
+    for rows, starts in zip(normal.split(block), start.split(block), strict=True):
+        hashed = mix(starts[:, None] + counter)
+        angle = hashed.to(dtype).mul_(math.tau * 2.0**-64)  # the high bits decide
+        radius = hashed.to(torch.int32).to(dtype).add_(0.5).abs_().mul_(2.0**-31).log_().mul_(-2).sqrt_()
+        torch.mul(torch.cos(angle), radius, out=rows[:, 0])
+        torch.mul(angle.sin_(), radius, out=rows[:, 1])
+    return normal.flatten(1)[:, :size].reshape(-1, *event_shape)
