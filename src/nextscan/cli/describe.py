@@ -1,0 +1,58 @@
+"""`nextscan describe`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextscan.cli.options import Dictionary, Exclude, Participants, Schema, Table, Unpaired, read_table
+from nextscan.cli.outputs import check_file
+
+
+def describe(
+    table: Table,
+    schema: Schema = None,
+    unpaired: Unpaired = None,
+    exclude: Exclude = None,
+    dictionary: Dictionary = None,
+    participants: Participants = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="Also write a page with plots, readable offline."
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Say what was understood of a table, and what in it may mislead a study.
+
+    Prints the subjects, visits, gaps between visits and missing values; which columns were taken as
+    subject, visit, time, labels and features; and findings: constant, duplicated or summing columns,
+    features equal at both visits for everybody, duplicated subjects, scanner changes between visits,
+    and how far an unpaired pool lies from the paired cohort. Read it before anything else.
+
+        nextscan describe cohort.csv
+        nextscan describe ukb.csv --dictionary fields.tsv --html cohort.html
+        nextscan describe pairs.csv --unpaired others.csv --exclude eTIV
+    """
+    if html is not None:
+        check_file(html, (".html",))
+    from nextscan.cohort.describe import describe as describe_cohort
+
+    cohort = read_table(
+        table, schema, unpaired=unpaired, exclude=exclude, dictionary=dictionary, participants=participants
+    )
+    description = describe_cohort(cohort)
+    if json:
+        from json import dumps
+
+        print(dumps(description.to_dict(), indent=1))
+    else:
+        print(description)
+    if html is not None:
+        from nextscan.report import write_description
+
+        write_description(description.to_dict(), html)
+        print(f"page: {html}")

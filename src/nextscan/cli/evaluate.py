@@ -1,0 +1,100 @@
+"""`nextscan evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextscan.cli.options import (
+    Dictionary,
+    Draws,
+    Exclude,
+    Jobs,
+    Participants,
+    Schema,
+    Table,
+    Unpaired,
+    parse_numbers,
+    read_table,
+)
+from nextscan.cli.outputs import check_folder
+from nextscan.cli.progress import show_progress
+from nextscan.cli.scores import print_scores
+
+
+def evaluate(
+    table: Table,
+    out: Annotated[Path, typer.Option(metavar="RUN", show_default=False, help="The folder to write.")],
+    methods: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...",
+            help="What to compare: secondgram, secondgram-paper, secondgram-released. The baselines "
+            "(carry-forward, mean-change, feature-regression, ridge, reliability) and, for simulated "
+            "cohorts, the oracle are always there.",
+        ),
+    ] = "secondgram",
+    folds: Annotated[
+        int, typer.Option(metavar="N", help="Parts; the subjects of each are the test set once.")
+    ] = 5,
+    repeats: Annotated[int, typer.Option(metavar="N", help="How often the folds are dealt anew.")] = 1,
+    seeds: Annotated[
+        str, typer.Option(metavar="1-5,8", help="Training seeds of methods that have chance in them.")
+    ] = "0",
+    draws: Draws = 40,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Seed of the folds, the draws and the intervals.")
+    ] = 0,
+    schema: Schema = None,
+    unpaired: Unpaired = None,
+    exclude: Exclude = None,
+    dictionary: Dictionary = None,
+    participants: Participants = None,
+    save_draws: Annotated[
+        bool, typer.Option("--save-draws", help="Keep all draws, one Parquet file a method.")
+    ] = False,
+    jobs: Jobs = 1,
+) -> None:
+    """Hide real follow-up scans, predict them, and score every method with the baselines beside it.
+
+    Folds are cut by subject, and everything is learned on training subjects, so no test scan leaks.
+    The baselines are never optional: a method that does not beat carrying the last scan forward should
+    not be used, and the report says so.
+
+    Finished parts are kept: after an interruption the same command goes on where it stopped.
+
+        nextscan evaluate cohort.csv --out study
+        nextscan evaluate cohort.csv --methods secondgram,secondgram-paper --seeds 1-5 --out study
+        nextscan evaluate pairs.csv --unpaired others.csv --exclude eTIV --out study
+
+    Read first `energy_score` and `crps` (lower is better; they reward both a good centre and an honest
+    spread), then `coverage_95` (0.95 is right) and `sd_ratio` (1 is right).
+    """
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    training_seeds = parse_numbers(seeds, "--seeds")
+    check_folder(out)
+    from nextscan.report import write_report
+    from nextscan.study import evaluate as evaluate_methods
+
+    cohort = read_table(
+        table, schema, unpaired=unpaired, exclude=exclude, dictionary=dictionary, participants=participants
+    )
+    with show_progress() as progress:
+        run = evaluate_methods(
+            cohort,
+            names,
+            n_folds=folds,
+            repeats=repeats,
+            seeds=training_seeds,
+            draws=draws,
+            seed=seed,
+            out=out,
+            save_draws=save_draws,
+            progress=progress,
+            n_jobs=jobs,
+        )
+    print_scores(run)
+    print(f"scores: {run / 'scores.csv'}")
+    print(f"report: {write_report(run)}")

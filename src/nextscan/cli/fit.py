@@ -1,0 +1,80 @@
+"""`nextscan fit`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextscan.cli.options import Dictionary, Exclude, Participants, Schema, Table, Unpaired, read_table
+from nextscan.cli.outputs import check_folder
+from nextscan.cli.progress import show_progress
+from nextscan.cli.settings import build_method
+
+
+def fit(
+    table: Table,
+    out: Annotated[
+        Path, typer.Option(metavar="MODEL", show_default=False, help="The model folder to write.")
+    ],
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="How to learn change; `nextscan evaluate --help` lists the methods."
+        ),
+    ] = "secondgram",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            show_default=False,
+            help="A setting of the method, as in `--set epochs=100`. Repeatable.",
+        ),
+    ] = None,
+    schema: Schema = None,
+    unpaired: Unpaired = None,
+    exclude: Exclude = None,
+    dictionary: Dictionary = None,
+    participants: Participants = None,
+    validation_fraction: Annotated[
+        float,
+        typer.Option(
+            metavar="P",
+            min=0.0,
+            max=0.9,
+            help="Share of subjects held out to choose the best moment of training.",
+        ),
+    ] = 0.1,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="The same seed, data and settings give the same model.")
+    ] = 0,
+) -> None:
+    """Learn how scans change, from everybody with two visits or more.
+
+    Subjects scanned once help the methods that can use them; whether they did is decided on held-out
+    pairs and recorded. The model folder holds arrays and JSON only, nothing that runs when it is read.
+
+    Training is saved as it goes: after an interruption the same command goes on where it stopped.
+
+        nextscan fit cohort.csv --out model
+        nextscan fit cohort.csv --method feature-regression --out model
+        nextscan fit pairs.csv --unpaired others.csv --set epochs=200 --seed 1 --out model
+    """
+    model = build_method(method, set_ or ())
+    check_folder(out)
+    from nextscan.cohort import split_validation
+
+    cohort = read_table(
+        table, schema, unpaired=unpaired, exclude=exclude, dictionary=dictionary, participants=participants
+    )
+    train, validation = split_validation(cohort, fraction=validation_fraction, seed=seed)
+    state = out.with_name(f".{out.name}.training")
+    with show_progress() as progress:
+        model.fit(train, validation, seed=seed, checkpoint=state, progress=progress)
+    model.save(out)
+    shutil.rmtree(state, ignore_errors=True)
+    print(f"model: {out} ({method}, {model.record_['n_pairs']} pairs, {cohort.n_features} features)")
+    print(f"next:  nextscan impute {out} {table} --out completed{table.suffix or '.csv'}")

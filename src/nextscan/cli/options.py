@@ -1,0 +1,132 @@
+"""Arguments and options that several commands share, each explained once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nextscan.errors import SettingError
+
+if TYPE_CHECKING:
+    from nextscan.cohort import Cohort
+
+Table = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TABLE",
+        show_default=False,
+        help="The cohort: a long table (one row per subject and visit; CSV, TSV, Parquet), a wide UK-Biobank "
+        "export, a FreeSurfer group table or a folder of them.",
+    ),
+]
+Schema = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        help="A TOML file that says which columns are subject, visit, time, labels and features, where "
+        "inference is not enough.",
+    ),
+]
+Unpaired = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="TABLE",
+        show_default=False,
+        help="A cross-sectional table to learn from as well: subjects scanned once. Features both tables "
+        "have are kept, the others listed. Repeatable.",
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FEATURE",
+        show_default=False,
+        help="A feature to leave out, by name or pattern (`lh_*`). Intracranial volume from a longitudinal "
+        "stream is equal at both visits by construction and belongs here. Repeatable.",
+    ),
+]
+Dictionary = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        help="For UK-Biobank exports: your own data dictionary, which gives the fields their names.",
+    ),
+]
+Participants = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        help="A table of subject labels (`participants.tsv`) to join to the features.",
+    ),
+]
+Draws = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Plausible versions of each missing visit. A 95 % interval needs at least 39.",
+    ),
+]
+Jobs = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Processes side by side; results do not depend on it.")
+]
+
+
+def read_table(
+    table: Path,
+    schema: Path | None = None,
+    *,
+    unpaired: list[Path] | None = None,
+    exclude: list[str] | None = None,
+    dictionary: Path | None = None,
+    participants: Path | None = None,
+) -> Cohort:
+    """Read the cohort that the shared options describe."""
+    from nextscan.cohort import read_cohort
+
+    return read_cohort(
+        table,
+        schema,
+        unpaired=tuple(unpaired or ()),
+        exclude=tuple(exclude or ()),
+        dictionary=dictionary,
+        participants=participants,
+    )
+
+
+def parse_numbers(text: str, option: str) -> tuple[int, ...]:
+    """Read whole numbers and ranges, as in ``1-5,8``.
+
+    >>> parse_numbers("1-3,8", "--seeds")
+    (1, 2, 3, 8)
+    """
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise SettingError(
+                f"{option}: {part.strip() or text!r} is not a whole number or a range such as 1-5"
+            )
+        numbers.extend(range(int(first), int(last if dash else first) + 1))
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise SettingError(f"{option}: {text!r} must name at least one number and none twice")
+    return tuple(numbers)
+
+
+def parse_years(text: str, option: str) -> tuple[float, ...]:
+    """Read times in years, as in ``1,2.5,5``.
+
+    >>> parse_years("1,2.5", "--at-years")
+    (1.0, 2.5)
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise SettingError(
+            f"{option}: {text!r} must be numbers of years with commas between, as in 1,2,5"
+        ) from None

@@ -1,0 +1,121 @@
+"""Progress on stderr: bars with the remaining time at a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+# how an event counts: what is done, of how many, and the word for it
+_COUNTERS = (("job", "jobs", "job "), ("epoch", "epochs", "epoch "), ("done", "total", ""))
+_PAUSE = 20.0  # seconds between plain lines
+
+
+class Display(Protocol):
+    """Takes the progress events of `fit`, `impute` and `evaluate`: mappings with counters and times."""
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Show an event."""
+
+
+def duration(seconds: float) -> str:
+    """Say how long something takes, as people do.
+
+    >>> duration(7.4), duration(200), duration(3 * 3600 + 240)
+    ('7 s', '3 min', '3 h 04 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+@contextmanager
+def show_progress() -> Iterator[Display]:
+    """Yield a callable for progress events; what it shows goes to stderr."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (
+        "{task.description}",
+        "{task.fields[count]}",
+        "{task.fields[left]}",
+        "[dim]{task.fields[extra]}",
+    )
+    with Progress(
+        TextColumn(columns[0]),
+        BarColumn(),
+        *(TextColumn(column) for column in columns[1:]),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        yield _Bars(bars)
+
+
+def _counted(event: Mapping[str, Any]) -> tuple[str, int, int] | None:
+    """Return the word for what the event counts, how many are done and how many there are."""
+    for done, total, word in _COUNTERS:
+        if done in event and total in event:
+            return word, int(event[done]), int(event[total])
+    return None
+
+
+def _left(event: Mapping[str, Any]) -> str:
+    remaining = event.get("remaining_seconds")
+    return "" if remaining is None else f"about {duration(remaining)} left"
+
+
+def _extra(event: Mapping[str, Any]) -> str:
+    names = {"train_loss": "loss", "validation_score": "validation", "skipped": "skipped"}
+    return ", ".join(
+        f"{short} {event[name]:.3g}" for name, short in names.items() if event.get(name) is not None
+    )
+
+
+class _Lines:
+    """Plain lines: the estimate at once, then one every `_PAUSE` seconds."""
+
+    def __init__(self) -> None:
+        self.spoke = time.monotonic()
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Print the event, or leave it."""
+        counted = _counted(event)
+        now = time.monotonic()
+        if counted is None or (event.get("phase") != "estimate" and now - self.spoke < _PAUSE):
+            return
+        self.spoke = now
+        word, done, total = counted
+        parts = [f"{word}{done} of {total}", _left(event), _extra(event)]
+        title = event.get("method") or event.get("phase") or "working"
+        print(f"{title}: {', '.join(part for part in parts if part)}", file=sys.stderr, flush=True)
+
+
+class _Bars:
+    """One bar per thing counted: jobs, and the epochs within a job."""
+
+    def __init__(self, bars: Progress) -> None:
+        self.bars = bars
+        self.shown: dict[str, TaskID] = {}
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Move the bar that the event is about."""
+        counted = _counted(event)
+        if counted is None:
+            return
+        word, done, total = counted
+        fields = {"count": f"{word}{done} of {total}", "left": _left(event), "extra": _extra(event)}
+        title = str(event.get("method") or event.get("phase") or "working")
+        if word not in self.shown:
+            self.shown[word] = self.bars.add_task(title, total=total, **fields)
+        self.bars.update(self.shown[word], description=title, completed=done, total=total, **fields)
+        if done >= total:
+            self.bars.remove_task(self.shown.pop(word))

@@ -1,0 +1,28 @@
+"""`nextscan report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN", show_default=False, help="A folder that `nextscan evaluate --out` wrote."
+        ),
+    ],
+) -> None:
+    """Write the report page of an evaluation again, from the files in its folder.
+
+    `nextscan evaluate` writes it already; use this after copying a run or updating nextscan. The page is
+    one file without links to a network: mail it, or attach it to a submission.
+
+        nextscan report study
+    """
+    from nextscan.report import write_report
+
+    print(f"report: {write_report(run)}")

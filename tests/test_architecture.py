@@ -1,0 +1,102 @@
+"""The shape of the package: layers, what importing costs, file lengths, and what a wheel holds."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import nextscan
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "src" / "nextscan").rglob("*.py"))
+MODULES = sorted(module.name for module in pkgutil.walk_packages(nextscan.__path__, "nextscan."))
+ROOMS = {
+    "cohort",
+    "preprocess",
+    "diffusion",
+    "networks",
+    "training",
+    "imputers",
+    "metrics",
+    "study",
+    "report",
+    "cli",
+}
+
+
+def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def quickest(code: str, *arguments: str) -> float:
+    """Return the shortest wall time of three runs: what other work on the machine adds is not ours."""
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        assert python(code, *arguments).returncode == 0
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def test_rooms_import_only_what_the_design_allows():
+    done = python(
+        "from importlinter.cli import lint_imports_command as lint; lint()", "--no-cache", "--no-logo"
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_imports_and_says_what_it_is(name):
+    assert importlib.import_module(name).__doc__
+
+
+def test_every_public_name_exists():
+    assert {"read_cohort", "Secondgram", "evaluate"} <= set(nextscan.__all__)
+    assert [name for name in nextscan.__all__ if getattr(nextscan, name, None) is None] == []
+
+
+def test_modules_are_found_in_every_room():
+    found = {name.split(".")[1] for name in MODULES}
+    assert not ROOMS - found
+
+
+@pytest.mark.parametrize("room", ["cohort", "metrics", "report", "cli.main"])
+def test_importing_does_not_load_torch(room):
+    code = f"import sys, nextscan.{room}; sys.exit('torch' in sys.modules)"
+    done = python(code)
+    assert done.returncode == 0, done.stderr or f"importing nextscan.{room} loads torch"
+
+
+def test_importing_nextscan_is_quick():
+    assert quickest("import sys, nextscan; assert 'torch' not in sys.modules") < 0.5
+
+
+def test_help_is_quick():
+    assert quickest("from nextscan.cli.main import run; raise SystemExit(run(['--help']))") < 1.0
+
+
+def test_source_files_stay_short():
+    assert len(SOURCES) > 20
+    lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in SOURCES}
+    assert {path: length for path, length in lengths.items() if length >= 400} == {}
+
+
+def test_wheel_holds_templates_and_typing_marker(tmp_path):
+    done = python(
+        "from hatchling.cli import hatchling; hatchling()", "build", "-t", "wheel", "-d", str(tmp_path)
+    )
+    assert done.returncode == 0, done.stderr
+    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    package = {
+        path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.*") if path.is_file()
+    }
+    expected = {name for name in package if "__pycache__" not in name}
+    assert "nextscan/py.typed" in expected
+    assert expected <= set(names), sorted(expected - set(names))
