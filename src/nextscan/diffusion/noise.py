@@ -53,11 +53,11 @@ def counter_normal(
     start = bits(keys, seed, draw, step)
     counter = torch.arange(half, device=keys.device) * _GOLDEN
     normal = torch.empty(len(keys), 2, half, device=keys.device, dtype=dtype)
-    block = max(1, _BLOCK // max(1, half)) if keys.device.type == "cpu" else len(keys)
-    for rows, starts in zip(normal.split(block), start.split(block), strict=True):
+    block = max(1, _BLOCK // max(1, half)) if keys.device.type == "cpu" else max(1, len(keys))
+    for rows, starts in zip(torch.split(normal, block), torch.split(start, block), strict=True):
         hashed = mix(starts[:, None] + counter)
         angle = hashed.to(dtype).mul_(math.tau * 2.0**-64)  # the high bits decide
         radius = hashed.to(torch.int32).to(dtype).add_(0.5).abs_().mul_(2.0**-31).log_().mul_(-2).sqrt_()
         torch.mul(torch.cos(angle), radius, out=rows[:, 0])
         torch.mul(angle.sin_(), radius, out=rows[:, 1])
-    return normal.flatten(1)[:, :size].reshape(-1, *event_shape)
+    return normal.flatten(1)[:, :size].reshape(len(keys), *event_shape)

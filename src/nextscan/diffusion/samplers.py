@@ -129,7 +129,7 @@ def sample(
             draw = partial(noise or _no_noise, index)
             x = sampler.step(x, estimate, Step(a, s, next_a, next_s, last, grid[index + 1], denoise, draw))
         last = (a, s, estimate)
-        totals.append(x.sum())
+        totals.append(x.sum(dtype=grid.dtype))
     _check_finite(torch.stack(totals), exact)
     return x
 
