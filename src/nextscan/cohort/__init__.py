@@ -1,17 +1,33 @@
 """Subjects and their visits: read, validate, describe, split, hide, simulate; and what was imputed."""
 
 from nextscan.cohort.cohort import Cohort, concatenate
+from nextscan.cohort.describe import describe
+from nextscan.cohort.description import Description, Finding
 from nextscan.cohort.imputation import Imputation
-from nextscan.cohort.task import Pairs, Split, Targets, Task, folds, hide, merge, pairs, split_validation, targets
+from nextscan.cohort.task import (
+    Pairs,
+    Split,
+    Targets,
+    Task,
+    folds,
+    hide,
+    merge,
+    pairs,
+    split_validation,
+    targets,
+)
 
 __all__ = [
     "Cohort",
+    "Description",
+    "Finding",
     "Imputation",
     "Pairs",
     "Split",
     "Targets",
     "Task",
     "concatenate",
+    "describe",
     "folds",
     "hide",
     "merge",

@@ -1,0 +1,143 @@
+"""A `Description` as text for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+import pandas as pd
+
+from nextscan.cohort.description import LEVELS, Description, Finding, counted
+from nextscan.errors import some
+
+WIDTH = 100
+MOST_LINES = 58
+_HEADINGS = {"warning": ("warning", "!"), "note": ("note", "·"), "info": ("remark", "·")}
+
+
+def render(description: Description) -> str:
+    """Return the description as lines of at most 100 characters; of much, the most telling 58 lines."""
+    facts = description.facts
+    head = [description.name]
+    if description.source and description.source != description.name:
+        head += _wrapped(description.source, "", most=2)
+    head.append("")
+    for title, text in _facts(description):
+        head += _wrapped(text, f"  {title:<11}", most=4)
+    blocks = [_findings(description, level) for level in LEVELS]
+    understood = [line for note in description.notes for line in _wrapped(note, "  · ", most=3)]
+    if understood:
+        blocks.append(["", "How the table was understood", *understood])
+    if not facts.get("missing"):
+        blocks = blocks[:1]
+    lines = head
+    for block in blocks:
+        room = MOST_LINES - len(lines)
+        lines += block if len(block) <= room else _cut(block, room)
+    return "\n".join(lines)
+
+
+def _cut(block: list[str], room: int) -> list[str]:
+    if room < 4:
+        return []
+    kept = block[: room - 1]
+    left = sum(line.startswith(("  !", "  ·")) for line in block[room - 1 :])
+    while kept and not block[len(kept)].startswith(("  !", "  ·")):
+        kept.pop()  # drop the beginning of an item that does not fit
+        left += block[len(kept)].startswith(("  !", "  ·"))
+    return [*kept, f"  … and {left} more, in `findings` and on the page"]
+
+
+def _findings(description: Description, level: str) -> list[str]:
+    found = [finding for finding in description.findings if finding.level == level]
+    if not found:
+        return ["", "No warnings."] if level == "warning" else []
+    thing, sign = _HEADINGS[level]
+    return ["", _capital(counted(len(found), thing)), *(line for f in found for line in _item(f, sign))]
+
+
+def _item(finding: Finding, sign: str) -> list[str]:
+    return _wrapped(finding.text, f"  {sign} ", most=4)
+
+
+def _wrapped(text: str, start: str, *, most: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        max_lines=most,
+        placeholder=" …",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _facts(description: Description) -> Iterator[tuple[str, str]]:
+    facts = description.facts
+    subjects, visits, gap = facts["subjects"], facts["visits"], facts["gap"]
+    paired = "all" if subjects["paired"] == subjects["all"] else f"{subjects['paired']:,}"
+    followed = f"{paired} with a follow-up" if subjects["paired"] else "nobody with a follow-up"
+    yield "Subjects", f"{subjects['all']:,}, {followed}"
+    per_subject = ", ".join(
+        f"{counted(count, 'subject')} with {number}" for number, count in visits["per_subject"].items()
+    )
+    requests = f"; {counted(visits['requests'], 'request')} to impute" if visits["requests"] else ""
+    yield "Visits", f"{visits['observed']:,} observed: {per_subject}{requests}"
+    if gap["known"]:
+        unknown = f", unknown for {counted(gap['unknown'], 'pair')}" if gap["unknown"] else ""
+        extent = f"{gap['minimum']:.2f} to {gap['maximum']:.2f}"
+        yield "Gap", f"{gap['mean']:.2f} ± {gap['sd']:.2f} {gap['unit']} ({extent}){unknown}"
+    elif gap["unknown"]:
+        yield "Gap", "unknown for every pair of visits"
+    missing = facts["missing"]
+    cells = (
+        f"{share(missing['share'])} of cells missing, in {counted(missing['features'], 'feature')} "
+        f"and {counted(missing['visits'], 'visit')}"
+        if missing["cells"]
+        else "no cell missing"
+    )
+    yield "Features", f"{facts['features']:,}; {cells}"
+    if len(description.tables["labels"]):
+        yield "Labels", "; ".join(_label(row) for _, row in description.tables["labels"].iterrows())
+    if repeat := facts.get("repeat"):
+        yield (
+            "Repeat",
+            f"test–retest r {repeat['median_r']:.2f} (median feature; 5–95 %: {repeat['r_05']:.2f} to "
+            f"{repeat['r_95']:.2f}); change has {repeat['median_change_sd']:.2f} of the sd between subjects",
+        )
+    if structure := facts.get("structure"):
+        yield (
+            "Structure",
+            f"{structure['effective_dimensions']:.0f} effective dimensions; half of the variance in "
+            f"{structure['components_for_half']} components, 90 % in {structure['components_for_90']}",
+        )
+    if pool := facts.get("pool"):
+        yield (
+            "Pool",
+            f"{counted(pool['subjects'], 'subject')} against {pool['paired']:,} paired: "
+            f"AUC {pool['auc']:.2f}, median shift {pool['median_difference']:.2f} sd",
+        )
+
+
+def share(value: float) -> str:
+    """Say a share in percent, without rounding something to nothing.
+
+    >>> share(0.00001), share(0.0175), share(0.5)
+    ('< 0.01 %', '1.8 %', '50 %')
+    """
+    return "< 0.01 %" if 0 < value < 1e-4 else f"{100 * value:.2g} %"
+
+
+def _label(row: pd.Series) -> str:
+    name = f"{row['label']}" + (" (per visit)" if row["of"] == "visit" else "")
+    missing = f", {row['missing']:,} missing" if row["missing"] else ""
+    if row["type"] == "number":
+        extent = f"{row['minimum']:.4g} to {row['maximum']:.4g}"
+        return f"{name} {row['mean']:.3g} ± {row['sd']:.2g} ({extent}){missing}"
+    levels = str(row["levels"]).split(", ")
+    return f"{name}: {some(levels, 4) if len(levels) > 4 else row['levels']}{missing}"
