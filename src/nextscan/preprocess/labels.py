@@ -142,16 +142,15 @@ class LabelEncoder:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Rebuild the encoder from `state`."""
-        labels = tuple(
-            _Label(**{**label, "categories": tuple(label["categories"])}) for label in state["labels"]
-        )
+        labels = tuple(_Label(**{**label, "categories": tuple(label["categories"])}) for label in state["labels"])
         return cls(labels, state["fill"], dict(state["dropped"]))
 
 
 def _numbers(column: pd.Series, name: str) -> FloatArray:
     try:
-        return pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
+        values: FloatArray = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
         raise CohortError(
-            f"label {name} was a number in training and is text now ({error}); use the same coding as in training"
+            f"label {name} was a number in training and is text now ({error}); use the same coding"
         ) from error
+    return values

@@ -70,11 +70,13 @@ class FeatureScaler:
         """
         scale = self.scale[visit]
         divisor = np.where(scale > 0, scale, 1.0)
-        return (features - self.centre[visit]) / divisor * (scale > 0)
+        scaled: FloatArray = (features - self.centre[visit]) / divisor * (scale > 0)
+        return scaled
 
     def inverse(self, scaled: NDArray[np.floating], visit: int = 0) -> FloatArray:
         """Return scaled features, shape (..., n_features), to native units: undo `transform`."""
-        return scaled * self.scale[visit] + self.centre[visit]
+        native: FloatArray = scaled * self.scale[visit] + self.centre[visit]
+        return native
 
     def state(self) -> dict[str, Any]:
         """Return what was learned, as arrays."""
@@ -99,8 +101,7 @@ def _range(features: FloatArray, cohort: Cohort) -> tuple[FloatArray, FloatArray
     if empty.any():
         names = np.asarray(cohort.feature_names)[empty]
         raise CohortError(
-            f"{cohort.source or cohort.name}: no value to learn the scale of feature {some(names)} from; "
-            "exclude it"
+            f"{cohort.source or cohort.name}: no value to learn the scale of feature {some(names)} from; exclude it"
         )
     low = np.where(seen, features, np.inf).min(axis=0)
     half = (np.where(seen, features, -np.inf).max(axis=0) - low) / 2

@@ -1,0 +1,124 @@
+"""What the statistical methods share: the pairs to learn from, and draws by resampling residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nextscan.cohort import Cohort, merge, pairs
+from nextscan.errors import TooFewPairsError, some
+from nextscan.preprocess import CellImputer
+from nextscan.randomness import bits, subject_keys
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PairedVisits:
+    """Context visits and the follow-ups after them, of training and validation subjects together.
+
+    Attributes
+    ----------
+    context : ndarray of float, shape (n_pairs, n_features)
+        Native units, missing cells filled by `cells`.
+    target : ndarray of float, shape (n_pairs, n_features)
+        Native units, NaN where missing: each feature is learned from the pairs that have its follow-up.
+    subject : ndarray of str, shape (n_pairs,)
+    labels : DataFrame, n_pairs rows
+        Labels of the subject and of the context visit.
+    gap : ndarray of float, shape (n_pairs,)
+        Years from context to target; NaN where unknown.
+    cells : CellImputer
+        Learned on the visits of the paired subjects.
+    """
+
+    context: FloatArray
+    target: FloatArray
+    subject: NDArray[np.str_]
+    labels: pd.DataFrame
+    gap: FloatArray
+    cells: CellImputer
+
+    @classmethod
+    def of(cls, train: Cohort, validation: Cohort | None, *, minimum: int) -> PairedVisits:
+        """Collect the pairs; unpaired subjects are left out.
+
+        Raises
+        ------
+        TooFewPairsError
+            If a feature has fewer than `minimum` follow-up values to learn from.
+        """
+        cohort = merge(train, validation)
+        cohort = cohort.select_subjects(cohort.is_paired)
+        found = pairs(cohort)
+        target = cohort.features[found.target]
+        counts = np.count_nonzero(~np.isnan(target), axis=0)
+        if (counts < minimum).any():
+            names = np.asarray(cohort.feature_names)[counts < minimum]
+            raise TooFewPairsError(
+                f"{cohort.source or cohort.name}: feature {some(names)} was measured at fewer than {minimum} "
+                "follow-ups, too few to learn from; exclude it"
+            )
+        cells = CellImputer.fit(cohort.features, names=cohort.feature_names, source=cohort.source or cohort.name)
+        return cls(
+            context=cells.transform(cohort.features[found.context]),
+            target=target,
+            subject=cohort.subject_names(found.context),
+            labels=cohort.labels_at(found.context),
+            gap=found.gap,
+            cells=cells,
+        )
+
+    @property
+    def change(self) -> FloatArray:
+        """Target minus context, shape (n_pairs, n_features); NaN where the target is missing."""
+        return self.target - self.context
+
+
+def centred(residuals: FloatArray) -> FloatArray:
+    """Centre residual vectors, shape (n, n_features), and fill their gaps.
+
+    A gap takes the value of the nearest residual vector that has it (nearest-donor hot deck), which
+    keeps the spread of each feature and, nearly, how features vary together.
+    """
+    residuals = residuals - np.nanmean(residuals, axis=0)
+    if not np.isnan(residuals).any():
+        return residuals
+    from sklearn.impute import KNNImputer
+
+    spread = np.nanstd(residuals, axis=0)
+    unit = np.where(spread > 0, spread, 1.0)
+    filled: FloatArray = KNNImputer(n_neighbors=1).fit_transform(residuals / unit) * unit
+    return np.where(np.isnan(residuals), filled, residuals)
+
+
+def resampled(
+    mean: FloatArray,
+    residuals: FloatArray,
+    subjects: Sequence[str] | NDArray[np.str_],
+    n_draws: int,
+    seed: int,
+) -> FloatArray:
+    """Add to each mean, shape (n, n_features), residual vectors drawn with replacement.
+
+    Which ones depends on the subject's name, the seed and the draw only. All visits of a subject
+    imputed at once share them: their errors have a common part, the error of the context visit.
+
+    Returns
+    -------
+    ndarray of float, shape (n_draws, n, n_features)
+    """
+    draws = residuals[donors(len(residuals), subjects, n_draws, seed)]
+    draws += mean
+    return draws
+
+
+def donors(n_residuals: int, subjects: Sequence[str] | NDArray[np.str_], n_draws: int, seed: int) -> NDArray[np.int64]:
+    """Draw positions of residual vectors, shape (n_draws, n_subjects)."""
+    chosen = bits(subject_keys(subjects)[None, :], seed, np.arange(n_draws)[:, None])
+    positions: NDArray[np.int64] = chosen % n_residuals
+    return positions
