@@ -72,7 +72,29 @@ def bits(keys: Any, *counters: Any) -> Any:
 def uniform(keys: NDArray[np.int64], *counters: Any) -> NDArray[np.float64]:
     """Return uniform numbers in (0, 1) for NumPy keys (53 random bits each)."""
     high = (bits(keys, *counters) >> 11) & ((1 << 53) - 1)
-    return (high.astype(np.float64) + 0.5) * 2.0**-53
+    numbers: NDArray[np.float64] = (high.astype(np.float64) + 0.5) * 2.0**-53
+    return numbers
+
+
+def normal(keys: NDArray[np.int64], *counters: Any, size: int) -> NDArray[np.float64]:
+    """Return standard normal numbers for NumPy keys: both Box-Muller outputs of 32 random bits each.
+
+    Parameters
+    ----------
+    keys : int64 ndarray, shape (n,)
+    *counters : int or int64 ndarray of shape (n,)
+    size : int
+        Numbers per key.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, size)
+        None is beyond 6.7.
+    """
+    hashed = bits(bits(keys, *counters)[:, None], np.arange((size + 1) // 2))
+    radius = np.sqrt(-2 * np.log((((hashed >> 32) & 0xFFFFFFFF) + 0.5) * 2.0**-32))
+    angle = (hashed & 0xFFFFFFFF) * (2 * np.pi * 2.0**-32)
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)[:, :size]
 
 
 def subject_keys(subjects: Iterable[str]) -> NDArray[np.int64]:

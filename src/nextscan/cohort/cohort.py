@@ -120,7 +120,7 @@ class Cohort:
     @property
     def is_request(self) -> BoolArray:
         """Tell which visits hold no feature at all, shape (n_visits,)."""
-        return np.isnan(self.features).all(axis=1)
+        return np.asarray(np.isnan(self.features).all(axis=1))
 
     @property
     def observed_visits(self) -> IntArray:
@@ -130,7 +130,7 @@ class Cohort:
     @property
     def is_paired(self) -> BoolArray:
         """Tell which subjects have at least two visits with features, shape (n_subjects,)."""
-        return self.observed_visits >= 2
+        return np.asarray(self.observed_visits >= 2)
 
     def subject_names(self, rows: IntArray) -> NDArray[np.str_]:
         """Return the subject name of each visit row."""

@@ -60,13 +60,15 @@ class Imputation:
         """
         if self.exact_mean is not None:
             return self.exact_mean
-        return self.draws.mean(axis=0, dtype=np.float64)
+        mean: FloatArray = self.draws.mean(axis=0, dtype=np.float64)
+        return mean
 
     def sd(self) -> FloatArray:
         """Return the standard deviation over draws, shape (n_targets, n_features)."""
         if self.n_draws < 2:
             raise SettingError("a standard deviation needs at least 2 draws")
-        return self.draws.std(axis=0, ddof=1, dtype=np.float64)
+        sd: FloatArray = self.draws.std(axis=0, ddof=1, dtype=np.float64)
+        return sd
 
     def interval(self, level: float = 0.9) -> tuple[FloatArray, FloatArray]:
         """Return the ends of the central predictive interval of each feature.

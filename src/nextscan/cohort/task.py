@@ -141,10 +141,9 @@ def _in_subject_order(
     cohort: Cohort, of: IntArray, visit: NDArray[np.str_], years: FloatArray, context: IntArray, row: IntArray
 ) -> Targets:
     order = np.argsort(of, kind="stable")
-    of, visit, years, context, row = (part[order] for part in (of, visit, years, context, row))
     started = cohort.years[context]
     gap = np.where(row >= 0, years - started, years - np.nan_to_num(started, nan=0.0))
-    return Targets(cohort.subjects[of], visit.astype(str), years, context.astype(np.intp), gap, row.astype(np.intp))
+    return Targets(cohort.subjects[of], visit.astype(str), years, context, gap, row).select(order)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,15 +75,39 @@ class Imputer:
 
     # -- fit --------------------------------------------------------------------------------------
 
+    @overload
     def fit(
         self,
         train: Cohort,
         validation: Cohort | None = None,
         *,
         seed: int = 0,
+        seeds: None = None,
         checkpoint: str | Path | None = None,
         progress: Progress | None = None,
-    ) -> Self:
+    ) -> Self: ...
+
+    @overload
+    def fit(
+        self,
+        train: Cohort,
+        validation: Cohort | None = None,
+        *,
+        seeds: Sequence[int],
+        checkpoint: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> list[Self]: ...
+
+    def fit(
+        self,
+        train: Cohort,
+        validation: Cohort | None = None,
+        *,
+        seed: int = 0,
+        seeds: Sequence[int] | None = None,
+        checkpoint: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Self | list[Self]:
         """Learn from training subjects, choose on validation subjects.
 
         Parameters
@@ -91,6 +115,8 @@ class Imputer:
         train, validation : Cohort
             With the same features; without `validation`, methods that need one split it from `train`.
         seed : int
+        seeds : sequence of int, optional
+            Fit once per seed and return a list of fitted imputers; this one stays unfitted.
         checkpoint : path, optional
             Folder for the state of long training; a second call with the same settings resumes there.
         progress : callable, optional
@@ -101,6 +127,15 @@ class Imputer:
         TooFewPairsError
             If fewer than `minimum_pairs` pairs of visits are there to learn from.
         """
+        folder = None if checkpoint is None else Path(checkpoint)
+        if seeds is not None:
+            return self._fit_each(train, validation, list(seeds), folder, progress)
+        self._begin(train, validation, seed)
+        self._fit(train, validation, seed, folder, progress)
+        return self
+
+    def _begin(self, train: Cohort, validation: Cohort | None, seed: int) -> None:
+        """Check the cohorts and note what every imputer needs to know of them."""
         n_pairs = len(pairs(train)) + (len(pairs(validation)) if validation is not None else 0)
         if n_pairs < self.minimum_pairs:
             raise TooFewPairsError(
@@ -111,14 +146,31 @@ class Imputer:
             raise FeatureMismatchError(f"{validation.source or validation.name}: features differ from training")
         self.feature_names_ = train.feature_names
         self.units_ = dict(train.units)
-        with np.errstate(invalid="ignore"):
-            self.nonnegative_ = np.nan_to_num(train.features, nan=0.0).min(axis=0) >= 0
+        self.nonnegative_ = np.nan_to_num(train.features, nan=0.0).min(axis=0) >= 0
         self.record_ = {"n_pairs": n_pairs, "n_subjects": train.n_subjects, "seed": seed}
-        self._fit(train, validation, seed, None if checkpoint is None else Path(checkpoint), progress)
-        return self
+
+    def _fit_each(
+        self,
+        train: Cohort,
+        validation: Cohort | None,
+        seeds: list[int],
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> list[Self]:
+        """Fit one imputer per seed; methods whose seeds train side by side do it at once."""
+        folders = [None if checkpoint is None else checkpoint / f"seed-{seed}" for seed in seeds]
+        return [
+            self.clone().fit(train, validation, seed=seed, checkpoint=folder, progress=progress)
+            for seed, folder in zip(seeds, folders, strict=True)
+        ]
 
     def _fit(
-        self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
+        self,
+        train: Cohort,
+        validation: Cohort | None,
+        seed: int,
+        checkpoint: Path | None,
+        progress: Progress | None,
     ) -> None:
         raise NotImplementedError
 

@@ -82,7 +82,9 @@ def load(path: str | Path) -> Imputer:
         raise ModelFolderError(f"{path}: cannot be read as a model folder ({error}); {again}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         found = document.get("format") if isinstance(document, dict) else None
-        raise ModelFolderError(f"{path}: model format {found!r} is not {FORMAT}; load it with the version that saved it")
+        raise ModelFolderError(
+            f"{path}: model format {found!r} is not {FORMAT}; load it with the version that saved it"
+        )
     if document.get("sha256") != _checksum(document):
         raise ModelFolderError(f"{path / 'model.json'}: was changed after it was saved; {again}")
     if document["arrays_sha256"] != hashlib.sha256(blob).hexdigest():
@@ -108,7 +110,9 @@ def _split(state: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
         arrays[where] = state
         return {_ARRAY: where}
     if isinstance(state, dict):
-        return {str(key): _split(value, f"{where}/{key}" if where else str(key), arrays) for key, value in state.items()}
+        return {
+            str(key): _split(value, f"{where}/{key}" if where else str(key), arrays) for key, value in state.items()
+        }
     if isinstance(state, list | tuple):
         return [_split(value, f"{where}/{i}", arrays) for i, value in enumerate(state)]
     if isinstance(state, np.generic):

@@ -1,1 +1,5 @@
 """Modules that map noisy data, level and condition to a prediction; they know no schedule."""
+
+from nextscan.networks.feature_unet import FeatureUNet
+
+__all__ = ["FeatureUNet"]

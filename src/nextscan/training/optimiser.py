@@ -1,0 +1,77 @@
+"""Adam for networks with a leading replica axis: each replica has its own moments and step count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+from nextscan.training.gradient_policy import Decision
+
+
+class ReplicaAdam:
+    """Adam (Kingma & Ba 2015), fused, with a scale and a skip per replica.
+
+    Parameters
+    ----------
+    parameters : sequence of Tensor
+        Each of shape (R, ...).
+    learning_rate : float
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], *, learning_rate: float) -> None:
+        self.parameters = list(parameters)
+        self.learning_rate = learning_rate
+        replicas = len(self.parameters[0])
+        self.first = [torch.zeros_like(p) for p in self.parameters]
+        self.second = [torch.zeros_like(p) for p in self.parameters]
+        # One count per parameter, as the fused kernel advances each; they are equal within a replica.
+        device = self.parameters[0].device
+        self.steps = torch.zeros(replicas, len(self.parameters), dtype=torch.float32, device=device)
+
+    def norms(self) -> Tensor:
+        """Return ‖g‖₂ over all parameters of each replica, shape (R,)."""
+        squares = [torch.linalg.vector_norm(_grad(p).flatten(1), dim=1) for p in self.parameters]
+        return torch.linalg.vector_norm(torch.stack(squares), dim=0)
+
+    @torch.no_grad()
+    def step(self, decision: Decision) -> None:
+        """Update the replicas that are not skipped, with scaled gradients."""
+        for replica in range(len(self.steps)):
+            adam(
+                [p[replica] for p in self.parameters],
+                [_grad(p)[replica] for p in self.parameters],
+                [m[replica] for m in self.first],
+                [m[replica] for m in self.second],
+                [],
+                list(self.steps[replica]),
+                fused=True,
+                # The kernel divides by grad_scale and leaves everything alone where found_inf is 1.
+                grad_scale=decision.scale[replica].reciprocal().float(),
+                found_inf=decision.skip[replica].float(),
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=self.learning_rate,
+                weight_decay=0.0,
+                eps=1e-8,
+                maximize=False,
+            )
+
+    def state(self) -> dict[str, Tensor]:
+        """Return moments and step counts by name, for a checkpoint."""
+        moments = {f"first.{i}": m for i, m in enumerate(self.first)}
+        return moments | {f"second.{i}": m for i, m in enumerate(self.second)} | {"steps": self.steps}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take moments and step counts back from `state`."""
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])
+
+
+def _grad(parameter: Tensor) -> Tensor:
+    if parameter.grad is None:
+        raise RuntimeError("a parameter took no part in the loss")
+    return parameter.grad
