@@ -4,6 +4,7 @@ from nextscan.cohort.cohort import Cohort, concatenate
 from nextscan.cohort.describe import describe
 from nextscan.cohort.description import Description, Finding
 from nextscan.cohort.imputation import Imputation
+from nextscan.cohort.read import read_cohort
 from nextscan.cohort.task import (
     Pairs,
     Split,
@@ -32,6 +33,7 @@ __all__ = [
     "hide",
     "merge",
     "pairs",
+    "read_cohort",
     "split_validation",
     "targets",
 ]

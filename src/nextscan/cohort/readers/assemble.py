@@ -1,0 +1,165 @@
+"""From rows of visits to a cohort: order, years since the first visit, labels of subjects and of visits."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from nextscan.cohort.cohort import BoolArray, Cohort, FloatArray, IntArray
+from nextscan.cohort.readers.tables import Texts
+from nextscan.cohort.readers.visits import VisitRows
+from nextscan.cohort.readers.vocabulary import canonical, visit_order
+from nextscan.errors import CohortError, NextscanWarning, some
+
+_OF_VISITS = frozenset({"age"})
+_OF_PERSONS = frozenset({"sex", "gender"})
+
+
+def assemble(rows: VisitRows, name: str, *, law: str = "") -> tuple[Cohort, IntArray]:
+    """Make the cohort, and return for each of its visits the row of the table.
+
+    Visits of a subject are in order of time, or by the numbers in their names where time is unknown.
+    The first visit is at 0 years; later ones are at unknown years (NaN) where the table does not
+    tell. A label that differs between visits of a subject belongs to visits, others to subjects.
+
+    Raises
+    ------
+    CohortError
+        If time runs backwards along numbered visits.
+
+    Warns
+    -----
+    NextscanWarning
+        Once for each of the rows' warnings.
+    """
+    rows = _without_unseen(in_order(rows))
+    position, subjects = pd.factorize(pd.Series(rows.subjects), sort=False)
+    first = np.flatnonzero(np.diff(position, prepend=-1))
+    years = rows.time - rows.time[first][position]
+    years[first] = 0.0
+    visits = rows.visits if rows.visits is not None else _numbered(position, first)
+    of_subject, of_visit, strange = _split_labels(rows, position, len(subjects))
+    rows = rows.telling(_about_time(rows, position, years), strange)
+    for line in rows.warnings:
+        warnings.warn(line, NextscanWarning, stacklevel=3)
+    cohort = Cohort(
+        name=name,
+        subjects=np.array(subjects, dtype=str),
+        subject_of=position.astype(np.intp),
+        visits=visits.astype(str),
+        years=years,
+        features=np.ascontiguousarray(rows.features),
+        feature_names=rows.feature_names,
+        labels=of_subject,
+        visit_labels=of_visit,
+        units=rows.units,
+        time_unit=rows.time_unit,
+        source=rows.source,
+        law=law,
+        notes=(*rows.notes, *rows.warnings),
+    )
+    return cohort, rows.rows
+
+
+def in_order(rows: VisitRows) -> VisitRows:
+    """Return rows with visits of a subject adjacent and in order; subjects as they first appear.
+
+    Raises
+    ------
+    CohortError
+        If time runs backwards along numbered visits.
+    """
+    position, _ = pd.factorize(pd.Series(rows.subjects), sort=False)
+    rank = _visit_rank(rows.visits) if rows.visits is not None else np.zeros(len(rows), int)
+    unknown = np.isnan(rows.time)
+    by_name = unknown & (np.bincount(position, minlength=len(rows)) > 1)[position]
+    partly = np.bincount(position, by_name, minlength=len(rows))[position] > 0
+    time = np.where(partly & (rows.visits is not None), 0.0, rows.time)
+    order = np.lexsort((rank, time, position))
+    if (np.diff(order) < 0).any():
+        rows, position = rows.take(order), position[order]
+    _check_direction(rows, position)
+    return rows
+
+
+def _visit_rank(visits: Texts) -> IntArray:
+    names = sorted(set(visits), key=visit_order)
+    rank = {name: i for i, name in enumerate(names)}
+    return np.array([rank[name] for name in visits])
+
+
+def _check_direction(rows: VisitRows, position: IntArray) -> None:
+    """Refuse visits numbered against time: one of the two must be wrong."""
+    if rows.visits is None:
+        return
+    stems = pd.Series(rows.visits).str.extract(r"^(.*?)(\d+)$")
+    number = pd.to_numeric(stems[1]).to_numpy(float)
+    back = (
+        (np.diff(position) == 0)
+        & (stems[0].to_numpy()[1:] == stems[0].to_numpy()[:-1])
+        & (np.diff(number) < 0)
+        & (np.diff(rows.time) > 0)
+    )
+    if back.any():
+        row = int(np.flatnonzero(back)[0])
+        raise CohortError(
+            f"{rows.where(row)}: time runs backwards for subject {rows.subjects[row]}: visit {rows.visits[row + 1]} "
+            f"has {rows.moment(row + 1)} and visit {rows.visits[row]} {rows.moment(row)}; correct the visit or the time"
+        )
+
+
+def _without_unseen(rows: VisitRows) -> VisitRows:
+    """Leave out subjects without any observed visit: there is nothing to start from."""
+    seen = set(rows.subjects[~rows.is_request])
+    keep = np.array([subject in seen for subject in rows.subjects], bool)
+    if keep.all():
+        return rows
+    unseen = list(dict.fromkeys(rows.subjects[~keep]))
+    if not seen:
+        raise CohortError(
+            f"{rows.source}: no row has any feature; there is nothing to learn from or to start from"
+        )
+    line = f"{rows.source}: no features at any visit for {len(unseen)} subjects ({some(unseen, 3)}); left out"
+    return rows.take(keep).telling(warnings=[line])
+
+
+def _numbered(position: IntArray, first: IntArray) -> Texts:
+    return (np.arange(len(position)) - first[position] + 1).astype(str).astype(object)
+
+
+def _split_labels(
+    rows: VisitRows, position: IntArray, n_subjects: int
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    grouped = rows.labels.groupby(position, sort=True)
+    of_visit = [name for name in rows.labels if name in _OF_VISITS or grouped[name].nunique().max() > 1]
+    of_subject = [name for name in rows.labels if name not in of_visit]
+    strange = []
+    for name in of_visit:
+        if canonical(name) in _OF_PERSONS:
+            differing = grouped[name].nunique()
+            who = rows.subjects[np.isin(position, differing.index[differing > 1])]
+            strange.append(
+                f"{rows.source}: {name} differs between visits of {some(dict.fromkeys(who))}; check them"
+            )
+    subject_labels = grouped[of_subject].first() if of_subject else pd.DataFrame(index=range(n_subjects))
+    return subject_labels.reset_index(drop=True), rows.labels[of_visit].reset_index(drop=True), strange
+
+
+def _about_time(rows: VisitRows, position: IntArray, years: FloatArray) -> list[str]:
+    follow_up: BoolArray = np.diff(position, prepend=-1) == 0
+    if not follow_up.any():
+        return [f"{rows.source}: every subject has one visit"]
+    unknown = follow_up & np.isnan(years)
+    at_once = follow_up & (np.diff(years, prepend=np.nan) == 0)
+    notes = []
+    if unknown.any():
+        notes.append(
+            f"{rows.source}: time since the first visit is unknown for {int(unknown.sum())} follow-ups"
+        )
+    if at_once.any():
+        notes.append(
+            f"{rows.source}: {int(at_once.sum())} visits are at the same time as the visit before (whole years?)"
+        )
+    return notes

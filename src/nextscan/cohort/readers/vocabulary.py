@@ -1,0 +1,106 @@
+"""The column names people use, and what they mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+SUBJECT = (
+    "participantid", "subjectid", "subid", "subjid", "subject", "sub", "subj", "participant", "srcsubjectid",
+    "ptid", "rid", "eid", "patientid", "patient", "fsid", "id", "subjectkey",
+)  # fmt: skip
+VISIT = (
+    "sessionid", "session", "ses", "visit", "visitid", "visitname", "visitnumber", "visitnum", "visitno", "viscode",
+    "viscode2", "timepoint", "tp", "wave", "eventname", "event", "instance",
+)  # fmt: skip
+
+# name -> (kind, unit); the first that a table has gives the time
+TIME = {
+    **dict.fromkeys(
+        ("years", "yearssincebaseline", "yearsfrombaseline", "yearssincefirstvisit", "timeyears", "yearsbl",
+         "followupyears", "yearssincefirst", "intervalyears", "deltayears"), ("years", "years")),
+    **dict.fromkeys(
+        ("months", "monthssincebaseline", "monthsfrombaseline", "timemonths", "monthsbl", "month", "intervalmonths"),
+        ("years", "months")),
+    **dict.fromkeys(
+        ("days", "dayssincebaseline", "daysfrombaseline", "timedays", "mrdelay", "intervaldays"), ("years", "days")),
+    **dict.fromkeys(
+        ("date", "scandate", "examdate", "visitdate", "sessiondate", "acqdate", "acqtime", "mridate", "mrdate",
+         "dateofscan", "datescan", "acquisitiondate", "studydate"), ("date", "years")),
+    **dict.fromkeys(
+        ("age", "ageyears", "ageatscan", "ageatvisit", "agescan", "ageinyears", "agemri", "ageatmri", "ageyrs"),
+        ("age", "years")),
+    **dict.fromkeys(("agemonths", "ageinmonths", "interviewage", "agemo"), ("age", "months")),
+    **dict.fromkeys(("agedays", "ageindays"), ("age", "days")),
+    "time": ("time", "years"),
+}  # fmt: skip
+
+QUANTITIES = frozenset({
+    "age", "education", "educationyears", "yearsofeducation", "educ", "edyears", "bmi", "iq", "fsiq",
+    "income", "townsend", "townsendindex", "height", "weight",
+})  # fmt: skip
+SITES = frozenset({
+    "site", "scanner", "center", "centre", "study", "dataset", "cohort", "institution", "scannerid", "siteid",
+    "manufacturer", "model", "scannermodel", "batch", "protocol",
+})  # fmt: skip
+LABELS = QUANTITIES | SITES | frozenset({
+    "sex", "gender", "group", "diagnosis", "dx", "dxgroup", "dxbl", "handedness", "hand", "ethnicity", "race",
+    "educationcategory", "fieldstrength", "apoe", "apoe4", "medication", "smoking", "mortality", "death", "stroke",
+    "dementia", "parkinsonism", "parkinson", "epilepsy", "migraine",
+})  # fmt: skip
+_LABEL_WORDS = frozenset(
+    {"townsend", "prs", "polygenic", "diagnosis", "disorder", "disease", "mortality", "sclerosis"}
+)
+_ID_LIKE = re.compile(r"(?:^|[_\-. ])(?:id|num|nr|no|number|idx|index|row|uid)$", re.IGNORECASE)
+_ID_NAMES = frozenset(
+    {"sitenum", "siteno", "imageid", "scanid", "imageuid", "index", "row", "unnamed0", "run"}
+)
+
+# first words of the names of first visits, in the order in which they happen
+_EARLY = ("screening", "sc", "scr", "baseline", "bl", "base", "initial", "first", "pre")
+
+
+def canonical(name: str) -> str:
+    """Return a column name in lower case with letters and digits only.
+
+    >>> canonical("Subject ID")
+    'subjectid'
+    """
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def find(columns: Iterable[str], names: Iterable[str]) -> str | None:
+    """Return the column that has the first of the known names a table has."""
+    known: dict[str, str] = {}
+    for column in columns:
+        known.setdefault(canonical(column), column)
+    return next((known[name] for name in names if name in known), None)
+
+
+def is_label(column: str) -> bool:
+    """Tell whether a column with this name is usually a label rather than an imaging feature."""
+    words = re.split(r"[^a-z]+", column.lower())
+    return canonical(column) in LABELS or not _LABEL_WORDS.isdisjoint(words)
+
+
+def is_identifier(column: str) -> bool:
+    """Tell whether a column with this name numbers subjects, scans, sites or rows.
+
+    >>> is_identifier("sitenum"), is_identifier("image_id"), is_identifier("Right-choroid")
+    (True, True, False)
+    """
+    return canonical(column) in _ID_NAMES or bool(_ID_LIKE.search(column)) or column.startswith("column ")
+
+
+def visit_order(visit: str) -> tuple[int, list[tuple[int, str]]]:
+    """Return a key that sorts visit names as people do: screening, baseline, then by the numbers in them.
+
+    >>> sorted(["m12", "m6", "bl"], key=visit_order)
+    ['bl', 'm6', 'm12']
+    """
+    lower = visit.lower().removeprefix("ses-")
+    first = re.split(r"[^a-z]", lower)[0]
+    early = _EARLY.index(first) if first in _EARLY else len(_EARLY)
+    return early, [
+        (int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", lower)
+    ]

@@ -1,0 +1,197 @@
+"""The schema file: what the columns of a table mean, where names alone do not tell."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+
+from nextscan.errors import NextscanError, SchemaError, some
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TimeSchema(_Closed):
+    """The column that tells when a visit was."""
+
+    column: str
+    kind: Literal["years", "age", "date", "visit"] = "years"
+    """Time since the first visit, age, a date, or only the number of the visit (then years are unknown)."""
+    unit: str = "years"
+    """Of `years` and `age`: years, months, weeks or days, which become years; any other unit is kept."""
+    format: str | None = None
+    """Of `date`, as in ``"%d/%m/%Y"``; the usual forms are recognised without it."""
+
+
+class LabelSchema(_Closed):
+    """A label of a subject or of a visit."""
+
+    column: str | None = None
+    """The label's own name if absent; in UK-Biobank exports a column or the number of a field."""
+    codes: Mapping[str, str | float] | None = None
+    """What each value of the column means; a value that is not listed is an error."""
+    present: bool = False
+    """1 where the column holds anything (such as the date of a diagnosis), else 0."""
+
+
+def _labels_by_name(value: Any) -> Any:
+    return {key: {} for key in value} if isinstance(value, list) else value
+
+
+class TableSchema(_Closed):
+    """What the columns of one table mean; what is absent is inferred."""
+
+    subject: str | None = None
+    visit: str | None = None
+    time: TimeSchema | None = None
+    labels: Annotated[Mapping[str, LabelSchema] | None, BeforeValidator(_labels_by_name)] = None
+    """Replaces the labels that would be inferred."""
+    features: tuple[str, ...] | None = None
+    """Names, globs (``lh_*``) or regular expressions (``/^lh_.*thickness$/``); replaces inference."""
+    exclude: tuple[str, ...] = ()
+    """Columns to leave out: names, globs or regular expressions."""
+    units: Mapping[str, str] = Field(default_factory=dict)
+    """Unit by feature name, glob or regular expression; the first that fits counts."""
+    missing: tuple[float | str, ...] = ()
+    """Values that mean "missing", besides empty cells, NA and their kind."""
+    subject_prefix: str = ""
+    """Put before subject names, to keep people of different studies apart."""
+
+
+class Schema(TableSchema):
+    """A schema file: one table, or several with what differs under ``[files."name"]``."""
+
+    name: str | None = None
+    """Of the cohort."""
+    files: Mapping[str, TableSchema] = Field(default_factory=dict)
+    """Keys are file names or globs."""
+    _path: str = PrivateAttr("schema")
+
+    @property
+    def path(self) -> str:
+        """The file, for messages."""
+        return self._path
+
+    def of(self, table: Path) -> TableSchema:
+        """Return what holds for one table: its own section's keys replace the common ones."""
+        common = {key: getattr(self, key) for key in TableSchema.model_fields}
+        for pattern, section in self.files.items():
+            if fnmatch.fnmatchcase(table.name, pattern):
+                common |= {key: getattr(section, key) for key in section.model_fields_set}
+        return TableSchema.model_construct(**common)
+
+
+def read_schema(path: str | Path) -> Schema:
+    """Read a schema from a TOML file.
+
+    Raises
+    ------
+    SchemaError
+        If the file is missing or no TOML, a key is unknown, or a value has the wrong form; the
+        message names the file and the key, and the nearest key there is.
+    """
+    path = Path(path)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SchemaError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SchemaError(f"{path}: is not valid TOML: {error}") from None
+    try:
+        schema = Schema.model_validate(document)
+    except ValidationError as error:
+        raise SchemaError(f"{path}: {_first(error)}") from None
+    schema._path = str(path)
+    return schema
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"]]
+    if first["type"] != "extra_forbidden":
+        return f"{'.'.join(where)}: {first['msg']}, found {first['input']!r}"
+    return f"unknown key {'.'.join(where)}; {_choices(_section(where), where[-1])}"
+
+
+def _section(where: list[str]) -> type[BaseModel]:
+    if where[0] == "files" and len(where) > 2:
+        section = _section(where[2:])
+        return TableSchema if section is Schema else section
+    sections: dict[str, type[BaseModel]] = {"time": TimeSchema, "labels": LabelSchema}
+    return sections.get(where[0], Schema) if len(where) > 1 else Schema
+
+
+def _choices(model: type[BaseModel], key: str) -> str:
+    return f"{nearest(key, model.model_fields)}there are {', '.join(model.model_fields)}"
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return ``did you mean ...? `` with the most similar name, or nothing.
+
+    >>> nearest("subjct", ["subject", "visit"])
+    'did you mean subject? '
+    """
+    names = list(names)
+    lower = {known.lower(): known for known in names}
+    close = difflib.get_close_matches(name.lower(), lower, n=1)
+    return f"did you mean {lower[close[0]]}? " if close else ""
+
+
+def matching(
+    patterns: Iterable[str], names: Iterable[str], where: str, error: type[NextscanError]
+) -> list[str]:
+    """Return the names that fit any pattern, in their own order.
+
+    Parameters
+    ----------
+    patterns : iterable of str
+        See `fits`.
+    names : iterable of str
+    where : str
+        The file and key, for errors.
+    error : type of NextscanError
+
+    Raises
+    ------
+    NextscanError
+        If a pattern fits nothing.
+
+    >>> matching(["lh_*", "/_area$/"], ["lh_a", "rh_area", "rh_b"], "demo", SchemaError)
+    ['lh_a', 'rh_area']
+    """
+    names = list(names)
+    chosen: set[str] = set()
+    for pattern in patterns:
+        found = {name for name in names if fits(pattern, name)}
+        if not found:
+            raise error(
+                f"{where}: no column fits {pattern}; {nearest(pattern, names)}there are {some(names)}"
+            )
+        chosen |= found
+    return [name for name in names if name in chosen]
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Tell whether a name fits a pattern: the name itself, a glob (``lh_*``), or a ``/regular expression/``.
+
+    Raises
+    ------
+    SchemaError
+        If the pattern is no regular expression though it stands between slashes.
+    """
+    if name == pattern:
+        return True
+    if len(pattern) > 2 and pattern[0] == pattern[-1] == "/":
+        try:
+            return re.search(pattern[1:-1], name) is not None
+        except re.error as problem:
+            raise SchemaError(f"{pattern} is not a regular expression: {problem}") from None
+    return fnmatch.fnmatchcase(name, pattern)
