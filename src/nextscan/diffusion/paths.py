@@ -94,6 +94,9 @@ class DiscretePath:
                 "betas must lie between 0 and 1 (the last may be 1); change the noise schedule"
             )
 
+    def __repr__(self) -> str:
+        return f"DiscretePath({len(self.betas)} betas from {self.betas[0]:.4g} to {self.betas[-1]:.4g})"
+
     @property
     def ends_at_noise(self) -> bool:
         """Whether the last beta is 1."""

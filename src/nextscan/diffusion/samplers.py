@@ -231,10 +231,10 @@ class DDIM:
 
     def step(self, x: Tensor, estimate: Tensor, at: Step) -> Tensor:
         """Move along the estimated noise."""
-        sd = self.eta * at.next_s * math.sqrt(1 - at.snr_ratio)
-        keep = math.sqrt(at.next_s**2 - sd**2) / at.s
+        fresh = self.eta**2 * (1 - at.snr_ratio)
+        keep = at.next_s * math.sqrt(1 - fresh) / at.s
         moved = _affine(x, keep, estimate, at.next_a - keep * at.a)
-        return moved.add_(at.noise(), alpha=sd) if sd else moved
+        return moved.add_(at.noise(), alpha=at.next_s * math.sqrt(fresh)) if self.eta else moved
 
 
 @dataclass(frozen=True)
