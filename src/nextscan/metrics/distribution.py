@@ -54,14 +54,19 @@ def correlation_matrix(values: Values) -> FloatArray:
            [1., 1.]])
     """
     measured = ~np.isnan(values)
-    here = measured.astype(np.float64)
     x = np.where(measured, values - _column_means(values), 0.0)
     size = np.abs(x).max(axis=0, initial=0.0)
     x /= np.where(size > 0, size, 1.0)
-    count = here.T @ here
-    # Entry (i, j) of a sum or a square is over the subjects who have i and j.
+    if measured.all():
+        count, total = np.full((1, 1), float(len(x))), np.zeros((1, 1))
+        square = (x**2).mean(axis=0)[:, None]
+    else:
+        # Entry (i, j) of a sum or a square is over the subjects who have i and j.
+        here = measured.astype(np.float64)
+        count = here.T @ here
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total, square = x.T @ here / count, (x**2).T @ here / count
     with np.errstate(invalid="ignore", divide="ignore"):
-        total, square = (x.T @ here) / count, (x**2).T @ here / count
         variance = np.maximum(square - total**2, 0.0)
         variance = np.where(variance > _ROUNDING, variance, np.nan)
         correlation: FloatArray = (x.T @ x / count - total * total.T) / np.sqrt(variance * variance.T)

@@ -1,0 +1,273 @@
+"""Hide real follow-ups, impute them with every method, score, and write a run folder."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextscan.cohort import Cohort, Task, folds, hide
+from nextscan.errors import NextscanError, OutputError
+from nextscan.imputers.base import Imputer
+from nextscan.study import tables
+from nextscan.study.groups import groups_of
+from nextscan.study.jobs import JobResult, Outcome, Progress, draws_path, result_path, run_jobs
+from nextscan.study.plan import Job, Plan
+from nextscan.study.pooling import pool
+from nextscan.study.run_record import check_folder, failures, job_record, now, run_record, write_record
+from nextscan.study.units import feature_sd
+
+N_CHOSEN = 6
+"""Subjects whose trajectories are kept."""
+
+_SCORES = (
+    "study",
+    "cohort",
+    "method",
+    "seed",
+    "repeat",
+    "fold",
+    "group",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "n",
+)
+_CALIBRATION = ("method", "level", "coverage", "low", "high", "n")
+_FEATURES = ("method", "feature", "metric", "value")
+_LEARNING = ("method", "seed", "repeat", "fold", *tables.LEARNING)
+
+
+def evaluate(
+    cohort: Cohort,
+    methods: Sequence[str] | Mapping[str, Imputer],
+    *,
+    out: str | Path,
+    n_folds: int = 5,
+    repeats: int = 1,
+    seeds: int | Sequence[int] = 1,
+    draws: int = 40,
+    seed: int = 0,
+    save_draws: bool = False,
+    progress: Progress | None = None,
+    n_jobs: int = 1,
+    command: str = "",
+) -> Path:
+    """Compare methods on hidden follow-ups, the baselines always beside them.
+
+    The last visit of the test subjects of each fold is hidden, every method predicts it, and all draws
+    are scored alike. The work is cut into jobs (method, seed, repeat, fold), each kept when done: the
+    same call goes on where it was interrupted, and a call with more methods, seeds or repeats in the
+    same folder reuses what is there. The tables hold what the last call asked for.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Subjects with one visit are training material.
+    methods : sequence of registry names, or mapping of row name to unfitted imputer
+        The baselines, and for simulated cohorts the oracle, are added.
+    out : path
+        The run folder.
+    n_folds, repeats : int
+        The paired subjects are cut into folds by subject, this many times anew.
+    seeds : int or sequence of int
+        Training seeds, or how many (1, 2, ...); closed-form methods run with the first only.
+    draws : int
+        Per subject, the same for every row; 95 % intervals need 39.
+    seed : int
+        Of the folds, the draws and the intervals.
+    save_draws : bool
+        Also write all draws of the first repeat and seed to ``draws/METHOD.parquet``.
+    progress : callable, optional
+        Called with mappings; those with ``job`` and ``jobs`` count jobs and may hold
+        ``remaining_seconds``; others come from within a fit. The latter only with one process.
+    n_jobs : int
+        Processes; 1 is best where linear algebra uses all cores already.
+    command : str
+        As recorded in `run.json`.
+
+    Returns
+    -------
+    Path
+        `out`, holding run.json, scores.csv, subject_scores.parquet, feature_scores.csv,
+        predictions.parquet, fans.parquet, calibration.csv, learning.csv and jobs/.
+
+    Raises
+    ------
+    NextscanError
+        If a setting is wrong, the folder holds another evaluation, or every requested method fails. A
+        method that fails while others succeed is listed with its error under ``failed`` in `run.json`.
+    """
+    plan = Plan.of(
+        cohort,
+        methods,
+        n_folds=n_folds,
+        repeats=repeats,
+        seeds=seeds,
+        draws=draws,
+        seed=seed,
+        save_draws=save_draws,
+    )
+    task = hide(cohort)
+    out = Path(out)
+    check_folder(out, plan)
+    folder = out / "jobs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
+    record = run_record(cohort, plan, command=command, started=now())
+    write_record(out / "run.json", record)
+    outcomes = _run(cohort, plan, _chosen(task), folder, progress=progress, n_jobs=n_jobs)
+    record["failed"] = failures(outcomes)
+    failed = {outcome.method: outcome.error for outcome in outcomes if outcome.error}
+    if plan.requested and all(method in failed for method in plan.requested):
+        write_record(out / "run.json", record)
+        raise NextscanError(f"every requested method failed: {failed[plan.requested[0]]}")
+    finished = [method for method in plan.methods if method not in failed]
+    load = partial(_load, folder)
+    jobs = [job for job in plan.jobs() if job.method in finished]
+    _write(out, cohort, plan, finished, task, jobs, load)
+    record["jobs"] = [job_record(job, load(job)) for job in jobs]
+    record["finished"] = now()
+    write_record(out / "run.json", record)
+    return out
+
+
+def _run(
+    cohort: Cohort,
+    plan: Plan,
+    chosen: NDArray[np.str_],
+    folder: Path,
+    *,
+    progress: Progress | None,
+    n_jobs: int,
+) -> list[Outcome]:
+    """Run every job that is not finished yet; return how each group of them ended."""
+    from joblib import Parallel, delayed
+
+    def wanting(job: Job) -> bool:
+        drawn = not (plan.save_draws and job.shown) or draws_path(folder, job).is_file()
+        return not drawn or JobResult.load(result_path(folder, job)) is None
+
+    pending: dict[tuple[int, int], dict[str, list[Job]]] = defaultdict(lambda: defaultdict(list))
+    n_all = n_pending = 0
+    for job in plan.jobs():
+        n_all += 1
+        if wanting(job):
+            n_pending += 1
+            pending[job.repeat, job.fold][job.method].append(job)
+    if not pending:
+        return []
+    clock = _Clock(progress, pending, n_all, n_jobs)
+
+    def work() -> Iterator[Any]:
+        for split in folds(cohort, plan.n_folds, repeats=plan.repeats, seed=plan.seed):
+            for method, jobs in pending[split.repeat, split.fold].items():
+                clock.begin(method)
+                yield delayed(run_jobs)(
+                    split,
+                    plan.methods[method],
+                    jobs,
+                    folder=folder,
+                    draws=plan.draws,
+                    seed=plan.seed,
+                    save_draws=plan.save_draws,
+                    chosen=chosen,
+                    progress=progress if n_jobs == 1 else None,
+                )
+
+    outcomes = []
+    for outcome in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(work()):
+        clock.end(outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+class _Clock:
+    """Counts jobs and tells how many are left, and for how long once every method has been seen."""
+
+    def __init__(
+        self,
+        progress: Progress | None,
+        pending: Mapping[tuple[int, int], Mapping[str, Sequence[Job]]],
+        n_all: int,
+        n_jobs: int,
+    ) -> None:
+        self.progress, self.n_all, self.n_jobs = progress, n_all, n_jobs
+        self.left = Counter(
+            job.method for group in pending.values() for jobs in group.values() for job in jobs
+        )
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+
+    def begin(self, method: str) -> None:
+        """Note that a method is next."""
+        self._tell(method)
+
+    def end(self, outcome: Outcome) -> None:
+        """Note how some jobs ended."""
+        self.left[outcome.method] -= outcome.n_jobs
+        self.seconds[outcome.method].append(outcome.seconds / outcome.n_jobs)
+        self._tell(outcome.method, error=outcome.error)
+
+    def _tell(self, method: str, *, error: str = "") -> None:
+        if self.progress is None:
+            return
+        known = all(self.seconds[name] for name, n in self.left.items() if n)
+        remaining = (
+            sum(n * np.mean(self.seconds[name]) for name, n in self.left.items() if n) if known else None
+        )
+        event: dict[str, Any] = {"phase": "evaluate", "method": method}
+        event |= {"job": self.n_all - self.left.total(), "jobs": self.n_all}
+        event["remaining_seconds"] = None if remaining is None else float(remaining) / max(self.n_jobs, 1)
+        self.progress(event | ({"error": error} if error else {}))
+
+
+def _write(
+    out: Path, cohort: Cohort, plan: Plan, methods: list[str], task: Task, jobs: list[Job], load: tables.Load
+) -> None:
+    """Write every table of the run folder."""
+    names = cohort.feature_names
+    pooled = pool(plan, methods, task, groups_of(task), load)
+    told = {"study": out.name, "cohort": cohort.name}
+    tables.write_csv(out / "scores.csv", (told | row for row in pooled.scores), _SCORES)
+    tables.write_csv(out / "calibration.csv", pooled.calibration, _CALIBRATION)
+    tables.write_csv(out / "feature_scores.csv", tables.feature_rows(plan, methods, names, load), _FEATURES)
+    tables.write_csv(out / "learning.csv", tables.learning_rows(jobs, load), _LEARNING)
+    tables.write_subject_scores(out / "subject_scores.parquet", jobs, task, load)
+    tables.write_predictions(
+        out / "predictions.parquet", plan, methods, task=task, feature_names=names, load=load
+    )
+    tables.write_fans(out / "fans.parquet", plan, methods, task=task, feature_names=names, load=load)
+    if plan.save_draws:
+        (out / "draws").mkdir(exist_ok=True)
+        for method in methods:
+            tables.write_draws(out / "draws" / f"{method}.parquet", plan, method, out / "jobs")
+
+
+def _chosen(task: Task) -> NDArray[np.str_]:
+    """Choose subjects spread over the size of their real change, from small to large."""
+    sd = feature_sd(task.context)
+    change = (task.truth - task.context) / np.where(sd > 0, sd, np.nan)
+    known = ~np.isnan(change)
+    size = (np.where(known, change, 0.0) ** 2).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    places = np.linspace(0.05, 0.95, min(N_CHOSEN, len(size))) * (len(size) - 1)
+    chosen: NDArray[np.str_] = task.targets.subject[
+        np.argsort(size, kind="stable")[np.unique(places.round().astype(int))]
+    ]
+    return chosen
+
+
+def _load(folder: Path, job: Job) -> JobResult:
+    result = JobResult.load(result_path(folder, job))
+    if result is None:
+        raise NextscanError(
+            f"{result_path(folder, job)}: cannot be read; evaluate again with the same settings"
+        )
+    return result

@@ -1,0 +1,75 @@
+"""Groups of test subjects for whom calibration is looked at separately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nextscan.cohort import Task
+from nextscan.cohort.cohort import BoolArray
+
+SMALLEST = 100
+"""Below this many test subjects the coverage of a group says too little."""
+
+_LABELS = ("sex", "diagnosis")
+_THIRDS = ("age", "gap")
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Some of the test subjects.
+
+    Attributes
+    ----------
+    name : str
+        As ``sex=F`` or ``age 45-58 (lowest third)``.
+    member : ndarray of bool, shape (n_subjects,)
+    """
+
+    name: str
+    member: BoolArray
+
+
+def groups_of(task: Task) -> list[Group]:
+    """Return the groups by sex, diagnosis, thirds of age and of gap that are large enough.
+
+    Labels are those of the visit shown last, so that nothing of the hidden visit is used but its time.
+    """
+    labels = task.shown.labels_at(task.targets.context)
+    named = {str(column).lower(): labels[column] for column in labels.columns}
+    found: list[Group] = []
+    for column in _LABELS:
+        if column in named:
+            values = named[column]
+            found += [
+                Group(f"{column}={value}", (values == value).to_numpy(bool)) for value in _distinct(values)
+            ]
+    numbers = {"gap": task.targets.gap}
+    if "age" in named:
+        numbers["age"] = pd.to_numeric(named["age"], errors="coerce").to_numpy(np.float64)
+    for name in _THIRDS:
+        if name in numbers:
+            found += _thirds(name, numbers[name])
+    return [group for group in found if group.member.sum() >= SMALLEST]
+
+
+def _distinct(values: pd.Series) -> list[object]:
+    return sorted(values.dropna().unique().tolist(), key=str)
+
+
+def _thirds(name: str, values: NDArray[np.float64]) -> list[Group]:
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return []
+    cuts = np.quantile(known, [1 / 3, 2 / 3])
+    third = np.where(np.isnan(values), -1, np.searchsorted(cuts, values, side="right"))
+    groups = []
+    for i, place in enumerate(("lowest", "middle", "highest")):
+        member = third == i
+        if member.any():
+            span = f"{values[member].min():.3g}-{values[member].max():.3g}"
+            groups.append(Group(f"{name} {span} ({place} third)", member))
+    return groups

@@ -1,0 +1,235 @@
+"""Average scores over folds, repeats and seeds, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nextscan.cohort import Task
+from nextscan.cohort.cohort import FloatArray, IntArray
+from nextscan.metrics import (
+    jackknife_interval,
+    percentile_interval,
+    resampled_means,
+    standard_error_interval,
+)
+from nextscan.study.groups import Group
+from nextscan.study.jobs import JobResult
+from nextscan.study.plan import ORACLE, Job, Plan
+from nextscan.study.scoring import DISTRIBUTION, LEVELS
+
+ALL = "all"
+_PARTS_LEFT_OUT = 20
+
+Row = dict[str, Any]
+Scores = dict[str, FloatArray]
+Interval = tuple[float, float]
+_UNKNOWN: Interval = (float("nan"), float("nan"))
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """What comes out of pooling.
+
+    Attributes
+    ----------
+    scores, calibration : list of dict
+        Rows of `scores.csv` and `calibration.csv`.
+    energy : dict of method to ndarray, shape (n_subjects,)
+        Each subject's energy score, averaged over repeats and seeds.
+    """
+
+    scores: list[Row] = field(default_factory=list)
+    calibration: list[Row] = field(default_factory=list)
+    energy: Scores = field(default_factory=dict)
+
+
+def pool(
+    plan: Plan, methods: Iterable[str], task: Task, groups: list[Group], load: Callable[[Job], JobResult]
+) -> Pooled:
+    """Pool the results of methods that finished all their jobs.
+
+    Scores are averaged over subjects, each of whom is in one test set per repeat, that is over folds
+    weighted by their size; then over repeats and seeds. With one seed the interval is a bootstrap over
+    subjects, for distribution scores the jackknife over groups of subjects; with more it comes from
+    the standard error across seeds.
+
+    Parameters
+    ----------
+    task : Task
+        The test subjects of all folds.
+    groups : list of Group
+        Of these subjects: coverage is given for each.
+    load : callable
+        Returns the result of a job.
+    """
+    pooled = Pooled()
+    for method in methods:
+        seeds = [_OneSeed(plan, method, seed, task, load) for seed in plan.seeds_of(method)]
+        _pool_method(plan, method, seeds, groups, pooled)
+    if ORACLE in pooled.energy:
+        pooled.scores.extend(_excess(plan, pooled.energy))
+    return pooled
+
+
+class _OneSeed:
+    """The scores of one method and seed: rows of its folds, and averages over repeats.
+
+    Attributes
+    ----------
+    subjects : dict of metric to ndarray, shape (n_subjects,)
+        In the order of the task.
+    covered : ndarray, shape (n_subjects, n_levels)
+    whole : dict of metric to ndarray
+        Scores that no subject has a part in; behind the value those with parts of the subjects left out.
+    """
+
+    def __init__(
+        self, plan: Plan, method: str, seed: int, task: Task, load: Callable[[Job], JobResult]
+    ) -> None:
+        self.seed = seed
+        self.rows: list[Row] = []
+        repeats = [self._repeat(plan, method, repeat, task, load) for repeat in range(plan.repeats)]
+        self.subjects = _average([subjects for subjects, _, _ in repeats])
+        self.covered = np.mean([covered for _, covered, _ in repeats], axis=0)
+        self.whole = _average([whole for _, _, whole in repeats])
+
+    def _repeat(
+        self, plan: Plan, method: str, repeat: int, task: Task, load: Callable[[Job], JobResult]
+    ) -> tuple[Scores, FloatArray, Scores]:
+        results = [load(plan.job(method, self.seed, repeat, fold)) for fold in range(plan.n_folds)]
+        place = {"method": method, "seed": self.seed, "repeat": repeat}
+        for fold, result in enumerate(results):
+            here = place | {"fold": fold}
+            self.rows += _subject_rows(here, result.scores.by_subject, plan.seed)
+            for name, value in result.scores.against_training.items():
+                self.rows.append(_row(here, name, value, len(result.subject)))
+        position = {subject: i for i, subject in enumerate(task.targets.subject)}
+        rows = np.concatenate([[position[name] for name in result.subject] for result in results])
+        order = np.argsort(rows)
+        names = results[0].scores.by_subject
+        subjects = {
+            name: np.concatenate([result.scores.by_subject[name] for result in results])[order]
+            for name in names
+        }
+        whole = self._distribution(plan, here=place | {"fold": ALL}, results=results, rows=rows, task=task)
+        for name in results[0].scores.against_training:
+            whole[name] = np.mean([[result.scores.against_training[name]] for result in results], axis=0)
+        return subjects, np.concatenate([result.scores.covered for result in results])[order], whole
+
+    def _distribution(
+        self, plan: Plan, *, here: Row, results: list[JobResult], rows: IntArray, task: Task
+    ) -> Scores:
+        """Score all folds' draws as one completed data set, also with parts of the subjects left out."""
+        real, drawn = _completed(results, rows, task)
+        with_parts = len(plan.seeds_of(here["method"])) == 1
+        samples = [slice(None), *(_leave_out(len(real), plan.seed) if with_parts else ())]
+        whole = {}
+        for name, score in DISTRIBUTION.items():
+            whole[name] = np.array([score(real[sample], drawn[sample]) for sample in samples])
+            self.rows.append(_row(here, name, whole[name][0], len(real), _interval(whole[name])))
+        return whole
+
+
+def _pool_method(plan: Plan, method: str, seeds: list[_OneSeed], groups: list[Group], pooled: Pooled) -> None:
+    subjects = _average([one.subjects for one in seeds])
+    whole = _average([one.whole for one in seeds])
+    covered = np.mean([one.covered for one in seeds], axis=0)
+    n = len(covered)
+    place = {"method": method, "seed": ALL, "repeat": ALL, "fold": ALL}
+    for one in seeds:
+        pooled.scores.extend(one.rows)
+        if len(seeds) > 1:
+            pooled.scores.extend(_subject_rows(place | {"seed": one.seed}, one.subjects, plan.seed))
+            for name, values in one.whole.items():
+                pooled.scores.append(_row(place | {"seed": one.seed}, name, values[0], n))
+    rows = _subject_rows(place, subjects, plan.seed)
+    rows += [_row(place, name, values[0], n, _interval(values)) for name, values in whole.items()]
+    if len(seeds) > 1:
+        for row in rows:
+            name = row["metric"]
+            of_seed = [
+                _value(one.subjects[name]) if name in subjects else one.whole[name][0] for one in seeds
+            ]
+            row["low"], row["high"] = standard_error_interval(of_seed)
+    for group in groups:
+        members = {name: subjects[name][group.member] for name in subjects if name.startswith("coverage_")}
+        rows += _subject_rows(place, members, plan.seed, group=group.name)
+    pooled.scores.extend(rows)
+    pooled.energy[method] = subjects["energy_score"]
+    low, high = percentile_interval(resampled_means(covered, seed=plan.seed))
+    for i, level in enumerate(LEVELS):
+        if not np.isnan(covered[:, i]).all():
+            row = {"level": level, "coverage": _value(covered[:, i]), "low": low[i], "high": high[i], "n": n}
+            pooled.calibration.append({"method": method, **row})
+
+
+def _excess(plan: Plan, energy: Mapping[str, FloatArray]) -> Iterator[Row]:
+    """Yield the energy score over the oracle's, less one, on the same subjects (paired bootstrap)."""
+    for method, scores in energy.items():
+        if method == ORACLE:
+            continue
+        pair = np.column_stack([scores, energy[ORACLE]])
+        means = resampled_means(pair[~np.isnan(pair).any(axis=1)], seed=plan.seed)
+        low, high = percentile_interval((means[:, 0] / means[:, 1] - 1)[:, None])
+        place = {"method": method, "seed": ALL, "repeat": ALL, "fold": ALL}
+        value = _value(scores) / _value(energy[ORACLE]) - 1
+        yield _row(place, "excess_energy_score", value, len(pair), (float(low[0]), float(high[0])))
+
+
+def _subject_rows(place: Row, scores: Scores, seed: int, *, group: str = ALL) -> list[Row]:
+    """Return a row per metric with its bootstrap interval over subjects."""
+    table = np.column_stack(list(scores.values()))
+    low, high = percentile_interval(resampled_means(table, seed=seed))
+    return [
+        _row(place, name, _value(values), int((~np.isnan(values)).sum()), (float(a), float(b)), group=group)
+        for (name, values), a, b in zip(scores.items(), low, high, strict=True)
+    ]
+
+
+def _row(
+    place: Row, metric: str, value: float, n: int, interval: Interval = _UNKNOWN, *, group: str = ALL
+) -> Row:
+    low, high = interval
+    return {
+        **place,
+        "group": group,
+        "metric": metric,
+        "value": float(value),
+        "low": low,
+        "high": high,
+        "n": n,
+    }
+
+
+def _interval(values: FloatArray) -> Interval:
+    return jackknife_interval(float(values[0]), values[1:]) if len(values) > 1 else _UNKNOWN
+
+
+def _leave_out(n: int, seed: int) -> list[IntArray]:
+    """Return the subjects that stay when each of some equal parts is left out; none for few subjects."""
+    if n < 2 * _PARTS_LEFT_OUT:
+        return []
+    parts = np.array_split(np.random.default_rng(seed).permutation(n), _PARTS_LEFT_OUT)
+    return [np.setdiff1d(np.arange(n), part) for part in parts]
+
+
+def _completed(results: list[JobResult], rows: IntArray, task: Task) -> tuple[FloatArray, FloatArray]:
+    """Return truth and first draw of all folds on the published scale, in the order of the task."""
+    order = np.argsort(rows)
+    truth = np.split(task.truth[rows], np.cumsum([len(result.subject) for result in results])[:-1])
+    real = np.concatenate([r.units.published(part) for r, part in zip(results, truth, strict=True)])[order]
+    drawn = np.concatenate([r.units.published(r.draw) for r in results])[order]
+    return real, np.where(np.isnan(real), np.nan, drawn)
+
+
+def _average(scores: list[Scores]) -> Scores:
+    return {name: np.mean([part[name] for part in scores], axis=0) for name in scores[0]}
+
+
+def _value(values: FloatArray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")

@@ -1,0 +1,111 @@
+"""What `run.json` says: how a run came about, for the person who has to repeat it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import nextscan
+from nextscan.atomic import atomic_path
+from nextscan.cohort import Cohort
+from nextscan.errors import SettingError
+from nextscan.study.jobs import JobResult, Outcome
+from nextscan.study.plan import Job, Plan
+
+_LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "scoringrules", "joblib", "torch")
+
+
+def now() -> str:
+    """Return the time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def run_record(cohort: Cohort, plan: Plan, *, command: str, started: str) -> dict[str, Any]:
+    """Return what is known before the first job."""
+    return {
+        "versions": {"nextscan": nextscan.__version__, "python": platform.python_version(), **_versions()},
+        "machine": {"system": platform.system(), "processor": platform.machine(), "cpus": os.cpu_count()},
+        "command": command,
+        "settings": plan.settings,
+        "seeds": list(plan.seeds),
+        "cohort": {
+            "name": cohort.name,
+            "source": cohort.source,
+            "n_subjects": cohort.n_subjects,
+            "n_paired": int(cohort.is_paired.sum()),
+            "n_visits": cohort.n_visits,
+            "n_features": cohort.n_features,
+            "fingerprint": plan.fingerprint,
+            "simulated": bool(cohort.law),
+            "notes": list(cohort.notes),
+        },
+        "methods": {name: imputer.get_params() for name, imputer in plan.methods.items()},
+        "requested": list(plan.requested),
+        "started": started,
+        "finished": None,
+        "failed": [],
+        "jobs": [],
+    }
+
+
+def job_record(job: Job, result: JobResult) -> dict[str, Any]:
+    """Return the entry of a finished job; its learning curve has a table of its own."""
+    record = {name: value for name, value in result.record["record"].items() if name != "learning"}
+    place = {"method": job.method, "seed": job.seed, "repeat": job.repeat, "fold": job.fold}
+    return place | result.record | {"record": record}
+
+
+def failures(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
+    """Return method, repeat, fold and the one line of each failure."""
+    return [
+        {"method": o.method, "repeat": o.repeat, "fold": o.fold, "error": o.error}
+        for o in outcomes
+        if o.error
+    ]
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Write `run.json`."""
+    with atomic_path(path) as beside:
+        beside.write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")
+
+
+def check_folder(path: Path, plan: Plan) -> None:
+    """Refuse a folder that holds an evaluation whose results cannot stand beside these.
+
+    Raises
+    ------
+    SettingError
+    """
+    try:
+        record = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        theirs = {**record["settings"], "fingerprint": record["cohort"]["fingerprint"]}
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingError(
+            f"{path / 'run.json'}: is no record of an evaluation; give another folder"
+        ) from error
+    for name, ours in plan.identity.items():
+        if theirs.get(name) != ours:
+            what = "another cohort" if name == "fingerprint" else f"{name}={theirs.get(name)}, not {ours}"
+            raise SettingError(
+                f"{path}: holds an evaluation of {what}; results would not be comparable: give another folder, "
+                "or the settings of before"
+            )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found
