@@ -85,15 +85,7 @@ class Imputation:
         SettingError
             If the level is not in (0, 1) or there are too few draws for it.
         """
-        if not 0 < level < 1:
-            raise SettingError(f"an interval level lies between 0 and 1, got {level:g}")
-        tail = (1 - level) / 2
-        needed = int(np.ceil(1 / tail - 1 - 1e-9))
-        if self.n_draws < needed:
-            raise SettingError(
-                f"a {level:.0%} interval needs at least {needed} draws, there are {self.n_draws}; "
-                "impute with more draws or ask for a lower level"
-            )
+        tail = interval_tail(level, self.n_draws)
         low, high = np.quantile(self.draws, [tail, 1 - tail], axis=0, method="weibull")
         return low, high
 
@@ -117,3 +109,23 @@ class Imputation:
         head["draw"] = np.repeat(np.arange(1, n_draws + 1), n_targets)
         values = pd.DataFrame(self.draws.reshape(-1, n_features), columns=list(self.feature_names))
         return pd.concat([head, values], axis=1)
+
+
+def interval_tail(level: float, n_draws: int) -> float:
+    """Return the probability below a central interval, if there are enough draws for its level.
+
+    Raises
+    ------
+    SettingError
+        If the level is not in (0, 1) or there are too few draws for it.
+    """
+    if not 0 < level < 1:
+        raise SettingError(f"an interval level lies between 0 and 1, got {level:g}")
+    tail = (1 - level) / 2
+    needed = int(np.ceil(1 / tail - 1 - 1e-9))
+    if n_draws < needed:
+        raise SettingError(
+            f"a {level:.0%} interval needs at least {needed} draws, there are {n_draws}; "
+            "impute with more draws or ask for a lower level"
+        )
+    return tail
