@@ -115,6 +115,7 @@ def evaluate(
         save_draws=save_draws,
     )
     task = hide(cohort)
+    next(folds(cohort, n_folds, repeats=repeats, seed=seed))  # refuses what cannot be split
     out = Path(out)
     check_folder(out, plan)
     folder = out / "jobs"

@@ -66,10 +66,12 @@ def _thirds(name: str, values: NDArray[np.float64]) -> list[Group]:
         return []
     cuts = np.quantile(known, [1 / 3, 2 / 3])
     third = np.where(np.isnan(values), -1, np.searchsorted(cuts, values, side="right"))
-    groups = []
-    for i, place in enumerate(("lowest", "middle", "highest")):
-        member = third == i
-        if member.any():
-            span = f"{values[member].min():.3g}-{values[member].max():.3g}"
-            groups.append(Group(f"{name} {span} ({place} third)", member))
-    return groups
+    members = [third == i for i in range(3)]
+    if not all(member.any() for member in members):
+        return []  # too many equal values to cut
+    spans = [f"{values[member].min():.3g}-{values[member].max():.3g}" for member in members]
+    places = ("lowest", "middle", "highest")
+    return [
+        Group(f"{name} {span} ({place} third)", member)
+        for span, place, member in zip(spans, places, members, strict=True)
+    ]

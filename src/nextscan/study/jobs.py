@@ -69,7 +69,7 @@ class JobResult:
                 if isinstance(value, np.ndarray):
                     flat[name] = value
                 elif isinstance(value, dict) and name != "record":
-                    flat |= {f"{name}/{key}": np.asarray(item) for key, item in value.items()}
+                    flat[name], flat[f"{name}.names"] = np.array(list(value.values())), np.array(list(value))
         flat["record"] = np.asarray(json.dumps(self.record, default=_plain))
         with atomic_path(path) as beside:
             np.savez(beside, **flat)
@@ -78,13 +78,12 @@ class JobResult:
     def load(cls, path: Path) -> Self | None:
         """Read a result, or return None where there is none that can be read."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 flat = {name: file[name] for name in file.files}
-            tables: dict[str, dict[str, Any]] = {"by_subject": {}, "by_feature": {}, "against_training": {}}
-            for name in [name for name in flat if "/" in name]:
-                table, key = name.split("/", 1)
-                value = flat.pop(name)
-                tables[table][key] = value if value.ndim else float(value)
+            tables = {
+                name: dict(zip(flat.pop(f"{name}.names").tolist(), flat.pop(name), strict=True))
+                for name in ("by_subject", "by_feature", "against_training")
+            }
             units = Units(**{f.name: flat.pop(f.name) for f in fields(Units)})
             scores = FoldScores(covered=flat.pop("covered"), **tables)
             return cls(scores=scores, units=units, record=json.loads(str(flat.pop("record"))), **flat)

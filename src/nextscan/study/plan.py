@@ -163,7 +163,7 @@ class Plan:
             "nextscan": nextscan.__version__,
             **self.identity,
             "imputer": [imputer.name, imputer.get_params()],
-            **place,
+            "place": place,
         }
         return hashlib.blake2b(
             json.dumps(content, sort_keys=True, default=repr).encode(), digest_size=6
