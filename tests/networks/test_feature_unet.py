@@ -44,8 +44,8 @@ def test_replica_equals_the_network_alone(attention: bool) -> None:
     together = make(3, 5, 8, attention=attention)
     alone = make(5, attention=attention)
     x, level, condition = inputs(3)
-    out = together(x, level, together.embed(condition))
-    expected = alone(x[:1], level[:1], alone.embed(condition[:1]))
+    out = together(x, level, condition)
+    expected = alone(x[:1], level[:1], condition[:1])
     torch.testing.assert_close(out[1:2], expected, rtol=0, atol=1e-12)
     assert not torch.allclose(out[0], out[1])
 
@@ -54,8 +54,8 @@ def test_replica_equals_the_network_alone(attention: bool) -> None:
 def test_examples_do_not_see_each_other(attention: bool) -> None:
     network = make(1, attention=attention)
     x, level, condition = inputs(1)
-    whole = network(x, level, network.embed(condition))
-    part = network(x[:, 2:3], level[:, 2:3], network.embed(condition[:, 2:3]))
+    whole = network(x, level, condition)
+    part = network(x[:, 2:3], level[:, 2:3], condition[:, 2:3])
     torch.testing.assert_close(part, whole[:, 2:3], rtol=0, atol=1e-12)
 
 
@@ -63,7 +63,7 @@ def test_examples_do_not_see_each_other(attention: bool) -> None:
 def test_every_parameter_gets_a_gradient(attention: bool) -> None:
     network = make(1, 2, attention=attention)
     x, level, condition = inputs(2)
-    network(x, level, network.embed(condition)).pow(2).sum().backward()
+    network(x, level, condition).pow(2).sum().backward()
     silent = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.flatten(1).any(1).all()]
     assert silent == []
 
@@ -71,15 +71,16 @@ def test_every_parameter_gets_a_gradient(attention: bool) -> None:
 def test_zero_head_predicts_zero() -> None:
     network = make(1, zero_head=True)
     x, level, condition = inputs(1)
-    assert network(x, level, network.embed(condition)).abs().max() == 0
+    assert network(x, level, condition).abs().max() == 0
 
 
-def test_one_level_serves_the_whole_batch() -> None:
-    network = make(1, 2)
-    x, _, condition = inputs(2)
-    one = network(x, torch.full((1, 1), 0.3, dtype=torch.float64), network.embed(condition))
-    each = network(x, torch.full((2, 5), 0.3, dtype=torch.float64), network.embed(condition))
-    torch.testing.assert_close(one, each, rtol=0, atol=1e-12)
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_conditioned_for_sampling_is_the_same_function(replicas: int) -> None:
+    network = make(*range(replicas))
+    x, _, condition = inputs(replicas)
+    level = torch.tensor(0.3, dtype=torch.float64)
+    fixed = network.conditioned(condition)
+    torch.testing.assert_close(fixed(x, level), network(x, level.expand(replicas, 5), condition), rtol=0, atol=1e-12)
 
 
 def test_linear_and_norm_equal_torch() -> None:

@@ -46,18 +46,14 @@ class Process:
         Tensor, shape (R, B, n_features)
         """
         settings = self.settings
-        embedded = network.embed(condition)
         width = network.n_features
-
-        def predict(x: Tensor, level: Tensor) -> Tensor:
-            return network(x, level.reshape(1, 1), embedded)
 
         def noise(step: int) -> Tensor:
             made = counter_normal(keys, seed, draws, step, (width,), dtype=condition.dtype)
             return made.expand(len(condition), -1, -1)
 
         x = sample(
-            make_denoiser(predict, self.path, settings.parameterisation),
+            make_denoiser(network.conditioned(condition), self.path, settings.parameterisation),
             self.path,
             self.sampler,
             start=noise(0),
@@ -152,9 +148,9 @@ class PairProblem:
         extra = self._hide_years(self.extra[examples], generators)
         level = self.process.path.training_levels(self._uniform(shape, generators))
         noise = self._normal((*shape, width), generators)
-        embedded = network.embed(torch.cat([condition, extra], dim=-1))
+        whole = torch.cat([condition, extra], dim=-1)
         return objective(
-            lambda x, at: network(x, at, embedded),
+            lambda x, at: network(x, at, whole),
             self.process.path,
             self.process.settings.parameterisation,
             target,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -25,20 +25,22 @@ class _Mlp(nn.Module):
 
 
 class _Block(nn.Module):
-    """A down or an up block: the input and the embedding meet at the block's width."""
+    """A down or an up block: the input and the embedding meet at the block's width.
+
+    Its own linear map of the embedding is part of `FeatureUNet.conditions`.
+    """
 
     def __init__(self, n_in: int, n_out: int, embedding: int, *, replicas: int) -> None:
         super().__init__()
         self.norm = LayerNorm(n_in, replicas=replicas)
         self.squeeze = Linear(n_in, embedding, replicas=replicas)
-        self.condition = Linear(embedding, embedding, replicas=replicas)
         self.widen = Linear(embedding, n_out, replicas=replicas)
         self.widen_condition = Linear(embedding, n_out, replicas=replicas)
         self.mix = Linear(n_out, n_out, replicas=replicas)
 
-    def forward(self, x: Tensor, embedded: Tensor, skip: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, skip: Tensor | None = None) -> Tensor:
         hidden = self.widen(functional.silu(self.squeeze(self.norm(x))))
-        hidden = hidden + self.widen_condition(functional.silu(self.condition(embedded)))
+        hidden = hidden + self.widen_condition(functional.silu(condition))
         if skip is not None:
             hidden = hidden + skip
         return functional.silu(self.mix(hidden))
@@ -80,7 +82,7 @@ class FeatureUNet(nn.Module):
     generators : sequence of torch.Generator
         One per replica; initial weights of replica r depend on generator r only.
 
-    **Shape** ``(R, B, n_features), (R, B) or (1, 1), (R, B, n_condition) -> (R, B, n_features)``
+    **Shape** ``(R, B, n_features), (R, B), (R, B, n_condition) -> (R, B, n_features)``
     """
 
     def __init__(
@@ -109,6 +111,8 @@ class FeatureUNet(nn.Module):
             middle.insert(1, TokenAttention(widths[-1], replicas=replicas))
         self.middle = nn.Sequential(*middle)
         self.up = nn.ModuleList(_Block(n_out, n_in, embedding, replicas=replicas) for n_in, n_out in reversed(steps))
+        # The linear maps of the embedding in all blocks, as one matrix product.
+        self.conditions = Linear(embedding, 2 * len(steps) * embedding, replicas=replicas)
         self.head = Linear(n_features, n_features, replicas=replicas)
         for module in self.modules():
             if isinstance(module, Linear):
@@ -117,19 +121,36 @@ class FeatureUNet(nn.Module):
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
 
-    def embed(self, condition: Tensor) -> Tensor:
-        """Embed the condition once; sampling reuses it at every step: (R, B, n_condition) -> (R, B, embedding)."""
-        return self.condition_mlp(condition)
+    def forward(self, x: Tensor, level: Tensor, condition: Tensor) -> Tensor:
+        """Predict, each example at its own level."""
+        return self._predict(x, self.conditions(self.condition_mlp(condition) + self._embedded(level)))
 
-    def forward(self, x: Tensor, level: Tensor, embedded: Tensor) -> Tensor:
-        """Predict; `embedded` comes from `embed`, a level of shape (1, 1) serves the whole batch."""
-        encoded = sinusoidal(level.expand(len(x), -1), self.n_features, scale=self.level_scale)
-        embedded = embedded + self.level_mlp(encoded)
+    def conditioned(self, condition: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """Return ``predict(x, level)`` for sampling, where all examples share one level of shape ().
+
+        The same numbers as `forward`; what does not depend on x and level is computed once, which saves a
+        fifth of the work at 769 features.
+        """
+        conditions = self.conditions
+        fixed = torch.matmul(self.condition_mlp(condition), conditions.weight.transpose(1, 2))
+
+        def predict(x: Tensor, level: Tensor) -> Tensor:
+            return self._predict(x, fixed + conditions(self._embedded(level.expand(len(x), 1))))
+
+        return predict
+
+    def _embedded(self, level: Tensor) -> Tensor:
+        embedded: Tensor = self.level_mlp(sinusoidal(level, self.n_features, scale=self.level_scale))
+        return embedded
+
+    def _predict(self, x: Tensor, conditions: Tensor) -> Tensor:
+        blocks = iter(conditions.chunk(len(self.down) + len(self.up), dim=-1))
         skips = []
         for block in self.down:
             skips.append(x)
-            x = block(x, embedded)
+            x = block(x, next(blocks))
         x = self.middle(x)
         for block in self.up:
-            x = block(x, embedded, skips.pop())
-        return self.head(x)
+            x = block(x, next(blocks), skips.pop())
+        predicted: Tensor = self.head(x)
+        return predicted

@@ -39,7 +39,8 @@ class Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (R, B, n_in) to (R, B, n_out)."""
         if len(self.weight) == 1:  # one matrix product with the bias fused in, instead of a batch of one
-            return functional.linear(x[0], self.weight[0], self.bias[0])[None]
+            # squeeze, not [0]: its gradient is a view, where that of indexing is a zeroed copy
+            return functional.linear(x.squeeze(0), self.weight.squeeze(0), self.bias.squeeze(0))[None]
         return torch.baddbmm(self.bias[:, None], x, self.weight.transpose(1, 2))
 
 
@@ -55,7 +56,7 @@ class LayerNorm(nn.Module):
         """Map (R, B, width) to (R, B, width)."""
         width = x.shape[-1:]
         if len(self.weight) == 1:
-            return functional.layer_norm(x, width, self.weight[0], self.bias[0])
+            return functional.layer_norm(x, width, self.weight.squeeze(0), self.bias.squeeze(0))
         return functional.layer_norm(x, width) * self.weight[:, None] + self.bias[:, None]
 
 
