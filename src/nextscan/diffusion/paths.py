@@ -138,9 +138,8 @@ class DiscretePath:
 @lru_cache(maxsize=32)
 def _tables(betas: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Return ``a`` and ``s`` at steps 0..T, computed in float64 (a pure value, kept per device and dtype)."""
-    with torch.inference_mode(False):
-        kept = torch.cumprod(1 - torch.tensor([0.0, *betas], dtype=torch.float64), dim=0)
-        return kept.sqrt().to(device, dtype), (1 - kept).sqrt().to(device, dtype)
+    kept = torch.cumprod(1 - torch.tensor([0.0, *betas], dtype=torch.float64), dim=0)
+    return kept.sqrt().to(device, dtype), (1 - kept).sqrt().to(device, dtype)
 
 
 def linear_betas(*, steps: int = 100, start: float = 0.0015, end: float = 0.02) -> DiscretePath:
@@ -173,7 +172,8 @@ class ContinuousPath:
     ----------
     schedule : {"cosine", "linear"}
     log_snr_max, log_snr_min : float
-        May be infinite for the cosine; the path ends at noise if `log_snr_min` is.
+        May be infinite for the cosine; the path ends at noise if `log_snr_min` is. Noise prediction needs
+        it finite, and at level 1 its error in x0 is that in the noise times ``exp(-log_snr_min / 2)``.
 
     Raises
     ------
