@@ -98,15 +98,19 @@ def _in_pool(cohort: Cohort, pool: Iterable[str] | None) -> BoolArray:
 
 def _table(data: Observed) -> Part:
     unit = pd.Series([data.cohort.units.get(name, "") for name in data.cohort.feature_names], dtype=str)
-    table = data.summary.assign(unit=unit)
-    ages = {}
+    return Part(tables={"features": data.summary.assign(unit=unit)}, plots=_ages(data))
+
+
+def _ages(data: Observed, most: int = 250) -> dict[str, object]:
+    """Return ages at the visits of a few paired and a few single subjects, spread over the table."""
     seen = data.cohort.visit_labels.iloc[data.rows]
-    if "age" in seen and pd.api.types.is_numeric_dtype(seen["age"]):
-        spread = data.sample(400)
-        rows = np.flatnonzero(np.isin(data.subject, data.subject[spread]))
-        ages = {
-            "subject": data.subject[rows],
-            "age": seen["age"].to_numpy(float)[rows],
-            "paired": data.cohort.is_paired[data.subject[rows]],
-        }
-    return Part(tables={"features": table}, plots={"ages": ages} if ages else {})
+    if "age" not in seen or not pd.api.types.is_numeric_dtype(seen["age"]):
+        return {}
+    paired = data.cohort.is_paired
+    chosen = [
+        group[np.linspace(0, len(group) - 1, min(len(group), most)).astype(np.intp)]
+        for group in (np.flatnonzero(paired), np.flatnonzero(~paired))
+    ]
+    rows = np.flatnonzero(np.isin(data.subject, np.concatenate(chosen)))
+    age = seen["age"].to_numpy(float)[rows]
+    return {"ages": {"subject": data.subject[rows], "age": age, "paired": paired[data.subject[rows]]}}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nextscan.cohort.cohort import BoolArray, FloatArray, IntArray
 from nextscan.cohort.describe_data import Observed
-from nextscan.cohort.description import Finding, Level, Part, counted, few
+from nextscan.cohort.description import Finding, Level, Part, counted, few, percent
 
 SAMPLE = 4000  # first visits from which correlations are computed
 NEARLY = 0.999  # correlation from which two features say the same
@@ -34,7 +34,7 @@ def missingness(data: Observed) -> Part:
     worst = worst[np.argsort(-by_feature[worst], kind="stable")]
     if len(worst):
         level: Level = "warning" if by_feature[worst[0]] > 0.5 else "note"
-        named = [f"{data.names[i]} {by_feature[i]:.0%}" for i in worst]
+        named = [f"{data.names[i]} {percent(by_feature[i])}" for i in worst]
         text = (
             f"{_are(len(worst), 'missing in more than a fifth of visits')}: {few(named)}; exclude or repair"
         )
@@ -48,8 +48,8 @@ def missingness(data: Observed) -> Part:
         findings.append(Finding("note", "thin-visits", text, (), data.subject_names(thin)))
     if len(visits) > 1 and abs(visits[0]["missing"] - visits[1]["missing"]) > 0.1:
         text = (
-            f"{visits[0]['missing']:.0%} of cells are missing at first visits, "
-            f"{visits[1]['missing']:.0%} at second ones"
+            f"{percent(visits[0]['missing'])} of cells are missing at first visits, "
+            f"{percent(visits[1]['missing'])} at second ones"
         )
         findings.append(Finding("note", "missing-by-visit", text))
     facts = {
@@ -97,7 +97,7 @@ def duplicates(data: Observed, correlation: FloatArray) -> tuple[Part, BoolArray
     Candidates correlate beyond 0.999 in `correlation`; they are then compared over all visits.
     Returned with a mark, shape (n_features,), on each identical copy of an earlier feature.
     """
-    pairs: dict[str, list[tuple[int, int]]] = {"identical": [], "rescaled": [], "near": []}
+    pairs: dict[str, list[tuple[int, int]]] = {"identical": [], "rescaled": [], "nearly-identical": []}
     copies = np.zeros(len(data.names), bool)
     for a, b in np.argwhere(np.triu(np.abs(np.nan_to_num(correlation)) > NEARLY, 1)):
         if not (copies[a] or copies[b]):
@@ -107,7 +107,12 @@ def duplicates(data: Observed, correlation: FloatArray) -> tuple[Part, BoolArray
     said: dict[str, tuple[Level, str, str, str]] = {
         "identical": ("warning", " = ", "identical features", "keep one of each"),
         "rescaled": ("warning", " ∝ ", "features equal but for scale and offset", "keep one of each"),
-        "near": ("note", " ~ ", f"features correlated beyond {NEARLY}", "scores count them twice"),
+        "nearly-identical": (
+            "note",
+            " ~ ",
+            f"features correlated beyond {NEARLY}",
+            "scores count them twice",
+        ),
     }
     findings = []
     for kind, (level, sign, what, remedy) in said.items():
@@ -123,14 +128,14 @@ def _likeness(data: Observed, a: np.intp, b: np.intp) -> str:
     x, y = data.values[:, a], data.values[:, b]
     both = ~(np.isnan(x) | np.isnan(y))
     if not both.any():
-        return "near"
+        return "nearly-identical"
     x, y = x[both], y[both]
     if np.array_equal(x, y):
         return "identical"
     slope, offset = np.polyfit(x, y, 1) if np.ptp(x) > 0 else (0.0, y[0])
     half_step = data.summary["half_step"].to_numpy()
-    tolerance = half_step[b] + abs(slope) * half_step[a] + 1e-6 * np.ptp(y)
-    return "rescaled" if np.abs(y - offset - slope * x).max() <= tolerance else "near"
+    tolerance = 1.5 * (half_step[b] + abs(slope) * half_step[a]) + 1e-6 * np.ptp(y)
+    return "rescaled" if np.abs(y - offset - slope * x).max() <= tolerance else "nearly-identical"
 
 
 def _components(pairs: list[tuple[int, int]]) -> list[list[int]]:

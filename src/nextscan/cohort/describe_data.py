@@ -11,8 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nextscan.cohort.cohort import BoolArray, Cohort, FloatArray, IntArray
+from nextscan.cohort.description import percent
 from nextscan.errors import some
 
+_FEW = 5  # visits that share a label by chance
+_MOST_LEVELS = 60  # of a label that can explain where something happens
 _BLOCK = 64  # features sorted at a time: bounds memory, keeps sorting in the cache
 
 
@@ -110,17 +113,20 @@ class Observed:
         pool = self.in_pool[self.subject]
         if np.array_equal(chosen, pool):
             return "exactly the pool"
+        shared = self._shared_level(chosen) if len(positions) >= _FEW else ""
+        return shared or ("all in the pool" if pool[chosen].all() else "")
+
+    def _shared_level(self, chosen: BoolArray) -> str:
         labels = self.cohort.labels_at(self.rows)
         for name in labels:
-            level = labels[name].to_numpy(object)
-            values = pd.unique(labels.loc[chosen, name])
-            if len(values) <= 3 and not pd.isna(values).any() and labels[name].nunique() > len(values):
-                inside = np.isin(level.astype(str), [str(value) for value in values])
-                share = chosen.sum() / inside.sum()
-                if share > 0.9:
-                    which = " or ".join(str(value) for value in values)
-                    return f"{'all' if share == 1 else f'{share:.0%}'} of {name} {which}"
-        return "all in the pool" if pool[chosen].all() else ""
+            levels = labels.loc[chosen, name].unique()
+            if labels[name].nunique() > _MOST_LEVELS or len(levels) > 3 or pd.isna(levels).any():
+                continue
+            share = chosen.sum() / labels[name].isin(levels).sum()
+            if share > 0.9 and len(levels) < labels[name].nunique():
+                which = " or ".join(str(level) for level in levels)
+                return f"{'all' if share == 1 else percent(share)} of {name} {which}"
+        return ""
 
 
 def observe(cohort: Cohort, in_pool: BoolArray) -> Observed:

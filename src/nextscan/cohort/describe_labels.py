@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nextscan.cohort.cohort import FloatArray
 from nextscan.cohort.describe_data import Observed
-from nextscan.cohort.description import Finding, Part, counted
+from nextscan.cohort.description import Finding, Part, counted, percent
 from nextscan.errors import some
 
 SITE = re.compile(
@@ -62,8 +62,8 @@ def _row(name: str, belongs: str, values: pd.Series) -> dict[str, object]:
             "maximum": known.max(),
         }
     counts = values.value_counts()
-    named = [f"{level} {count:,}" for level, count in counts.items()]
-    return row | {"type": "category", "levels": some(named, 6) if named else "none"}
+    named = [f"{level} ({count:,})" for level, count in counts.items()]
+    return row | {"type": "category", "levels": some(named, 4) if named else "none"}
 
 
 def _distribution(values: pd.Series, most: int = 12) -> dict[str, object]:
@@ -89,7 +89,7 @@ def _coding(name: str, values: pd.Series) -> list[Finding]:
     share = 1 - len(known) / len(values)
     if share > 0.2:
         findings.append(
-            Finding("note", "label-missing", f"label {name} is missing in {share:.0%} of rows", (name,))
+            Finding("note", "label-missing", f"label {name} is missing in {percent(share)} of rows", (name,))
         )
     levels = known.unique()
     if not pd.api.types.is_numeric_dtype(values):

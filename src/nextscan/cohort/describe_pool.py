@@ -10,7 +10,7 @@ import pandas as pd
 from nextscan.cohort.cohort import BoolArray, FloatArray, IntArray
 from nextscan.cohort.describe_data import Observed
 from nextscan.cohort.describe_labels import SITE, is_number
-from nextscan.cohort.description import Finding, Level, Part, counted, few
+from nextscan.cohort.description import Finding, Level, Part, counted, few, percent, signed
 from nextscan.errors import some
 
 _LEAST = 20  # subjects in each group
@@ -98,13 +98,16 @@ def _difference(
         return ""
     other = "the pool" if group == "pool" else "those without"
     if compared["type"] == "number":
-        return f"{who} differ in {name}: mean {ours.mean():.3g}, {other} {theirs.mean():.3g} ({size:+.2f} sd)"
+        return (
+            f"{who} differ in {name}: mean {ours.mean():.3g}, {other} {theirs.mean():.3g} ({signed(size)} sd)"
+        )
     known = {str(level) for level in ours.dropna().unique()}
     strange = [str(level) for level in theirs.dropna().unique() if str(level) not in known]
     if SITE.search(name) and size > 0.99:
         return f"{other} and {who} share no {name}: {some(sorted(known))} against {some(strange)}"
     parts = [
-        f"{level} {(ours.astype(str) == level).mean():.0%} against {(theirs.astype(str) == level).mean():.0%}"
+        f"{level} {percent((ours.astype(str) == level).mean())} against "
+        f"{percent((theirs.astype(str) == level).mean())}"
         for level in [*sorted(known), *strange][:3]
     ]
     return f"{who} differ from {other} in {name}: {', '.join(parts)}"
@@ -228,7 +231,7 @@ def _shift_finding(table: pd.DataFrame, fact: dict[str, float], certain: BoolArr
     least = auc - 2 * fact["auc_error"]
     level: Level = "warning" if least > 0.8 else "note" if least > 0.6 else "info"
     order = table["difference"].abs().sort_values(ascending=False, kind="stable").index
-    named = [f"{table['feature'][i]} {table['difference'][i]:+.1f} sd" for i in order if certain[i]]
+    named = [f"{table['feature'][i]} {signed(table['difference'][i])} sd" for i in order if certain[i]]
     how = "always" if auc > 0.995 else "easily" if auc > 0.8 else "sometimes" if least > 0.6 else "hardly"
     text = f"pool and paired cohort can {how} be told apart (AUC {auc:.2f} ± {2 * fact['auc_error']:.2f})"
     if named:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from nextscan.cohort.description import LEVELS, Description, Finding, counted
-from nextscan.errors import some
+from nextscan.cohort.description import LEVELS, Description, Finding, counted, percent
 
 WIDTH = 100
 MOST_LINES = 58
@@ -96,7 +95,7 @@ def _facts(description: Description) -> Iterator[tuple[str, str]]:
         yield "Gap", "unknown for every pair of visits"
     missing = facts["missing"]
     cells = (
-        f"{share(missing['share'])} of cells missing, in {counted(missing['features'], 'feature')} "
+        f"{percent(missing['share'])} of cells missing, in {counted(missing['features'], 'feature')} "
         f"and {counted(missing['visits'], 'visit')}"
         if missing["cells"]
         else "no cell missing"
@@ -124,20 +123,10 @@ def _facts(description: Description) -> Iterator[tuple[str, str]]:
         )
 
 
-def share(value: float) -> str:
-    """Say a share in percent, without rounding something to nothing.
-
-    >>> share(0.00001), share(0.0175), share(0.5)
-    ('< 0.01 %', '1.8 %', '50 %')
-    """
-    return "< 0.01 %" if 0 < value < 1e-4 else f"{100 * value:.2g} %"
-
-
 def _label(row: pd.Series) -> str:
     name = f"{row['label']}" + (" (per visit)" if row["of"] == "visit" else "")
     missing = f", {row['missing']:,} missing" if row["missing"] else ""
     if row["type"] == "number":
         extent = f"{row['minimum']:.4g} to {row['maximum']:.4g}"
         return f"{name} {row['mean']:.3g} ± {row['sd']:.2g} ({extent}){missing}"
-    levels = str(row["levels"]).split(", ")
-    return f"{name}: {some(levels, 4) if len(levels) > 4 else row['levels']}{missing}"
+    return f"{name}: {row['levels']}{missing}"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from nextscan.cohort.cohort import BoolArray, FloatArray, IntArray
 from nextscan.cohort.describe_data import Observed, sorted_blocks
-from nextscan.cohort.description import Finding, Part, counted, few
+from nextscan.cohort.description import Finding, Part, counted, few, percent
 
 POSITIVE = re.compile(
     r"vol|thick|area(?!_?ratio)|intracranial|etiv|\bmm[23]?\b|\bml\b|\bcm[23]?\b", re.IGNORECASE
@@ -127,6 +127,7 @@ def _units(data: Observed) -> tuple[BoolArray, list[Finding]]:
     # One low value of a feature with a wide spread may be a tail; many at once in a visit may not.
     together = apart.sum(axis=1) >= max(3, 0.2 * eligible.sum())
     apart &= far | together[:, None]
+    apart[apart.sum(axis=1) > 0.5 * eligible.sum()] |= eligible  # the rest of such a visit is no better
     return apart, _unit_findings(data, apart, ratio)
 
 
@@ -211,7 +212,7 @@ def _extreme_findings(
     if len(outlying):
         text = (
             f"{counted(len(outlying), 'visit')} far out (beyond {OUTLYING_CELL:g} robust sd) in more than "
-            f"{OUTLYING_SHARE:.0%} of features, up to {share[outlying[0]]:.0%}: "
+            f"{percent(OUTLYING_SHARE)} of features, up to {percent(share[outlying[0]])}: "
             f"{data.visit_names(outlying)}; look at these scans and their segmentation"
         )
         findings.append(Finding("note", "outlying-visits", text, (), data.subject_names(outlying)))

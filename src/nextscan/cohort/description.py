@@ -144,6 +144,25 @@ def counted(number: int, thing: str, things: str = "") -> str:
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
 
 
+def percent(value: float) -> str:
+    """Say a share in percent, without rounding something to nothing.
+
+    >>> percent(0.00001), percent(0.0175), percent(0.5)
+    ('< 0.01 %', '1.8 %', '50 %')
+    """
+    places = 0 if value >= 0.095 or value == 0 else 1 if value >= 0.01 else 2
+    return "< 0.01 %" if 0 < value < 1e-4 else f"{100 * value:.{places}f} %"
+
+
+def signed(value: float) -> str:
+    """Say a number with its sign.
+
+    >>> signed(-0.52), signed(1.234)
+    ('−0.5', '+1.2')
+    """
+    return f"{value:+.1f}".replace("-", "−")
+
+
 def few(names: Iterable[object], *, room: int = 130) -> str:
     """Name as many items as fit into so many characters, at least one, at most five; count the rest.
 
