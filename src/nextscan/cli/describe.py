@@ -20,9 +20,7 @@ def describe(
     participants: Participants = None,
     html: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", show_default=False, help="Also write a page with plots, readable offline."
-        ),
+        typer.Option(metavar="FILE", show_default=False, help="Also write a page with plots, readable offline."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -36,17 +38,13 @@ def evaluate(
             "cohorts, the oracle are always there.",
         ),
     ] = "secondgram",
-    folds: Annotated[
-        int, typer.Option(metavar="N", help="Parts; the subjects of each are the test set once.")
-    ] = 5,
+    folds: Annotated[int, typer.Option(metavar="N", help="Parts; the subjects of each are the test set once.")] = 5,
     repeats: Annotated[int, typer.Option(metavar="N", help="How often the folds are dealt anew.")] = 1,
     seeds: Annotated[
         str, typer.Option(metavar="1-5,8", help="Training seeds of methods that have chance in them.")
-    ] = "0",
+    ] = "1",
     draws: Draws = 40,
-    seed: Annotated[
-        int, typer.Option(metavar="N", help="Seed of the folds, the draws and the intervals.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the folds, the draws and the intervals.")] = 0,
     schema: Schema = None,
     unpaired: Unpaired = None,
     exclude: Exclude = None,
@@ -94,6 +92,7 @@ def evaluate(
             save_draws=save_draws,
             progress=progress,
             n_jobs=jobs,
+            command=shlex.join(["nextscan", *sys.argv[1:]]),
         )
     print_scores(run)
     print(f"scores: {run / 'scores.csv'}")

@@ -16,14 +16,10 @@ from nextscan.cli.settings import build_method
 
 def fit(
     table: Table,
-    out: Annotated[
-        Path, typer.Option(metavar="MODEL", show_default=False, help="The model folder to write.")
-    ],
+    out: Annotated[Path, typer.Option(metavar="MODEL", show_default=False, help="The model folder to write.")],
     method: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="How to learn change; `nextscan evaluate --help` lists the methods."
-        ),
+        typer.Option(metavar="NAME", help="How to learn change; `nextscan evaluate --help` lists the methods."),
     ] = "secondgram",
     set_: Annotated[
         list[str] | None,
@@ -48,9 +44,7 @@ def fit(
             help="Share of subjects held out to choose the best moment of training.",
         ),
     ] = 0.1,
-    seed: Annotated[
-        int, typer.Option(metavar="N", help="The same seed, data and settings give the same model.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed, data and settings give the same model.")] = 0,
 ) -> None:
     """Learn how scans change, from everybody with two visits or more.
 

@@ -72,9 +72,7 @@ Draws = Annotated[
         help="Plausible versions of each missing visit. A 95 % interval needs at least 39.",
     ),
 ]
-Jobs = Annotated[
-    int, typer.Option(metavar="N", min=1, help="Processes side by side; results do not depend on it.")
-]
+Jobs = Annotated[int, typer.Option(metavar="N", min=1, help="Processes side by side; results do not depend on it.")]
 
 
 def read_table(
@@ -109,9 +107,7 @@ def parse_numbers(text: str, option: str) -> tuple[int, ...]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise SettingError(
-                f"{option}: {part.strip() or text!r} is not a whole number or a range such as 1-5"
-            )
+            raise SettingError(f"{option}: {part.strip() or text!r} is not a whole number or a range such as 1-5")
         numbers.extend(range(int(first), int(last if dash else first) + 1))
     if not numbers or len(set(numbers)) < len(numbers):
         raise SettingError(f"{option}: {text!r} must name at least one number and none twice")
@@ -127,6 +123,4 @@ def parse_years(text: str, option: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise SettingError(
-            f"{option}: {text!r} must be numbers of years with commas between, as in 1,2,5"
-        ) from None
+        raise SettingError(f"{option}: {text!r} must be numbers of years with commas between, as in 1,2,5") from None

@@ -75,9 +75,7 @@ def _left(event: Mapping[str, Any]) -> str:
 
 def _extra(event: Mapping[str, Any]) -> str:
     names = {"train_loss": "loss", "validation_score": "validation", "skipped": "skipped"}
-    return ", ".join(
-        f"{short} {event[name]:.3g}" for name, short in names.items() if event.get(name) is not None
-    )
+    return ", ".join(f"{short} {event[name]:.3g}" for name, short in names.items() if event.get(name) is not None)
 
 
 class _Lines:

@@ -11,9 +11,7 @@ import typer
 def report(
     run: Annotated[
         Path,
-        typer.Argument(
-            metavar="RUN", show_default=False, help="A folder that `nextscan evaluate --out` wrote."
-        ),
+        typer.Argument(metavar="RUN", show_default=False, help="A folder that `nextscan evaluate --out` wrote."),
     ],
 ) -> None:
     """Write the report page of an evaluation again, from the files in its folder.

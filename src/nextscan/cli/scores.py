@@ -30,7 +30,5 @@ def print_scores(run: Path) -> None:
     for metric in metrics:
         table.add_column(_SHOWN[metric], justify="right")
     for method, row in rows.iterrows():
-        table.add_row(
-            str(method), *("–" if pd.isna(row[metric]) else f"{row[metric]:.3f}" for metric in metrics)
-        )
+        table.add_row(str(method), *("–" if pd.isna(row[metric]) else f"{row[metric]:.3f}" for metric in metrics))
     Console().print(table)
