@@ -17,6 +17,7 @@ from nextscan.cohort.task import (
     split_validation,
     targets,
 )
+from nextscan.cohort.write import complete_table, write_draws
 
 __all__ = [
     "Cohort",
@@ -27,6 +28,7 @@ __all__ = [
     "Split",
     "Targets",
     "Task",
+    "complete_table",
     "concatenate",
     "describe",
     "folds",
@@ -36,4 +38,5 @@ __all__ = [
     "read_cohort",
     "split_validation",
     "targets",
+    "write_draws",
 ]

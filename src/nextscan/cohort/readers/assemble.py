@@ -17,8 +17,8 @@ _OF_VISITS = frozenset({"age"})
 _OF_PERSONS = frozenset({"sex", "gender"})
 
 
-def assemble(rows: VisitRows, name: str, *, law: str = "") -> tuple[Cohort, IntArray]:
-    """Make the cohort, and return for each of its visits the row of the table.
+def assemble(rows: VisitRows, name: str, *, law: str = "") -> tuple[Cohort, VisitRows]:
+    """Make the cohort, and return the rows it was made of in the order of its visits.
 
     Visits of a subject are in order of time, or by the numbers in their names where time is unknown.
     The first visit is at 0 years; later ones are at unknown years (NaN) where the table does not
@@ -60,7 +60,7 @@ def assemble(rows: VisitRows, name: str, *, law: str = "") -> tuple[Cohort, IntA
         law=law,
         notes=(*rows.notes, *rows.warnings),
     )
-    return cohort, rows.rows
+    return cohort, rows
 
 
 def in_order(rows: VisitRows) -> VisitRows:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from nextscan.cohort.readers.tables import Table
 from nextscan.cohort.readers.times import TimeColumn
+
+
+class Source(Protocol):
+    """Something that yields batches of columns: a file, or a table in memory."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+
+    @property
+    def delimiter(self) -> str:
+        """Of a text table; empty for a typed one."""
+
+    def batches(self, *, verbatim: bool = False) -> Iterator[Any]:
+        """Yield record batches."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +30,7 @@ class Layout:
 
     Attributes
     ----------
-    table : Table
+    table : Source
     subject : str
     visit : str or None
     time : TimeColumn or None
@@ -25,13 +40,18 @@ class Layout:
     labels : mapping of label to column
     """
 
-    table: Table
+    table: Source
     subject: str
     visit: str | None = None
     time: TimeColumn | None = None
     age: TimeColumn | None = None
     features: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def feature_columns(self) -> set[str]:
+        """Columns that hold features."""
+        return set(self.features.values())
 
 
 @dataclass(frozen=True)
@@ -40,14 +60,24 @@ class WideLayout:
 
     Attributes
     ----------
-    table : Table
+    table : Source
     subject : str
     features : mapping of feature to (field, array)
+    instances : tuple of int
+    labels : mapping of label to column
     column : callable
         Returns the column of (field, instance, array) in the convention of the export.
     """
 
-    table: Table
+    table: Source
     subject: str
     features: Mapping[str, tuple[int, int]]
+    instances: tuple[int, ...]
+    labels: Mapping[str, str]
     column: Callable[[int, int, int], str]
+
+    @property
+    def feature_columns(self) -> set[str]:
+        """Columns that hold features."""
+        known = (self.column(f, i, a) for f, a in self.features.values() for i in self.instances)
+        return set(known) & set(self.table.columns)

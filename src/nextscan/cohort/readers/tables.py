@@ -58,7 +58,7 @@ class Table:
         return f"line {row + 2}" if self.delimiter else f"row {row + 1}"
 
     def batches(self, columns: Sequence[str] | None = None, *, verbatim: bool = False) -> Iterator[Any]:
-        """Yield record batches of some columns; cells of a text table come as text.
+        """Yield record batches of all or some columns; cells of a text table come as text.
 
         With `verbatim`, texts that mean "missing" are kept as they are.
         """
@@ -277,8 +277,7 @@ class Cells:
                 self.kinds[name] = "text"
                 return None
             if not bad:
-                spelled = (to_number(text) for text in cells.to_pylist())
-                return np.array([np.nan if number is None else number for number in spelled])
+                return numbers_or_missing(cells)
             row, text = bad[0]
             comma = " (a decimal comma? write 1.5, not 1,5)" if re.fullmatch(r"-?\d+,\d+", text) else ""
             raise CohortError(
@@ -326,6 +325,15 @@ def to_numbers(cells: Any) -> FloatArray | None:
     except pa.ArrowInvalid:
         return None
     return values.copy()
+
+
+def numbers_or_missing(cells: Any) -> FloatArray:
+    """Return an Arrow array as float64 with NaN where a cell is no number."""
+    values = to_numbers(cells)
+    if values is not None:
+        return values
+    spelled = [to_number(cell) for cell in cells.to_pylist()]
+    return np.array([np.nan if number is None else number for number in spelled])
 
 
 def to_texts(cells: Any) -> Texts:

@@ -138,7 +138,10 @@ def read_ukb(
         else [f"{table.path}: field 53 (dates) is not in the export; intervals are unknown"]
     )
     rows = rows.telling([f"{table.path.name}: {line}" for line in lines], warn)
-    return rows, WideLayout(table, columns.eid, {columns.features[f]: f for f in kept}, name)
+    label_columns = {label: column for label, (column, _, _) in columns.labels.items()}
+    return rows, WideLayout(
+        table, columns.eid, {columns.features[f]: f for f in kept}, columns.instances, label_columns, name
+    )
 
 
 def _columns(

@@ -1,0 +1,84 @@
+"""Means, intervals and yearly change of imputed visits, kept on disk until the table is written."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from nextscan.cohort.cohort import FloatArray
+from nextscan.cohort.imputation import Imputation
+from nextscan.cohort.task import Targets
+from nextscan.errors import CohortError
+
+COMPANIONS = ("low", "high", "annual_percent")
+
+
+class Summaries:
+    """What is written of each target: mean, interval, yearly change.
+
+    Attributes
+    ----------
+    feature_names : tuple of str
+    targets : list of Targets
+        One entry per chunk.
+    companions : tuple of str
+        What is known besides the mean.
+    """
+
+    def __init__(self, file: BinaryIO, companions: tuple[str, ...]) -> None:
+        self.feature_names: tuple[str, ...] = ()
+        self.targets: list[Targets] = []
+        self.companions = companions
+        self._file = file
+
+    def add(self, imputation: Imputation, level: float | None) -> None:
+        """Append the targets of a chunk.
+
+        Raises
+        ------
+        CohortError
+            If its features are not those of the chunks before.
+        """
+        if self.targets and imputation.feature_names != self.feature_names:
+            raise CohortError("imputations of one table must have the same features")
+        self.feature_names = imputation.feature_names
+        self.targets.append(imputation.requested)
+        parts = [imputation.mean()]
+        if level is not None:
+            parts += [*imputation.interval(level), imputation.annual_change()]
+        self._file.write(np.stack(parts, axis=1).astype(np.float64).tobytes())
+
+    def read(self, positions: list[int]) -> FloatArray:
+        """Return targets by position: shape (n, parts, n_features); parts are mean, low, high, change."""
+        shape = (1 + len(self.companions), len(self.feature_names))
+        size = 8 * shape[0] * shape[1]
+        found = np.empty((len(positions), *shape))
+        for i, position in enumerate(positions):
+            self._file.seek(position * size)
+            found[i] = np.frombuffer(self._file.read(size)).reshape(shape)
+        return found
+
+
+@contextmanager
+def summarise(imputations: Iterable[Imputation], folder: Path, *, level: float | None) -> Iterator[Summaries]:
+    """Yield the summaries of all chunks; a chunk's draws are let go of before the next is asked for.
+
+    Parameters
+    ----------
+    imputations : iterable of Imputation
+        Of different targets and the same features.
+    folder : Path
+        Where the temporary file lies; it has no name and vanishes at the end.
+    level : float or None
+        Of the intervals; None leaves the companions out.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        summaries = Summaries(file, () if level is None else COMPANIONS)
+        for imputation in imputations:
+            summaries.add(imputation, level)
+        yield summaries
