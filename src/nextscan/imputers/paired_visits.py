@@ -86,14 +86,21 @@ def centred(residuals: FloatArray) -> FloatArray:
     keeps the spread of each feature and, nearly, how features vary together.
     """
     residuals = residuals - np.nanmean(residuals, axis=0)
-    if not np.isnan(residuals).any():
+    seen = ~np.isnan(residuals)
+    rows = np.flatnonzero(~seen.all(axis=1))
+    if not len(rows):
         return residuals
-    from sklearn.impute import KNNImputer
-
     spread = np.nanstd(residuals, axis=0)
-    unit = np.where(spread > 0, spread, 1.0)
-    filled: FloatArray = KNNImputer(n_neighbors=1).fit_transform(residuals / unit) * unit
-    return np.where(np.isnan(residuals), filled, residuals)
+    scaled = np.where(seen, residuals, 0.0) / np.where(spread > 0, spread, 1.0)
+    present = seen.astype(np.float64)
+    squares = scaled[rows] ** 2 @ present.T + present[rows] @ (scaled**2).T - 2 * scaled[rows] @ scaled.T
+    shared = present[rows] @ present.T
+    distance = np.where(shared > 0, squares / np.maximum(shared, 1), np.inf)
+    filled = residuals.copy()
+    for row, nearest in zip(rows, np.argsort(distance, axis=1, kind="stable"), strict=True):
+        gaps = np.flatnonzero(~seen[row])
+        filled[row, gaps] = residuals[nearest[seen[np.ix_(nearest, gaps)].argmax(axis=0)], gaps]
+    return filled
 
 
 def resampled(

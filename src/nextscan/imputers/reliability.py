@@ -87,7 +87,7 @@ class Reliability(Imputer):
         self.mean_: FloatArray = best.mean
         self.drift_: FloatArray = best.drift
         self.shrink_: FloatArray = best.shrink
-        self.residuals_ = centred(best.residuals)
+        self.residuals_ = best.residuals
         self.record_ |= {
             "strength": best.strength,
             "pool": {
@@ -125,6 +125,7 @@ class _Shrinkage:
     drift: FloatArray
     shrink: FloatArray
     strength: float
+    errors: FloatArray
     residuals: FloatArray
 
 
@@ -159,9 +160,9 @@ def _shrinkage(data: PairedVisits, pool: FloatArray) -> _Shrinkage:
     square = np.sum(pull_outside**2, where=seen)
     strength = float(np.clip(-np.sum(moved * pull_outside) / square, 0.0, 1.0)) if square > 0 else 0.0
     n_seen = seen.sum(axis=0)
-    residuals = (change - drift) * n_seen / (n_seen - 1) + strength * pull_outside * scale
+    errors = (change - drift) * n_seen / (n_seen - 1) + strength * pull_outside * scale
     shrink = strength * precision * noise * scale / scale[:, None]
-    return _Shrinkage(mean, drift, shrink, strength, residuals)
+    return _Shrinkage(mean, drift, shrink, strength, errors, centred(errors))
 
 
 def _noise_variance(change: FloatArray, variance: FloatArray) -> FloatArray:
@@ -190,14 +191,13 @@ def _left_out_energy(data: PairedVisits, fitted: _Shrinkage) -> float:
     from nextscan.metrics import energy_score
 
     unit = np.where(np.ptp(data.context, axis=0) > 0, data.context.std(axis=0), 1.0)
-    error = fitted.residuals / unit
-    residuals = centred(error)
-    # Truth minus left-out prediction is the residual itself: score it against those of others.
+    errors, residuals = fitted.errors / unit, fitted.residuals / unit
     which = donors(len(residuals), data.subject, _DRAWS_TO_CHOOSE, 0)
     own = data.subject[which] == data.subject
     which = np.where(own, (which + 1) % len(residuals), which)
+    # The truth minus its left-out prediction is its error: score that against the others' residuals.
     scores = [
-        energy_score(error[start : start + 200], residuals[which[:, start : start + 200]])
-        for start in range(0, len(error), 200)
+        energy_score(errors[start : start + 200], residuals[which[:, start : start + 200]])
+        for start in range(0, len(errors), 200)
     ]
     return float(np.nanmean(np.concatenate(scores)))

@@ -18,6 +18,7 @@ from nextscan.preprocess import CellImputer, LabelEncoder
 
 FloatArray = NDArray[np.float64]
 _PENALTIES = np.geomspace(1e-3, 1e4, 15)
+_FILLINGS = 6
 _GAP = "years to the follow-up"
 
 
@@ -54,7 +55,7 @@ class Ridge(Imputer):
 
     Notes
     -----
-    Missing follow-up cells are filled with their own leave-one-out prediction, three times over, which
+    Missing follow-up cells are filled with their own leave-one-out prediction, a few times over, which
     converges to the solution that leaves them out. Cost: one singular value decomposition of the
     predictors and, per penalty, two products of n_pairs x rank x n_features.
     """
@@ -145,16 +146,17 @@ def _fit_ridge(predictors: FloatArray, context: FloatArray, target: FloatArray, 
     left, singular, right = np.linalg.svd(predictors, full_matrices=False)
     missing = np.isnan(target)
     filled = np.where(missing, context + np.nanmean(target - context, axis=0), target)
-    for _ in range(3 if missing.any() else 1):
+    penalties = tuple(_PENALTIES * (np.mean(singular**2) or 1.0))
+    for _ in range(_FILLINGS if missing.any() else 1):
         _, penalty, c, residuals = min(
-            (_left_out(left, singular, penalty, context, filled, missing, carried) for penalty in _PENALTIES),
+            (_left_out(left, singular, penalty, context, filled, ~missing, carried) for penalty in penalties),
             key=lambda found: found[0],
         )
+        penalties = (penalty,)
         filled = np.where(missing, filled - residuals, filled)
     intercept = filled.mean(axis=0)
-    shrunk = singular / (singular**2 + penalty * np.mean(singular**2))
-    outcome = filled - intercept - c * context
-    coefficients = right.T @ (shrunk[:, None] * (left.T @ outcome))
+    shrunk = singular / (singular**2 + penalty)
+    coefficients = right.T @ (shrunk[:, None] * (left.T @ (filled - intercept - c * context)))
     return _Fitted(intercept, c, coefficients, np.where(missing, np.nan, residuals), penalty)
 
 
@@ -164,7 +166,7 @@ def _left_out(
     penalty: float,
     context: FloatArray,
     target: FloatArray,
-    missing: NDArray[np.bool_],
+    seen: NDArray[np.bool_],
     carried: float | None,
 ) -> tuple[float, float, float, FloatArray]:
     """Return error, penalty, carried fraction and leave-one-out residuals at one penalty.
@@ -172,17 +174,12 @@ def _left_out(
     Leaving pair i out changes its residual from r_i to r_i / (1 - H_ii). The residual is linear in
     c, so that the best c is a quotient.
     """
-    kept = singular**2 / (singular**2 + penalty * np.mean(singular**2))
-    outside = 1 - 1 / len(left) - (left**2) @ kept
-
-    def residuals_of(outcome: FloatArray) -> FloatArray:
-        centred_outcome = outcome - outcome.mean(axis=0)
-        fitted = left @ (kept[:, None] * (left.T @ centred_outcome))
-        residuals: FloatArray = (centred_outcome - fitted) / outside[:, None]
-        return residuals
-
-    of_target, of_context = residuals_of(target), residuals_of(context)
-    seen = ~missing
+    kept = singular**2 / (singular**2 + penalty)
+    outside = 1 - 1 / len(left) - left**2 @ kept
+    of_target, of_context = (
+        (outcome - left @ (kept[:, None] * (left.T @ outcome))) / outside[:, None]
+        for outcome in (target - target.mean(axis=0), context)
+    )
     if carried is None:
         square = np.sum(of_context**2, where=seen)
         product = np.sum(of_target * of_context, where=seen)
