@@ -194,10 +194,11 @@ class _Sorting:
 
 def units_of(features: list[str], schema: TableSchema) -> dict[str, str]:
     """Return the unit of each feature that the schema knows: the first pattern that fits."""
-    found = {
-        name: (unit for pattern, unit in schema.units.items() if fits(pattern, name)) for name in features
-    }
-    return {name: unit for name, units in found.items() if (unit := next(units, None)) is not None}
+    found = {}
+    for name in features:
+        fitting = (unit for pattern, unit in schema.units.items() if fits(pattern, name))
+        found[name] = next(fitting, None)
+    return {name: unit for name, unit in found.items() if unit is not None}
 
 
 def _gather(cells: Cells) -> tuple[FloatArray, dict[str, Texts]]:
