@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
 from bad_inputs.tables import (
     Maker,
     both,
@@ -13,7 +14,6 @@ from bad_inputs.tables import (
     cut,
     document,
     good,
-    good_table,
     model,
     nothing,
     parquet,
@@ -82,7 +82,9 @@ TABLES = [
         READ,
         "only one column, 'participant_id^visit^a'; expected columns separated by comma, tab, semicolon",
     ),
-    Case("delimiter changes", text("participant_id,visit,a\ns1;1;2.5\n"), READ, "line 2: 1 cells where the header has 3"),
+    Case(
+        "delimiter changes", text("participant_id,visit,a\ns1;1;2.5\n"), READ, "line 2: 1 cells where the header has 3"
+    ),
     Case("row too long", text("participant_id,visit,a\ns1,1,2,9\n"), READ, "line 2: 4 cells where the header has 3"),
     Case("quote never closed", text('participant_id,visit,a\n"s1,1,2\n'), READ, "line 2: 1 cells where the header"),
     Case("column name twice", text("participant_id,visit,a,a\ns1,1,2,3\n"), READ, "column names appear twice: a"),
@@ -92,8 +94,10 @@ TABLES = [
     Case("Latin-1", raw("participant_id,visit,gr\xf6\xdfe\ns,1,2\n".encode("latin-1")), READ, "is not UTF-8 text"),
     Case("Parquet cut short", both(parquet, cut("table.parquet")), "describe table.parquet", "truncated?"),
     Case("folder without tables", lambda f: (f / "in").mkdir(), "describe in", "no FreeSurfer tables in this folder"),
-    Case("no subject column", without("participant_id"), READ, 'no subject column; expected a name such as'),
-    Case("subject missing in a row", cell("participant_id", 3, None), READ, "line 5, column participant_id: the subject"),
+    Case("no subject column", without("participant_id"), READ, "no subject column; expected a name such as"),
+    Case(
+        "subject missing in a row", cell("participant_id", 3, None), READ, "line 5, column participant_id: the subject"
+    ),
     Case("subject rounded by a spreadsheet", cell("participant_id", 0, "1.0E+06"), READ, "looks like a rounded number"),
     Case("visit missing in a row", cell("visit", 3, None), READ, "line 5, column visit: the visit is missing"),
     Case("no feature columns", without(*FEATURES), READ, "no column of numbers is left to serve as a feature"),
@@ -117,11 +121,16 @@ TABLES = [
     Case("infinite value", cell("lh_thickness", 3, "inf"), READ, "line 5, column lh_thickness: the value is infinite"),
     Case("value too large", cell("lh_thickness", 3, "1e400"), READ, "the value is infinite"),
     Case("negative years", cell("years", 1, -2.5), READ, "line 3, column years: negative time -2.5"),
-    Case("years in words", cell("years", 1, "soon"), READ, "line 3, column years: expected years in years, found 'soon'"),
+    Case(
+        "years in words", cell("years", 1, "soon"), READ, "line 3, column years: expected years in years, found 'soon'"
+    ),
     Case(
         "impossible date",
-        changed(lambda t: t.assign(years=np.where(t.visit == 2, "2020-13-45", "2018-01-01")).rename(
-            columns={"years": "scan_date"})),
+        changed(
+            lambda t: t.assign(years=np.where(t.visit == 2, "2020-13-45", "2018-01-01")).rename(
+                columns={"years": "scan_date"}
+            )
+        ),
         READ,
         "line 3, column scan_date: '2020-13-45' is not a date",
     ),
@@ -131,7 +140,7 @@ TABLES = [
         READ,
         "time runs backwards for subject sub-00",
     ),
-]  # fmt: skip
+]
 
 SEVERAL = [
     Case("unpaired table is missing", good, "describe table.csv --unpaired no.csv", "no.csv: cannot be read"),
@@ -169,7 +178,9 @@ SEVERAL = [
         WITH_SCHEMA,
         "schema.toml: unknown key subjct; did you mean subject? there are subject, visit, time",
     ),
-    Case("schema value of the wrong kind", schema("features = 3\n"), WITH_SCHEMA, "schema.toml: features: Input should"),
+    Case(
+        "schema value of the wrong kind", schema("features = 3\n"), WITH_SCHEMA, "schema.toml: features: Input should"
+    ),
     Case(
         "schema names no column",
         schema('subject = "partcipant_id"\n'),
@@ -181,11 +192,18 @@ SEVERAL = [
     Case("value without a code", schema("[labels.sex]\ncodes = {M = 1}\n"), WITH_SCHEMA, "'F' is not among the codes"),
     Case("excluded feature is not there", good, f"{READ} --exclude eTIV", "table.csv, exclude: no column fits eTIV"),
     Case("everything excluded", good, f"{READ} --exclude '*h_*'", "table.csv, exclude: no feature is left"),
-]  # fmt: skip
+]
 
 METHODS = [
-    Case("unknown method", good, "fit table.csv --method rigde --out fitted", "no method named rigde; did you mean ridge?"),
-    Case("unknown method in a list", good, f"{EVALUATE} --methods ridge,foo", "no method named foo; there are secondgram"),
+    Case(
+        "unknown method",
+        good,
+        "fit table.csv --method rigde --out fitted",
+        "no method named rigde; did you mean ridge?",
+    ),
+    Case(
+        "unknown method in a list", good, f"{EVALUATE} --methods ridge,foo", "no method named foo; there are secondgram"
+    ),
     Case("unknown setting", good, f"{FIT} --set shrinkage=1", "feature-regression has no setting shrinkage"),
     Case("setting without a value", good, f"{FIT} --set epochs", "give it as name=value"),
     Case(
@@ -201,7 +219,12 @@ METHODS = [
     Case("one draw to score", good, f"{EVALUATE} --draws 1", "need at least 2, got draws=1"),
     Case("oracle of real data", good, f"{EVALUATE} --methods oracle", "the oracle knows only simulated cohorts"),
     Case("one visit only, to evaluate", changed(_first_visits), EVALUATE, "nobody has two visits with features"),
-    Case("one visit only, to fit", changed(_first_visits), FIT, "needs at least 5 pairs of visits to learn from, there are 0"),
+    Case(
+        "one visit only, to fit",
+        changed(_first_visits),
+        FIT,
+        "needs at least 5 pairs of visits to learn from, there are 0",
+    ),
     Case(
         "too few pairs for SECONDGRAM",
         changed(lambda t: t[~t.participant_id.between("sub-02", "sub-11")]),
@@ -209,9 +232,11 @@ METHODS = [
         "secondgram needs at least 10 pairs of visits to learn from, there are",
     ),
     Case("validation of more than all", good, f"{FIT} --validation-fraction 2", "'--validation-fraction'"),
-    Case("more pairs than people", nothing, "simulate --subjects 5 --pairs 9 --out a.csv", "0 <= n_pairs <= n_subjects"),
+    Case(
+        "more pairs than people", nothing, "simulate --subjects 5 --pairs 9 --out a.csv", "0 <= n_pairs <= n_subjects"
+    ),
     Case("unknown world", nothing, "simulate --world flat --out a.csv", "'flat' is not one of 'linear', 'hard'"),
-]  # fmt: skip
+]
 
 MODELS = [
     Case("model is missing", good, IMPUTE, "model/model.json: not found; model is not a whole model folder"),
@@ -250,17 +275,19 @@ MODELS = [
         "every subject has a follow-up and no row asks for another visit; ask for times",
     ),
     Case("too few draws for the level", model, f"{IMPUTE} --draws 10", "a 90% interval needs at least 19 draws"),
-    Case("no draws", model, f"{IMPUTE} --draws 0", "'--draws': 0 is not in the range x>=1"),
+    Case("no draws", model, f"{IMPUTE} --draws 0", "'--draws': Input should be greater than or equal to 1"),
     Case("level above one", model, f"{IMPUTE} --level 1.5", "an interval level lies between 0 and 1, got 1.5"),
     Case("years in words", model, f"{IMPUTE} --at-years soon", "--at-years: 'soon' must be numbers of years"),
     Case("infinite years", model, f"{IMPUTE} --at-years 1,inf", "must be finite numbers of years"),
-]  # fmt: skip
+]
 
 OUTPUTS = [
     Case("output in a missing folder", model, "impute model table.csv --out no/c.csv", "there is no folder no"),
     Case("output is a folder", model, "impute model table.csv --out model", "the name must end in .csv"),
     Case("output of an unknown format", model, "impute model table.csv --out c.xlsx", "the name must end in .csv or"),
-    Case("output cannot be written", model, "impute model table.csv --out /proc/c.csv", "/proc/c.csv: cannot be written"),
+    Case(
+        "output cannot be written", model, "impute model table.csv --out /proc/c.csv", "/proc/c.csv: cannot be written"
+    ),
     Case("draws of an unknown format", model, f"{IMPUTE} --save-draws d.npz", "d.npz: the name must end in .csv or"),
     Case("page in a missing folder", good, f"{READ} --html no/page.html", "no/page.html: there is no folder no"),
     Case("page of another format", good, f"{READ} --html page.pdf", "page.pdf: the name must end in .html"),
@@ -275,7 +302,11 @@ OUTPUTS = [
     Case("run in the place of a file", both(good, text("", "run")), EVALUATE, "run is a file, not a folder"),
     Case(
         "run of another cohort",
-        both(good, lambda f: (f / "run").mkdir(), text('{"settings": {}, "cohort": {"fingerprint": "x"}}', "run/run.json")),
+        both(
+            good,
+            lambda f: (f / "run").mkdir(),
+            text('{"settings": {}, "cohort": {"fingerprint": "x"}}', "run/run.json"),
+        ),
         EVALUATE,
         "run: holds an evaluation of another cohort",
     ),
@@ -287,7 +318,7 @@ OUTPUTS = [
         "report run",
         "run.json",
     ),
-]  # fmt: skip
+]
 
 USAGE = [
     Case("unknown command", nothing, "imput model table.csv", "No such command 'imput'. Did you mean 'impute'"),

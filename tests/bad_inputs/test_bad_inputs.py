@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from bad_inputs.cases import CASES, Case
-from bad_inputs.tables import model
 
+from bad_inputs.cases import CASES, Case
 from nextscan.cli.main import run
 
 

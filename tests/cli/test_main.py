@@ -42,8 +42,7 @@ def failing(monkeypatch):
         (
             KeyError("x"),
             1,
-            "error: nextscan failed unexpectedly (KeyError: 'x'); "
-            "please report it with what NEXTSCAN_DEBUG=1 shows",
+            "error: nextscan failed unexpectedly (KeyError: 'x'); please report it with what NEXTSCAN_DEBUG=1 shows",
         ),
     ],
 )

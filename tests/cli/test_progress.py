@@ -19,16 +19,12 @@ def test_lines_speak_again_after_a_while(capsys, monkeypatch):
     lines = _Lines()
     monkeypatch.setattr(time, "monotonic", lambda: lines.spoke + 21)
     lines(training(50, train_loss=0.123456, validation_score=0.5))
-    assert (
-        capsys.readouterr().err == "training: epoch 50 of 300, about 2 min left, loss 0.123, validation 0.5\n"
-    )
+    assert capsys.readouterr().err == "training: epoch 50 of 300, about 2 min left, loss 0.123, validation 0.5\n"
 
 
 def test_without_a_terminal_progress_is_lines(capsys):
     with show_progress() as progress:
-        progress(
-            {"phase": "estimate", "job": 0, "jobs": 12, "method": "secondgram", "remaining_seconds": 5400.0}
-        )
+        progress({"phase": "estimate", "job": 0, "jobs": 12, "method": "secondgram", "remaining_seconds": 5400.0})
     assert capsys.readouterr().err == "secondgram: job 0 of 12, about 1 h 30 min left\n"
 
 

@@ -57,10 +57,12 @@ def fit(
         nextscan fit cohort.csv --method feature-regression --out model
         nextscan fit pairs.csv --unpaired others.csv --set epochs=200 --seed 1 --out model
     """
+    from nextscan.cohort import split_validation
+    from nextscan.imputers.model_folder import check_model_place
+
     model = build_method(method, set_ or ())
     check_folder(out)
-    from nextscan.cohort import split_validation
-
+    check_model_place(out)
     cohort = read_table(
         table, schema, unpaired=unpaired, exclude=exclude, dictionary=dictionary, participants=participants
     )

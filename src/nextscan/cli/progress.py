@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # how an event counts: what is done, of how many, and the word for it
 _COUNTERS = (("job", "jobs", "job "), ("epoch", "epochs", "epoch "), ("done", "total", ""))
 _PAUSE = 20.0  # seconds between plain lines
+_SHORT = 5.0  # seconds that need no announcement
 
 
 class Display(Protocol):
@@ -88,7 +89,8 @@ class _Lines:
         """Print the event, or leave it."""
         counted = _counted(event)
         now = time.monotonic()
-        if counted is None or (event.get("phase") != "estimate" and now - self.spoke < _PAUSE):
+        long = event.get("phase") == "estimate" and (event.get("remaining_seconds") or 0.0) >= _SHORT
+        if counted is None or not (long or now - self.spoke >= _PAUSE):
             return
         self.spoke = now
         word, done, total = counted

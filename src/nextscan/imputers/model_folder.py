@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,7 @@ def write_model(path: Path, *, name: str, params: dict[str, Any], state: dict[st
     """
     from safetensors.numpy import save
 
-    if path.exists() and not (path / "model.json").is_file():
-        raise OutputError(f"{path}: exists and is not a model folder; choose another place or remove it")
+    check_model_place(path)
     arrays: dict[str, np.ndarray] = {}
     document = {"format": FORMAT, "name": name, "params": params, "state": _split(state, "", arrays)}
     blob = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
@@ -41,12 +40,13 @@ def write_model(path: Path, *, name: str, params: dict[str, Any], state: dict[st
     beside: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        beside = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
+        beside.mkdir()
         (beside / "arrays.safetensors").write_bytes(blob)
         (beside / "model.json").write_text(json.dumps(document, indent=1) + "\n")
         old = None
         if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
+            old = beside.with_name(f"{beside.name}-old")
             os.replace(path, old)
         os.replace(beside, path)
         if old is not None:
@@ -56,6 +56,17 @@ def write_model(path: Path, *, name: str, params: dict[str, Any], state: dict[st
     finally:
         if beside is not None and beside.exists():
             shutil.rmtree(beside, ignore_errors=True)
+
+
+def check_model_place(path: Path) -> None:
+    """Refuse to replace anything but a model folder.
+
+    Raises
+    ------
+    OutputError
+    """
+    if path.exists() and not (path / "model.json").is_file():
+        raise OutputError(f"{path}: exists and is not a model folder; choose another place or remove it")
 
 
 def load(path: str | Path) -> Imputer:

@@ -1,0 +1,155 @@
+"""Each command on a small cohort: what it writes, and what it prints."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import nextscan
+from bad_inputs.tables import good_table
+from nextscan.cli.main import run
+
+FEATURES = ["lh_hippocampus", "rh_hippocampus", "lh_thickness", "rh_thickness"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return an empty folder with a good table in it, in which the commands run."""
+    monkeypatch.chdir(tmp_path)
+    good_table().to_csv("table.csv", index=False)
+    return tmp_path
+
+
+@pytest.fixture
+def fitted(folder):
+    assert run(["fit", "table.csv", "--method", "feature-regression", "--out", "model", "--seed", "3"]) == 0
+    return folder
+
+
+def names(folder) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_simulate_writes_the_table_and_its_law(folder, capsys):
+    assert run(["simulate", "--subjects", "60", "--features", "7", "--pairs", "20", "--out", "cohort.csv"]) == 0
+    table = pd.read_csv("cohort.csv")
+    assert table["subject"].nunique() == 60
+    assert len(table) == 80
+    assert names(folder) == {"table.csv", "cohort.csv", "cohort.law.npz"}
+    assert capsys.readouterr().out == "cohort: cohort.csv (60 people, 20 with a follow-up, 7 features)\n"
+
+
+def test_describe_prints_text_or_json_and_writes_a_page(folder, capsys):
+    assert run(["describe", "table.csv"]) == 0
+    assert "Subjects   18, 12 with a follow-up" in capsys.readouterr().out
+    assert run(["describe", "table.csv", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)
+    assert run(["describe", "table.csv", "--html", "page.html", "--exclude", "lh_*"]) == 0
+    page = (folder / "page.html").read_text()
+    assert "rh_thickness" in page
+    assert "<td>lh_thickness" not in page
+
+
+def test_fit_writes_a_model_and_says_what_comes_next(folder, capsys):
+    assert run(["fit", "table.csv", "--method", "feature-regression", "--out", "model", "--seed", "3"]) == 0
+    model = nextscan.load("model")
+    assert model.feature_names_ == tuple(FEATURES)
+    assert model.record_["n_pairs"] == 12
+    assert model.record_["seed"] == 3
+    assert names(folder) == {"table.csv", "model"}
+    assert "next:  nextscan impute model table.csv --out completed.csv" in capsys.readouterr().out
+
+
+def test_a_model_folder_can_be_read_by_others(fitted):
+    (fitted / "new").mkdir()
+    assert (fitted / "model").stat().st_mode == (fitted / "new").stat().st_mode
+
+
+def test_fit_replaces_a_model_but_nothing_else(fitted):
+    assert run(["fit", "table.csv", "--method", "mean-change", "--out", "model"]) == 0
+    assert nextscan.load("model").name == "mean-change"
+    assert names(fitted) == {"table.csv", "model"}
+
+
+def test_fit_passes_settings_on(folder):
+    assert run(["fit", "table.csv", "--method", "feature-regression", "--exclude", "lh_*", "--out", "m"]) == 0
+    assert nextscan.load("m").feature_names_ == ("rh_hippocampus", "rh_thickness")
+
+
+def test_impute_completes_the_table(fitted, capsys):
+    assert run(["impute", "model", "table.csv", "--out", "completed.csv", "--seed", "5"]) == 0
+    before, after = pd.read_csv("table.csv"), pd.read_csv("completed.csv")
+    imputed = after[after["imputed"]]
+    pd.testing.assert_frame_equal(after.loc[~after["imputed"], before.columns].reset_index(drop=True), before)
+    assert sorted(imputed["participant_id"]) == [f"sub-{i:02d}" for i in range(12, 18)]
+    expected = nextscan.load("model").impute(nextscan.read_cohort("table.csv"), 40, seed=5)
+    np.testing.assert_allclose(imputed[FEATURES].to_numpy(), expected.mean(), rtol=1e-6)
+    low, high = expected.interval(0.9)
+    np.testing.assert_allclose(imputed[[f"{name}__low" for name in FEATURES]].to_numpy(), low, rtol=1e-6)
+    np.testing.assert_allclose(imputed[[f"{name}__high" for name in FEATURES]].to_numpy(), high, rtol=1e-6)
+    assert "completed: completed.csv (6 visits imputed by feature-regression, 40 draws each)" in capsys.readouterr().out
+    assert names(fitted) == {"table.csv", "model", "completed.csv"}
+
+
+def test_chunks_do_not_change_what_is_imputed(fitted, monkeypatch):
+    command = ["impute", "model", "table.csv", "--draws", "20", "--save-draws"]
+    assert run([*command, "d.parquet", "--out", "a.csv"]) == 0
+    monkeypatch.setattr("nextscan.cli.impute._CHUNK_BYTES", 1)
+    assert run([*command, "e.parquet", "--out", "b.csv"]) == 0
+    assert (fitted / "a.csv").read_text() == (fitted / "b.csv").read_text()
+    draws, again = (
+        pd.read_parquet(name).sort_values(["subject", "draw"], ignore_index=True) for name in ("d.parquet", "e.parquet")
+    )
+    pd.testing.assert_frame_equal(draws, again)
+    assert list(draws.columns) == ["subject", "visit", "years", "draw", *FEATURES]
+    assert len(draws) == 6 * 20
+    assert draws.groupby("subject")["draw"].apply(list).map(lambda n: n == list(range(1, 21))).all()
+
+
+def test_impute_at_chosen_times(fitted):
+    assert run(["impute", "model", "table.csv", "--at-years", "1,4.5", "--out", "later.parquet"]) == 0
+    later = pd.read_parquet("later.parquet")
+    assert len(later) == len(good_table()) + 2 * 18
+    paired = later[later["imputed"] & (later["participant_id"] == "sub-00")]
+    assert paired["years"].tolist() == [3.5, 7.0]
+
+
+def test_evaluate_writes_a_run_folder_and_a_report(folder, capsys):
+    command = ["evaluate", "table.csv", "--methods", "ridge", "--folds", "3", "--draws", "20", "--out", "run"]
+    assert run(command) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("ridge", "carry-forward", "reliability", "energy score"))
+    assert (folder / "run" / "report.html").stat().st_size > 10_000
+    record = json.loads((folder / "run" / "run.json").read_text())
+    assert record["settings"]["n_folds"] == 3
+    assert record["command"].startswith("nextscan ")
+
+
+def test_evaluate_again_goes_on_from_what_is_there(folder, capsys):
+    command = ["evaluate", "table.csv", "--methods", "ridge", "--folds", "3", "--draws", "20", "--out", "run"]
+    assert run(command) == 0
+    first = capsys.readouterr().out
+    jobs = {path.name: path.stat().st_mtime_ns for path in (folder / "run" / "jobs").iterdir()}
+    assert run(command) == 0
+    assert capsys.readouterr().out == first
+    assert {path.name: path.stat().st_mtime_ns for path in (folder / "run" / "jobs").iterdir()} == jobs
+
+
+def test_report_is_written_again(folder, capsys):
+    assert run(["evaluate", "table.csv", "--methods", "ridge", "--folds", "3", "--draws", "20", "--out", "run"]) == 0
+    (folder / "run" / "report.html").unlink()
+    capsys.readouterr()
+    assert run(["report", "run"]) == 0
+    assert capsys.readouterr().out == "report: run/report.html\n"
+    assert (folder / "run" / "report.html").is_file()
+
+
+def test_a_method_that_fails_is_told_and_the_others_are_scored(folder, capsys):
+    few = good_table().query("participant_id < 'sub-10'")
+    few.to_csv("few.csv", index=False)
+    command = ["evaluate", "few.csv", "--methods", "secondgram,ridge", "--folds", "3", "--draws", "20", "--out", "run"]
+    assert run(command) == 0
+    shown = capsys.readouterr()
+    assert "note: secondgram failed and is not scored: " in shown.err
+    assert "ridge" in shown.out
