@@ -181,7 +181,7 @@ def to_svg(figure: Figure, name: str) -> Markup:
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r'xmlns:\w+="[^"]*"|version="1\.1"', "", text)
     used = set(re.findall(r"#([\w-]+)", text))
-    text = re.sub(r' id="([\w-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", text)
+    text = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", text)
     text = re.sub(r"(url\(|href=\")#", rf"\1#{name}-", text).replace("xlink:href", "href")
     text = text.replace("'DejaVu Sans'", "sans-serif")
     text = re.sub(r"(\d+\.\d{2})\d+", r"\1", text)

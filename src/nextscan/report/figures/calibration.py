@@ -1,0 +1,108 @@
+"""Whether intervals hold what they promise: over levels, and over groups of people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from nextscan.report.figures.style import FAINT, INK, SOFT, Look, new_figure, quiet, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def calibration_curve(curves: Mapping[str, pd.DataFrame], *, looks: Mapping[str, Look]) -> Figure:
+    """Draw the observed share inside central intervals against their level, and the departure from it.
+
+    Parameters
+    ----------
+    curves : mapping of method title to DataFrame
+        Columns level, coverage, low, high, all between 0 and 1; low and high may be NaN.
+    looks : mapping of method title to Look
+    """
+    with styled():
+        figure = new_figure(3.7)
+        whole, apart = figure.subplots(1, 2, width_ratios=(1, 1.25))
+        whole.plot([0, 100], [0, 100], color=FAINT, lw=0.9, ls=(0, (4, 2)))
+        apart.axhline(0, color=FAINT, lw=0.9, ls=(0, (4, 2)))
+        for i, (method, curve) in enumerate(curves.items()):
+            look = looks[method]
+            curve = 100 * curve.sort_values("level")
+            style = {"color": look.colour, "ls": look.dash, "marker": look.marker, "ms": 4.5, "mec": "white"}
+            whole.plot(curve["level"], curve["coverage"], lw=1.3, mew=0.5, **style)
+            # Shifted a little so that intervals of different methods do not hide each other.
+            shifted = curve["level"] + 0.55 * (i - (len(curves) - 1) / 2)
+            apart.vlines(
+                shifted,
+                curve["low"] - curve["level"],
+                curve["high"] - curve["level"],
+                color=look.colour,
+                lw=0.9,
+            )
+            apart.plot(shifted, curve["coverage"] - curve["level"], lw=1.2, mew=0.5, label=method, **style)
+        whole.set(xlim=(0, 100), ylim=(0, 100), box_aspect=1, xlabel="level of the interval, %")
+        whole.set_title("Real values inside, %")
+        apart.set_title("Inside less level, percentage points")
+        apart.set(xlim=(0, 100), xlabel="level of the interval, %")
+        largest = max(2.5, *(abs(end) for end in apart.get_ylim()))
+        apart.set_ylim(-largest, largest)
+        for text, place, align in (("too cautious", 0.985, "top"), ("too sure", 0.015, "bottom")):
+            apart.text(
+                0.995, place, text, transform=apart.transAxes, ha="right", va=align, fontsize=8.5, color=SOFT
+            )
+        for axes in (whole, apart):
+            quiet(axes, grid="both")
+        figure.legend(
+            *apart.get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(curves))
+        )
+    return figure
+
+
+def coverage_by_group(
+    groups: Sequence[str],
+    coverage: Mapping[str, ArrayLike],
+    *,
+    low: Mapping[str, ArrayLike],
+    high: Mapping[str, ArrayLike],
+    level: float,
+    looks: Mapping[str, Look],
+) -> Figure:
+    """Draw the share of real values inside the interval of one level, for each group and method.
+
+    Parameters
+    ----------
+    groups : sequence of str, length n
+    coverage, low, high : mapping of method title to array of float, shape (n,)
+    level : float
+        Between 0 and 1; a line marks it.
+    looks : mapping of method title to Look
+    """
+    with styled():
+        figure = new_figure(0.95 + len(groups) * (0.16 + 0.13 * len(coverage)))
+        axes = figure.subplots()
+        axes.axvline(100 * level, color=INK, lw=1, ls=(0, (1, 2)))
+        for i, (method, values) in enumerate(coverage.items()):
+            look = looks[method]
+            rows = np.arange(len(groups)) + 0.62 * ((i + 0.5) / len(coverage) - 0.5)
+            ends = (100 * np.asarray(low[method], float), 100 * np.asarray(high[method], float))
+            axes.hlines(rows, ends[0], ends[1], color=look.colour, lw=1.3)
+            axes.plot(
+                100 * np.asarray(values, float),
+                rows,
+                look.marker,
+                color=look.colour,
+                ms=5,
+                mec="white",
+                label=method,
+            )
+        axes.set_yticks(range(len(groups)), groups)
+        axes.set_ylim(len(groups) - 0.45, -0.55)
+        axes.set_xlabel(f"real values inside the {100 * level:g} % interval, %")
+        axes.spines["left"].set_visible(False)
+        quiet(axes, grid="x")
+        figure.legend(loc="outside lower center", ncols=min(4, len(coverage)))
+    return figure

@@ -1,0 +1,132 @@
+"""Predicted against real change, and how long people were followed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nextscan.report.figures.style import FAINT, SOFT, Look, new_figure, quiet, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def change_scatter(
+    real: ArrayLike,
+    predicted: Mapping[str, ArrayLike],
+    *,
+    features: Sequence[str],
+    looks: Mapping[str, Look],
+) -> Figure:
+    """Scatter predicted against real change: a row per method, a column per feature.
+
+    Both axes of a panel have one scale, common to the methods; the diagonal is a perfect prediction.
+
+    Parameters
+    ----------
+    real : array of float, shape (n_targets, n_features)
+        Native units; NaN where unknown.
+    predicted : mapping of method title to array of float, shape (n_targets, n_features)
+    features : sequence of str
+        One title per column.
+    looks : mapping of method title to Look
+    """
+    real = np.asarray(real, float)
+    with styled():
+        figure = new_figure(0.55 + 2.2 * len(predicted))
+        grid = figure.subplots(len(predicted), len(features), squeeze=False)
+        for column, feature in enumerate(features):
+            stack = [
+                real[:, column],
+                *(np.asarray(values, float)[:, column] for values in predicted.values()),
+            ]
+            ends = _ends(np.concatenate(stack))
+            for row, (method, values) in enumerate(predicted.items()):
+                axes = grid[row, column]
+                _panel(axes, real[:, column], np.asarray(values, float)[:, column], looks[method], ends)
+                if row == 0:
+                    axes.set_title(_broken(feature), fontsize=8.5, loc="left")
+                if row < len(predicted) - 1:
+                    axes.tick_params(labelbottom=False)
+                if column == 0:
+                    axes.set_ylabel(f"{method}\npredicted change", color=SOFT)
+        figure.supxlabel("real change", fontsize=9, color=SOFT)
+    return figure
+
+
+def _panel(axes: Axes, real: NDArray[np.float64], predicted: NDArray[np.float64], look: Look, ends: tuple[float, float]) -> None:
+    axes.axhline(0, color="#e5e7ea", lw=0.8, zorder=0)
+    axes.axvline(0, color="#e5e7ea", lw=0.8, zorder=0)
+    axes.plot(ends, ends, color=FAINT, lw=0.8, ls=(0, (4, 2)), zorder=1)
+    axes.scatter(
+        real,
+        predicted,
+        s=13,
+        marker=look.marker,
+        color=look.colour,
+        alpha=0.45,
+        linewidths=0,
+        rasterized=len(real) > 250,
+    )
+    axes.set_xlim(*ends)
+    axes.set_ylim(*ends)
+    axes.set_box_aspect(1)
+    axes.locator_params(nbins=4)
+    axes.tick_params(labelsize=7.5)
+
+
+def _ends(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the range of most values: a few far ones may lie outside so that the rest can be seen."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return -1.0, 1.0
+    low, high = np.quantile(values, [0.002, 0.998])
+    low, high = min(low, 0.0), max(high, 0.0)
+    room = 0.06 * (high - low) or 1.0
+    return float(low - room), float(high + room)
+
+
+def _broken(name: str, width: int = 22) -> str:
+    """Break a long feature name over two lines, at an underscore or hyphen if there is one."""
+    if len(name) <= width:
+        return name
+    places = [i for i in range(width // 2, min(width, len(name) - 1)) if name[i] in "_- "]
+    at = places[-1] + 1 if places else width
+    rest = name[at:]
+    return f"{name[:at]}\n{rest if len(rest) <= width else rest[: width - 1] + '…'}"
+
+
+def gap_histogram(gaps: ArrayLike, *, unit: str = "years") -> Figure:
+    """Draw how long after the first visit the real follow-ups were.
+
+    Parameters
+    ----------
+    gaps : array of float, shape (n,)
+        Not NaN.
+    """
+    gaps = np.asarray(gaps, float)
+    with styled():
+        figure = new_figure(1.75, width=6.2)
+        axes = figure.subplots()
+        bins = min(30, max(8, int(np.sqrt(len(gaps)) * 1.5)))
+        axes.hist(gaps, bins=bins, color="#9fb6cc", edgecolor="white", linewidth=0.8)
+        middle = float(np.median(gaps))
+        axes.axvline(middle, color="#0b4f8a", lw=1.4)
+        axes.annotate(
+            f"median {middle:.2f}",
+            (middle, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, 1),
+            textcoords="offset points",
+            fontsize=8.5,
+            color="#0b4f8a",
+        )
+        axes.set_xlabel(f"{unit} from context to follow-up")
+        axes.set_ylabel("subjects")
+        axes.locator_params(axis="y", nbins=4, integer=True)
+        quiet(axes)
+    return figure

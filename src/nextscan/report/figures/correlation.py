@@ -1,0 +1,123 @@
+"""Correlations between features, real beside generated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nextscan.report.figures.style import diverging, new_figure, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FloatArray = NDArray[np.float64]
+
+
+def correlations(values: ArrayLike) -> FloatArray:
+    """Return Pearson correlations between columns over the rows where both are known.
+
+    Parameters
+    ----------
+    values : array of float, shape (n, d)
+        NaN where missing.
+
+    Returns
+    -------
+    ndarray of float, shape (d, d)
+        NaN where fewer than three rows have both, or one column does not vary in them.
+
+    >>> np.round(correlations([[1.0, 2.0], [2.0, 4.0], [3.0, 7.0]]), 3)
+    array([[1.   , 0.993],
+           [0.993, 1.   ]])
+    """
+    values = np.asarray(values, float)
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        n_known = known.sum(axis=0)
+        centre = np.where(known, values, 0).sum(axis=0) / np.maximum(n_known, 1)
+        centred = np.where(known, values - centre, 0)
+        if known.all():
+            n: FloatArray = np.full((values.shape[1],) * 2, float(len(values)))
+            sums, products = np.zeros_like(n), centred.T @ centred
+            squares = np.broadcast_to(np.diag(products)[:, None], n.shape)
+        else:
+            mask = known.astype(float)
+            n, sums, squares = mask.T @ mask, centred.T @ mask, (centred**2).T @ mask
+            products = centred.T @ centred
+        n = np.maximum(n, 1)
+        covariance = products - sums * sums.T / n
+        variance = np.maximum(squares - sums**2 / n, 0)
+        tiny = 1e-12 * np.maximum(squares, np.finfo(float).tiny)
+        both = (variance > tiny) & (variance > tiny).T & (n >= 3)
+        result = np.where(both, covariance / np.sqrt(variance * variance.T), np.nan)
+    return np.clip(result, -1, 1)
+
+
+def cluster_order(correlation: FloatArray) -> NDArray[np.intp]:
+    """Return an order of the features that puts correlated ones side by side (average linkage of 1 − r).
+
+    Features without any correlation come last.
+    """
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    known = np.isfinite(np.diag(correlation))
+    rows = np.flatnonzero(known)
+    if len(rows) < 3:
+        return np.concatenate([rows, np.flatnonzero(~known)])
+    distance = 1 - np.nan_to_num(correlation[np.ix_(rows, rows)])
+    np.fill_diagonal(distance, 0)
+    order = leaves_list(linkage(squareform(distance, checks=False), "average"))
+    return np.concatenate([rows[order], np.flatnonzero(~known)])
+
+
+def correlation_triptych(real: FloatArray, generated: FloatArray, *, generated_title: str) -> Figure:
+    """Draw real and generated correlations, their difference, and pair by pair one against the other.
+
+    Parameters
+    ----------
+    real, generated : ndarray of float, shape (d, d)
+        In the order to draw; NaN cells stay grey.
+    generated_title : str
+    """
+    difference = generated - real
+    apart = float(np.nanquantile(np.abs(difference), 0.995)) if np.isfinite(difference).any() else 1.0
+    apart = max(0.05, np.ceil(apart * 20) / 20)
+    upper = np.triu_indices(len(real), 1)
+    with styled():
+        figure = new_figure(3.05)
+        left, middle, right, pairs = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1))
+        colours = diverging().with_extremes(bad="#b9bec4")
+        for axes, matrix, end, name in (
+            (left, real, 1.0, "Real"),
+            (middle, generated, 1.0, generated_title),
+            (right, difference, apart, "Generated − real"),
+        ):
+            image = axes.imshow(matrix, cmap=colours, vmin=-end, vmax=end, interpolation="antialiased")
+            axes.set_title(name)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+            bar = figure.colorbar(
+                image, ax=axes, orientation="horizontal", fraction=0.045, pad=0.03, aspect=26
+            )
+            bar.set_ticks([-end, 0, end])
+            bar.ax.tick_params(length=0, labelsize=8)
+            bar.outline.set_visible(False)
+        pairs.hexbin(
+            real[upper],
+            generated[upper],
+            gridsize=46,
+            extent=(-1, 1, -1, 1),
+            cmap="Greys",
+            bins="log",
+            mincnt=1,
+            linewidths=0,
+        )
+        pairs.plot([-1, 1], [-1, 1], color="#d55e00", lw=0.8)
+        pairs.set(xlim=(-1, 1), ylim=(-1, 1), box_aspect=1, xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+        pairs.set_title("Pair by pair")
+        pairs.set_xlabel("real", labelpad=1)
+        pairs.set_ylabel("generated", labelpad=-4)
+    return figure

@@ -1,0 +1,58 @@
+"""What the methods are called on a page, which part they play, and how they are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nextscan.report.figures.style import Look, looks
+
+ORACLE = "oracle"
+CARRY_FORWARD = "carry-forward"
+REGRESSION = "feature-regression"
+RELIABILITY = "reliability"
+BASELINES = (CARRY_FORWARD, "mean-change", REGRESSION, "ridge", RELIABILITY)
+
+_TITLES = {
+    "secondgram": "SECONDGRAM",
+    "secondgram-paper": "SECONDGRAM, paper preset",
+    "secondgram-released": "SECONDGRAM, released preset",
+    CARRY_FORWARD: "carry forward",
+    "mean-change": "mean change",
+    REGRESSION: "per-feature regression",
+    "ridge": "ridge",
+    RELIABILITY: "reliability shrinkage",
+    ORACLE: "oracle",
+}
+
+_LOOKS = {
+    CARRY_FORWARD: Look("#4b5563", (0, (1.2, 1.2)), "s", ".."),
+    "mean-change": Look("#9ca3af", (0, (5, 1.5, 1.2, 1.5)), "<", "--"),
+    REGRESSION: Look("#00795a", (0, (6, 2)), "^", "xx"),
+    "ridge": Look("#b8860b", (0, (8, 2, 1.5, 2, 1.5, 2)), "P", "++"),
+    RELIABILITY: Look("#56b4e9", (0, (3, 1.5)), "v", "\\\\"),
+    ORACLE: Look("#111111", (0, (1, 2.2)), "*", ""),
+}
+
+
+def title(method: str) -> str:
+    """Return the name of a method in running text; unknown methods keep their own.
+
+    >>> title("feature-regression"), title("my-network")
+    ('per-feature regression', 'my-network')
+    """
+    return _TITLES.get(method, method)
+
+
+def part(method: str) -> str:
+    """Return which part a method plays: "baseline", "best possible" or "method"."""
+    return "best possible" if method == ORACLE else "baseline" if method in BASELINES else "method"
+
+
+def candidates(methods: Iterable[str]) -> list[str]:
+    """Return the methods that are neither baseline nor oracle, in their order."""
+    return [method for method in methods if part(method) == "method"]
+
+
+def method_looks(methods: Sequence[str]) -> dict[str, Look]:
+    """Return each method's look; baselines and the oracle always have the same one."""
+    return looks(methods, {name: look for name, look in _LOOKS.items() if name in methods})

@@ -1,0 +1,93 @@
+"""Whether the stated uncertainty is honest, overall and for groups of people."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nextscan.report.figures.calibration import calibration_curve, coverage_by_group
+from nextscan.report.figures.style import to_svg
+from nextscan.report.methods import method_looks, title
+from nextscan.report.metric_catalogue import metric
+from nextscan.report.page import Block, Cell, Column, Notice, Picture, Prose, Section, Table
+from nextscan.report.run_folder import OVERALL, Run, featured
+from nextscan.report.wording import NONE, capital, count, interval, number, percent
+
+
+def calibration(run: Run) -> Section:
+    """Return the section on intervals and what they hold."""
+    blocks: list[Block] = []
+    looks = {title(method): look for method, look in method_looks(run.methods).items()}
+    if run.calibration is None or run.calibration.empty:
+        blocks.append(Notice("The calibration curve is missing: calibration.csv is not in the run folder.", "missing"))
+    else:
+        curves = {
+            title(method): rows
+            for method in run.methods
+            if len(rows := run.calibration[run.calibration["method"] == method])
+        }
+        worst = {name: float((c["coverage"] - c["level"]).abs().max()) for name, c in curves.items()}
+        told = ", ".join(f"{name} at most {percent(gap)} off" for name, gap in worst.items())
+        blocks.append(
+            Picture(
+                to_svg(calibration_curve(curves, looks=looks), "calibration"),
+                alt=f"Share of real values inside central intervals against their level: {told}.",
+                caption=(
+                    "Left: how many real follow-up values lie inside the central interval of the draws, against the "
+                    "interval’s level; honest uncertainty follows the diagonal. Right: the same, less the level, with "
+                    "95 % intervals. Points of one level are set side by side."
+                ),
+            )
+        )
+    blocks += _groups(run)
+    lead = "An 80 % interval should hold the real value in 80 of 100 cases, for everybody and in every group."
+    return Section("calibration", "Calibration", blocks, lead=lead)
+
+
+def _groups(run: Run) -> list[Block]:
+    covered = run.scores[run.scores["metric"].str.startswith("coverage_") & (run.scores["group"] != OVERALL)]
+    if covered.empty:
+        return [
+            Prose(["Coverage by group is not shown: no group of people in this run is large enough to judge it."])
+        ]
+    blocks: list[Block] = []
+    groups = list(dict.fromkeys(covered["group"]))
+    looks = {title(method): look for method, look in method_looks(run.methods).items()}
+    shown = [method for method in featured(run) if method in set(covered["method"])]
+    first = sorted(set(covered["metric"]))[0]
+    if shown and len(groups) <= 16:
+        rows = covered[covered["metric"] == first].set_index(["method", "group"])[["value", "low", "high"]]
+        parts = {
+            part: {title(m): rows[part].reindex([(m, g) for g in groups]).to_numpy(float) for m in shown}
+            for part in ("value", "low", "high")
+        }
+        entry = metric(first)
+        blocks.append(
+            Picture(
+                to_svg(
+                    coverage_by_group(
+                        groups, parts["value"], low=parts["low"], high=parts["high"], level=entry.target, looks=looks
+                    ),
+                    "groups",
+                ),
+                alt=f"{entry.title} by group, for {', '.join(title(m) for m in shown)}; numbers in the table below.",
+                caption=f"{entry.title} by group with 95 % intervals; the dotted line is what was promised.",
+            )
+        )
+    for name in sorted(set(covered["metric"])):
+        entry = metric(name)
+        values = covered[covered["metric"] == name].set_index(["group", "method"])
+        columns = [Column("Group", numeric=False), Column("Values")]
+        columns += [Column(capital(title(method))) for method in run.methods]
+        body = []
+        for group in groups:
+            n = values["n"].xs(group, level="group").max() if group in values.index else np.nan
+            row = [Cell(group), Cell(count(n) if np.isfinite(n) else NONE, sort=float(n))]
+            for method in run.methods:
+                if (group, method) in values.index:
+                    value, low, high = (float(values[key][group, method]) for key in ("value", "low", "high"))
+                    row.append(Cell(number(value, 3), sort=value, detail=interval(low, high, 3)))
+                else:
+                    row.append(Cell(NONE))
+            body.append(row)
+        blocks.append(Table(f"{entry.title} by group ({entry.direction})", columns, body, name=f"group-{name}"))
+    return blocks

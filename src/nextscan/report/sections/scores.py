@@ -1,0 +1,52 @@
+"""All scores of all methods, in tables by what they tell."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nextscan.report.comparison import leaders
+from nextscan.report.methods import ORACLE, part, title
+from nextscan.report.metric_catalogue import Metric, groups, note, ordered
+from nextscan.report.page import Block, Cell, Column, Section, Table
+from nextscan.report.run_folder import OVERALL, Run
+from nextscan.report.wording import NONE, capital, decimals, interval, number
+
+_LEAD = (
+    "Bold marks the best method of each column and those not clearly different from it. Arrows tell which way "
+    "is better; – means the score is not defined for that method. Click a heading to sort."
+)
+
+
+def scores(run: Run) -> Section:
+    """Return the section of score tables."""
+    names = set(run.scores.loc[run.scores["group"] == OVERALL, "metric"])
+    shown = ordered(names)
+    blocks: list[Block] = []
+    for group in groups():
+        metrics = [entry for entry in shown if entry.group == group]
+        if metrics:
+            blocks.append(_table(run, group, metrics))
+    return Section("scores", "Scores", blocks, lead=_LEAD)
+
+
+def _table(run: Run, group: str, metrics: list[Metric]) -> Table:
+    columns = [Column("Method", numeric=False)]
+    columns += [Column(entry.title, direction=entry.direction, hint=entry.meaning) for entry in metrics]
+    body: dict[str, list[Cell]] = {
+        method: [Cell(capital(title(method)), detail=part(method))] for method in run.methods
+    }
+    for entry in metrics:
+        pooled = run.pooled(entry.name)
+        places = decimals(pooled["value"])
+        best = leaders(run, entry)
+        for method, row in body.items():
+            value = float(pooled["value"].get(method, np.nan))
+            if not np.isfinite(value):
+                row.append(Cell(NONE))
+                continue
+            ends = interval(pooled["low"][method], pooled["high"][method], places)
+            row.append(Cell(number(value, places), sort=value, detail=ends, strong=method in best))
+    rows = [row for row in body.values() if any(cell.sort is not None for cell in row[1:])]
+    limit = " The oracle is no method and takes no part in the ranking." if ORACLE in run.methods else ""
+    below = f"{note(group)} Small print: 95 % intervals.{limit}"
+    return Table(group, columns, rows, note=below.strip(), name=f"scores-{group.split()[0].lower()}")

@@ -1,0 +1,155 @@
+"""What the run says, in plain words, and the one score it rests on."""
+
+from __future__ import annotations
+
+from nextscan.report.comparison import Difference, against, excess, leaders
+from nextscan.report.figures.scores import score_intervals
+from nextscan.report.figures.style import to_svg
+from nextscan.report.methods import (
+    CARRY_FORWARD,
+    ORACLE,
+    REGRESSION,
+    RELIABILITY,
+    candidates,
+    method_looks,
+    part,
+    title,
+)
+from nextscan.report.metric_catalogue import metric
+from nextscan.report.page import Block, Cell, Column, Notice, Picture, Prose, Section, Table
+from nextscan.report.run_folder import Run
+from nextscan.report.wording import NONE, capital, decimals, interval, listed, number, percent
+
+REFERENCES = (CARRY_FORWARD, REGRESSION, RELIABILITY)
+
+
+def headline(run: Run) -> str:
+    """Say which method has the best energy score and who is tied with it."""
+    energy = run.pooled("energy_score").drop(ORACLE, errors="ignore").dropna(subset="value")
+    if energy.empty:
+        return "No method has an energy score, so this run names no best method."
+    best = energy.index[0]
+    places = decimals(energy["value"])
+    ends = interval(energy["low"][best], energy["high"][best], places)
+    told = f"energy score {number(energy['value'][best], places)}" + (f", 95 % interval {ends}" if ends else "")
+    tied = [title(method) for method in energy.index if method in leaders(run, metric("energy_score")) - {best}]
+    rest = f", with no clear difference from {listed(tied)}" if tied else ""
+    return f"{capital(title(best))} predicts the missing visit best ({told}){rest}."
+
+
+def sentences(run: Run) -> list[str]:
+    """Say how each method that is no baseline fares, and how far from the best possible it is."""
+    ours = candidates(run.methods)
+    said = [line for method in ours if (line := _against_baselines(run, method))]
+    if not ours:
+        said.append("Only baselines were evaluated; there is no method to hold against them.")
+    over = excess(run)
+    if over:
+        named = [*ours, *(m for m in (REGRESSION, CARRY_FORWARD) if m in over)]
+        parts = [
+            f"{title(m)} {percent(over[m].value)}{_ends(over[m])}" for m in run.methods if m in named and m in over
+        ]
+        said.append(f"Above the best possible energy score, known because the cohort is simulated: {listed(parts)}.")
+    elif ORACLE not in run.methods:
+        said.append("How good a prediction could possibly be is not known for real data.")
+    return said
+
+
+def _against_baselines(run: Run, method: str) -> str:
+    verbs = {"lower": "beats", "higher": "loses to", "tied": "is not clearly different from"}
+    parts = []
+    for reference in (CARRY_FORWARD, REGRESSION):
+        difference = against(run, "energy_score", method, reference)
+        if difference is None or difference.outcome not in verbs:
+            continue
+        size = f"{percent(abs(difference.value))} {'lower' if difference.value < 0 else 'higher'}"
+        parts.append(f"{verbs[difference.outcome]} {title(reference)} (energy score {size})")
+    return capital(f"{title(method)} {listed(parts)}.") if parts else ""
+
+
+def _ends(difference: Difference) -> str:
+    ends = interval(100 * difference.low, 100 * difference.high, 1)
+    return f" ({ends})" if ends else ""
+
+
+def verdict(run: Run) -> Section:
+    """Return the section every reader reads."""
+    blocks: list[Block] = [Notice(headline(run), "verdict"), Prose(sentences(run))]
+    energy = run.pooled("energy_score").dropna(subset="value")
+    rows = energy.drop(ORACLE, errors="ignore")
+    if len(rows):
+        limit = float(energy["value"][ORACLE]) if ORACLE in energy.index else None
+        looks = method_looks(run.methods)
+        told = [f"{title(m)} {number(float(rows['value'][m]))}" for m in rows.index]
+        blocks.append(
+            Picture(
+                to_svg(
+                    score_intervals(
+                        [title(method) for method in rows.index],
+                        rows["value"],
+                        low=rows["low"],
+                        high=rows["high"],
+                        looks=[looks[method] for method in rows.index],
+                        label="energy score (lower is better)",
+                        limit=limit,
+                        limit_label="best possible",
+                    ),
+                    "energy",
+                ),
+                alt=f"Energy scores, lower is better: {', '.join(told)}."
+                + (f" Best possible {number(limit)}." if limit is not None else ""),
+                caption=(
+                    "Energy score of each method with its 95 % interval over subjects. The intervals show how well "
+                    "each score is known; whether two methods differ is told by the paired comparison below, which "
+                    "takes out how hard each subject is to predict."
+                    + (" The dotted line is the oracle, which knows the law the cohort was drawn from." if limit else "")
+                ),
+            )
+        )
+    blocks.append(_pairs_table(run))
+    return Section("verdict", "Verdict", blocks)
+
+
+def _pairs_table(run: Run) -> Block:
+    references = [method for method in (*REFERENCES, ORACLE) if method in run.methods]
+    rows = []
+    for method in run.methods:
+        if method == ORACLE:
+            continue
+        row = [Cell(capital(title(method)), detail=part(method))]
+        for reference in references:
+            difference = against(run, "energy_score", method, reference) if method != reference else None
+            row.append(_pair_cell(difference))
+        rows.append(row)
+    if all(cell.sort is None for row in rows for cell in row[1:]):
+        return Notice(
+            "Paired comparisons are missing: subject_scores.parquet is not in the run folder, or holds no energy "
+            "score.",
+            "missing",
+        )
+    columns = [Column("Method", numeric=False)]
+    columns += [Column("Best possible" if m == ORACLE else capital(title(m)), direction="↓") for m in references]
+    return Table(
+        "Energy score relative to …",
+        columns,
+        rows,
+        name="paired",
+        note=(
+            "Difference in mean energy score over the same subjects, in percent of the column’s method, with its 95 % "
+            "interval (paired, Student’s t). Bold: the interval lies below zero, the row beats the column. The column "
+            "for reliability shrinkage shows the gain beyond what measurement noise alone explains."
+        ),
+    )
+
+
+def _pair_cell(difference: Difference | None) -> Cell:
+    if difference is None or difference.outcome == "unknown":
+        return Cell(NONE)
+    sign = "+" if difference.value > 0 else ""
+    ends = interval(100 * difference.low, 100 * difference.high, 1)
+    return Cell(
+        sign + percent(difference.value),
+        sort=100 * difference.value,
+        detail=ends,
+        strong=difference.outcome == "lower",
+    )
