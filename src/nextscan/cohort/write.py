@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,6 +125,16 @@ def write_draws(imputation: Imputation | Iterable[Imputation], out: str | Path) 
     OutputError
         If the file cannot be written.
     """
+    for _ in saving_draws(imputation, out):
+        pass
+    return Path(out)
+
+
+def saving_draws(imputation: Imputation | Iterable[Imputation], out: str | Path) -> Iterator[Imputation]:
+    """Pass chunks on while their draws are written as `write_draws` does.
+
+    The file appears when the last chunk has been passed on; it never appears if that does not happen.
+    """
     from nextscan.cohort.sinks import table_sink
 
     out = Path(out)
@@ -132,7 +142,7 @@ def write_draws(imputation: Imputation | Iterable[Imputation], out: str | Path) 
         for chunk in _chunks(imputation):
             for number, values in enumerate(chunk.draws, 1):
                 write(_draw_table(chunk, number, values))
-    return out
+            yield chunk
 
 
 def _chunks(imputation: Imputation | Iterable[Imputation]) -> Iterable[Imputation]:
@@ -184,7 +194,7 @@ class _Frame:
     def columns(self) -> tuple[str, ...]:
         return tuple(self.frame.columns)
 
-    def batches(self, *, verbatim: bool = False) -> Iterator[Any]:
+    def batches(self, columns: Sequence[str] | None = None, *, verbatim: bool = False) -> Iterator[Any]:
         import pyarrow as pa
 
         yield from pa.Table.from_pandas(self.frame, preserve_index=False).to_batches(_ROWS_AT_ONCE)

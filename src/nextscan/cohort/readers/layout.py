@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,8 +20,8 @@ class Source(Protocol):
     def delimiter(self) -> str:
         """Of a text table; empty for a typed one."""
 
-    def batches(self, *, verbatim: bool = False) -> Iterator[Any]:
-        """Yield record batches."""
+    def batches(self, columns: Sequence[str] | None = None, *, verbatim: bool = False) -> Iterator[Any]:
+        """Yield record batches of all or some columns."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ class WideLayout:
     labels : mapping of label to column
     column : callable
         Returns the column of (field, instance, array) in the convention of the export.
+    visit : None
+        Visits are in the names of columns.
     """
 
     table: Source
@@ -75,6 +77,7 @@ class WideLayout:
     instances: tuple[int, ...]
     labels: Mapping[str, str]
     column: Callable[[int, int, int], str]
+    visit: None = None
 
     @property
     def feature_columns(self) -> set[str]:
