@@ -30,6 +30,15 @@ def is_number(values: pd.Series) -> bool:
     return known.nunique() > 5 or bool((known != known.round()).any())
 
 
+def level_name(level: object) -> str:
+    """Name a category; whole numbers stored as floats lose their point.
+
+    >>> level_name(1.0), level_name("F")
+    ('1', 'F')
+    """
+    return f"{level:g}" if isinstance(level, float) else str(level)
+
+
 def labels(data: Observed) -> Part:
     """Summarise every label and check it against itself, the visits and the clock."""
     cohort = data.cohort
@@ -62,7 +71,7 @@ def _row(name: str, belongs: str, values: pd.Series) -> dict[str, object]:
             "maximum": known.max(),
         }
     counts = values.value_counts()
-    named = [f"{level} ({count:,})" for level, count in counts.items()]
+    named = [f"{level_name(level)} ({count:,})" for level, count in counts.items()]
     return row | {"type": "category", "levels": some(named, 4) if named else "none"}
 
 
@@ -74,7 +83,7 @@ def _distribution(values: pd.Series, most: int = 12) -> dict[str, object]:
         return {"edges": edges, "counts": counts, "missing": int(values.isna().sum())}
     tally = values.value_counts()
     return {
-        "levels": [str(level) for level in tally.index[:most]],
+        "levels": [level_name(level) for level in tally.index[:most]],
         "counts": tally.to_numpy()[:most],
         "others": int(tally.iloc[most:].sum()),
         "missing": int(values.isna().sum()),
@@ -116,7 +125,9 @@ def _changes(data: Observed, name: str, values: pd.Series) -> list[Finding]:
     if not len(moved):
         return []
     subjects = data.subject_names(moved)
-    steps = pd.Series([f"{a} → {b}" for a, b in zip(now[moved - 1], now[moved], strict=True)]).value_counts()
+    steps = pd.Series(
+        [f"{level_name(a)} → {level_name(b)}" for a, b in zip(now[moved - 1], now[moved], strict=True)]
+    ).value_counts()
     what = some([f"{step} ({n:,})" for step, n in steps.items()], 3)
     of = counted(len(np.unique(data.subject[known])), "subject")
     if FIXED.search(name):

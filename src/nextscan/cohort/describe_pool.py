@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nextscan.cohort.cohort import BoolArray, FloatArray, IntArray
 from nextscan.cohort.describe_data import Observed
-from nextscan.cohort.describe_labels import SITE, is_number
+from nextscan.cohort.describe_labels import SITE, is_number, level_name
 from nextscan.cohort.description import Finding, Level, Part, counted, few, percent, signed
 from nextscan.errors import some
 
@@ -101,13 +102,15 @@ def _difference(
         return (
             f"{who} differ in {name}: mean {ours.mean():.3g}, {other} {theirs.mean():.3g} ({signed(size)} sd)"
         )
-    known = {str(level) for level in ours.dropna().unique()}
-    strange = [str(level) for level in theirs.dropna().unique() if str(level) not in known]
+    known = {level_name(level) for level in ours.dropna().unique()}
+    strange = [
+        strange_name for level in theirs.dropna().unique() if (strange_name := level_name(level)) not in known
+    ]
     if SITE.search(name) and size > 0.99:
         return f"{other} and {who} share no {name}: {some(sorted(known))} against {some(strange)}"
+    shares = [part.dropna().map(level_name).value_counts(normalize=True) for part in (ours, theirs)]
     parts = [
-        f"{level} {percent((ours.astype(str) == level).mean())} against "
-        f"{percent((theirs.astype(str) == level).mean())}"
+        f"{level} {percent(shares[0].get(level, 0.0))} against {percent(shares[1].get(level, 0.0))}"
         for level in [*sorted(known), *strange][:3]
     ]
     return f"{who} differ from {other} in {name}: {', '.join(parts)}"
@@ -132,11 +135,13 @@ def shift(data: Observed, *, seed: int = 0) -> Part:
     (n_a, mean_a, var_a), (n_b, mean_b, var_b) = _moments(ours), _moments(theirs)
     usable = (np.minimum(n_a, n_b) >= _LEAST) & (var_a > 0)
     sd = np.sqrt(np.where(usable, var_a, np.nan))
+    covariates, names = _covariates(data, rows := np.concatenate([paired, pool]))
+    adjusted = _adjusted(data, rows, len(paired), covariates) if names else np.full(len(sd), np.nan)
     table = pd.DataFrame(
         {
             "feature": data.names,
             "difference": (mean_b - mean_a) / sd,
-            "adjusted": _adjusted(data, np.concatenate([paired, pool]), len(paired)) / sd,
+            "adjusted": adjusted / sd,
             "variance_ratio": np.where(usable, var_b, np.nan) / sd**2,
             "missing_paired": 1 - n_a / len(paired),
             "missing_pool": 1 - n_b / len(pool),
@@ -153,7 +158,8 @@ def shift(data: Observed, *, seed: int = 0) -> Part:
             "paired": len(paired),
             "auc": auc,
             "auc_error": auc_error,
-            "median_difference": float(np.nanmedian(size)) if usable.any() else np.nan,
+            "median_difference": float(table["difference"].abs().median()),
+            "adjusted_for": names,
             "median_adjusted": float(table["adjusted"].abs().median()),
             "shifted": int(certain.sum()),
         }
@@ -168,19 +174,25 @@ def _moments(values: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
     return n, mean, np.nansum((values - mean) ** 2, axis=0) / np.maximum(n - 1, 1)
 
 
-def _adjusted(data: Observed, rows: IntArray, n_paired: int) -> FloatArray:
-    """Return the effect of being in the pool beside age, its square and sex, shape (n_features,)."""
-    nothing = np.full(data.values.shape[1], np.nan)
+def _covariates(data: Observed, rows: IntArray) -> tuple[FloatArray, tuple[str, ...]]:
+    """Return age, its square and sex of some visits, as far as there are such labels, and their names."""
     known = data.cohort.labels_at(data.rows[rows])
-    if "age" not in known or not pd.api.types.is_numeric_dtype(known["age"]):
-        return nothing
-    age = known["age"].to_numpy(float)
-    age = (age - np.nanmean(age)) / max(float(np.nanstd(age)), 1e-12)
-    columns = [np.arange(len(rows)) >= n_paired, np.ones(len(rows)), age, age**2]
+    columns, names = [np.ones(len(rows))], []
+    if "age" in known and pd.api.types.is_numeric_dtype(known["age"]) and known["age"].notna().any():
+        age = known["age"].to_numpy(float)
+        age = (age - np.nanmean(age)) / max(float(np.nanstd(age)), 1e-12)
+        columns += [age, age**2]
+        names.append("age")
     if "sex" in known and known["sex"].nunique() == 2:
         sex = known["sex"]
         columns.append(np.where(sex.isna(), np.nan, sex == sex.dropna().iloc[0]).astype(float))
-    design = np.stack(columns, axis=1).astype(float)
+        names.append("sex")
+    return np.stack(columns, axis=1), tuple(names)
+
+
+def _adjusted(data: Observed, rows: IntArray, n_paired: int, covariates: FloatArray) -> FloatArray:
+    """Return the effect of being in the pool beside the covariates, by least squares, (n_features,)."""
+    design = np.column_stack([np.arange(len(rows)) >= n_paired, covariates]).astype(float)
     stay = ~np.isnan(design).any(axis=1)
     design, values = design[stay], data.values[rows[stay]]
     present = (~np.isnan(values)).astype(float)
@@ -189,7 +201,7 @@ def _adjusted(data: Observed, rows: IntArray, n_paired: int) -> FloatArray:
     product = np.nan_to_num(values).T @ design
     enough = np.minimum(gram[:, 0, 0], gram[:, 1, 1] - gram[:, 0, 0]) >= _LEAST
     effect = np.einsum("fij,fj->fi", np.linalg.pinv(gram, hermitian=True), product)[:, 0]
-    return np.where(enough, effect, nothing)
+    return np.where(enough, effect, np.nan)
 
 
 def _auc(ours: FloatArray, theirs: FloatArray, seed: int) -> tuple[float, float]:
@@ -224,7 +236,7 @@ def _auc(ours: FloatArray, theirs: FloatArray, seed: int) -> tuple[float, float]
     return auc, math.sqrt(max(variance, 0.0) / (n_a * n_b))
 
 
-def _shift_finding(table: pd.DataFrame, fact: dict[str, float], certain: BoolArray) -> list[Finding]:
+def _shift_finding(table: pd.DataFrame, fact: dict[str, Any], certain: BoolArray) -> list[Finding]:
     auc = fact["auc"]
     if math.isnan(auc):
         return []
@@ -238,7 +250,8 @@ def _shift_finding(table: pd.DataFrame, fact: dict[str, float], certain: BoolArr
         text += f"; {counted(len(named), 'feature')} shifted by more than half an sd: {few(named)}"
     adjusted = fact["median_adjusted"]
     if named and not math.isnan(adjusted):
-        text += f" (median shift {fact['median_difference']:.2f} sd, {adjusted:.2f} at equal age and sex)"
+        equal = " and ".join(fact["adjusted_for"])
+        text += f" (median shift {fact['median_difference']:.2f} sd, {adjusted:.2f} at equal {equal})"
     if level == "warning":
         text += "; let held-out scores decide whether the pool helps"
     names = tuple(table["feature"][certain])

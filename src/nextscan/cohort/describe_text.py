@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 
+import numpy as np
 import pandas as pd
 
 from nextscan.cohort.description import LEVELS, Description, Finding, counted, percent
@@ -18,8 +20,9 @@ def render(description: Description) -> str:
     """Return the description as lines of at most 100 characters; of much, the most telling 58 lines."""
     facts = description.facts
     head = [description.name]
-    if description.source and description.source != description.name:
-        head += _wrapped(description.source, "", most=2)
+    files = ", ".join(PurePath(file).name for file in description.source.split(", "))
+    if files and files != description.name:
+        head += _wrapped(files, "", most=2)
     head.append("")
     for title, text in _facts(description):
         head += _wrapped(text, f"  {title:<11}", most=4)
@@ -82,11 +85,8 @@ def _facts(description: Description) -> Iterator[tuple[str, str]]:
     paired = "all" if subjects["paired"] == subjects["all"] else f"{subjects['paired']:,}"
     followed = f"{paired} with a follow-up" if subjects["paired"] else "nobody with a follow-up"
     yield "Subjects", f"{subjects['all']:,}, {followed}"
-    per_subject = ", ".join(
-        f"{counted(count, 'subject')} with {number}" for number, count in visits["per_subject"].items()
-    )
     requests = f"; {counted(visits['requests'], 'request')} to impute" if visits["requests"] else ""
-    yield "Visits", f"{visits['observed']:,} observed: {per_subject}{requests}"
+    yield "Visits", f"{visits['observed']:,} observed: {_per_subject(visits['per_subject'])}{requests}"
     if gap["known"]:
         unknown = f", unknown for {counted(gap['unknown'], 'pair')}" if gap["unknown"] else ""
         extent = f"{gap['minimum']:.2f} to {gap['maximum']:.2f}"
@@ -113,7 +113,7 @@ def _facts(description: Description) -> Iterator[tuple[str, str]]:
         yield (
             "Structure",
             f"{structure['effective_dimensions']:.0f} effective dimensions; half of the variance in "
-            f"{structure['components_for_half']} components, 90 % in {structure['components_for_90']}",
+            f"{counted(structure['components_for_half'], 'component')}, 90 % in {structure['components_for_90']}",
         )
     if pool := facts.get("pool"):
         yield (
@@ -121,6 +121,13 @@ def _facts(description: Description) -> Iterator[tuple[str, str]]:
             f"{counted(pool['subjects'], 'subject')} against {pool['paired']:,} paired: "
             f"AUC {pool['auc']:.2f}, median shift {pool['median_difference']:.2f} sd",
         )
+
+
+def _per_subject(per_subject: Mapping[int, int]) -> str:
+    if len(per_subject) <= 4:
+        return ", ".join(f"{counted(count, 'subject')} with {n}" for n, count in per_subject.items())
+    every = np.repeat(list(per_subject), list(per_subject.values()))
+    return f"{every.min()} to {every.max()} per subject, median {np.median(every):g}"
 
 
 def _label(row: pd.Series) -> str:
