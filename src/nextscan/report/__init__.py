@@ -1,1 +1,5 @@
 """The long table and run records become tables, figures and one self-contained page."""
+
+from nextscan.report.describe_page import write_description
+
+__all__ = ["write_description"]
