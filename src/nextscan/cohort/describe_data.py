@@ -93,12 +93,12 @@ class Observed:
 
     def visit_names(self, positions: IntArray, limit: int = 3) -> str:
         """Name a few observed visits in words."""
-        one_each = self.cohort.n_visits == self.cohort.n_subjects
-        shown = [
-            str(self.cohort.subjects[self.subject[i]])
-            + ("" if one_each else f" (visit {self.cohort.visits[self.rows[i]]})")
-            for i in positions[:limit]
-        ]
+        cohort = self.cohort
+        shown = []
+        for i in positions[:limit]:
+            several = np.count_nonzero(cohort.subject_of == self.subject[i]) > 1
+            visit = f" (visit {cohort.visits[self.rows[i]]})" if several else ""
+            shown.append(f"{cohort.subjects[self.subject[i]]}{visit}")
         return some([*shown, *positions[limit:]], limit)
 
     def where(self, positions: IntArray) -> str:
