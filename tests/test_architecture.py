@@ -46,9 +46,7 @@ def quickest(code: str, *arguments: str) -> float:
 
 
 def test_rooms_import_only_what_the_design_allows():
-    done = python(
-        "from importlinter.cli import lint_imports_command as lint; lint()", "--no-cache", "--no-logo"
-    )
+    done = python("from importlinter.cli import lint_imports_command as lint; lint()", "--no-cache", "--no-logo")
     assert done.returncode == 0, done.stdout
 
 
@@ -89,14 +87,10 @@ def test_source_files_stay_short():
 
 
 def test_wheel_holds_templates_and_typing_marker(tmp_path):
-    done = python(
-        "from hatchling.cli import hatchling; hatchling()", "build", "-t", "wheel", "-d", str(tmp_path)
-    )
+    done = python("from hatchling.cli import hatchling; hatchling()", "build", "-t", "wheel", "-d", str(tmp_path))
     assert done.returncode == 0, done.stderr
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    package = {
-        path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.*") if path.is_file()
-    }
+    package = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.*") if path.is_file()}
     expected = {name for name in package if "__pycache__" not in name}
     assert "nextscan/py.typed" in expected
     assert expected <= set(names), sorted(expected - set(names))

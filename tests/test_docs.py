@@ -40,9 +40,7 @@ def test_readme_example_is_short_and_runs(tmp_path, monkeypatch):
     exec(compile(block, "README.md", "exec"), names)
     low, high = names["result"].interval(0.9)
     assert (low <= high).all()
-    assert (
-        names["result"].mean() == nextscan.load("model").impute(names["cohort"], draws=40, seed=7).mean()
-    ).all()
+    assert (names["result"].mean() == nextscan.load("model").impute(names["cohort"], draws=40, seed=7).mean()).all()
 
 
 @pytest.mark.parametrize("line", command_lines())

@@ -1,13 +1,16 @@
 """Every bad input ends with one helpful line: never a traceback, never a partial file."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from bad_inputs.cases import CASES, Case
+from bad_inputs.tables import model
 from nextscan.cli.main import run
 
 
@@ -40,3 +43,65 @@ def nextscan(*arguments: str, cwd: Path, kilobytes: int | None = None) -> subpro
     command = f'{limit}exec "$0" -c "import sys; from nextscan.cli.main import run; sys.exit(run())" "$@"'
     shell = ["bash", "-c", command, sys.executable, *arguments]
     return subprocess.run(shell, cwd=cwd, capture_output=True, text=True, check=False, env=os.environ)
+
+
+@pytest.mark.parametrize(
+    ("command", "kilobytes"),
+    [
+        ("simulate --subjects 400 --features 40 --pairs 20 --out cohort.csv", 64),
+        ("simulate --subjects 400 --features 40 --pairs 20 --out cohort.parquet", 64),
+        ("fit table.csv --method feature-regression --out fitted", 1),
+        ("impute model table.csv --out completed.csv", 2),
+        ("impute model table.csv --out completed.parquet", 2),
+        ("impute model table.csv --out completed.csv --save-draws draws.csv", 8),
+        ("describe table.csv --html page.html", 16),
+        ("evaluate table.csv --methods ridge --folds 3 --out run", 1),
+    ],
+)
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, command, kilobytes):
+    model(tmp_path)
+    before = files(tmp_path)
+    done = nextscan(*command.split(), cwd=tmp_path, kilobytes=kilobytes)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "File too large" in done.stderr
+    left = files(tmp_path)
+    assert {name: content for name, content in left.items() if not name.startswith("run/")} == before
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return a folder on a disk of 64 KiB of its own; only the superuser can make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("cannot mount a small disk here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_fills_up_says_so(small_disk, monkeypatch, capsys):
+    monkeypatch.chdir(small_disk)
+    assert run(["simulate", "--subjects", "900", "--features", "40", "--pairs", "20", "--out", "cohort.csv"]) == 2
+    assert capsys.readouterr().err == "error: cohort.csv: cannot be written: No space left on device\n"
+    assert files(small_disk) == {}
+    monkeypatch.chdir("/")
+
+
+def test_the_executable_ends_as_the_function_does(tmp_path):
+    done = nextscan("describe", "table.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: table.csv: cannot be read: No such file or directory\n"
+
+
+def test_an_interrupted_simulation_leaves_nothing(tmp_path):
+    code = "import sys; from nextscan.cli.main import run; sys.exit(run())"
+    command = [sys.executable, "-c", code, "simulate", "--out", "cohort.csv"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while not any(tmp_path.iterdir()) and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, shown = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert shown.splitlines()[-1] == "stopped"
+    assert files(tmp_path) == {}
