@@ -9,6 +9,7 @@ import torch
 from nextscan import Secondgram
 from nextscan.cohort import concatenate, hide, pairs, split_validation, targets
 from nextscan.errors import SettingError, TooFewPairsError
+from nextscan.imputers.contract import check_imputer
 from nextscan.imputers.secondgram_encoding import Encoding
 from nextscan.imputers.secondgram_presets import PRESETS, resolve
 from nextscan.imputers.secondgram_training import PairProblem
@@ -256,3 +257,8 @@ def test_concatenated_pool_keeps_its_labels() -> None:
         "used": True,
         "validation_score": {"with": model.record_["best_score"]},
     }
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_keeps_the_contract_of_imputers(preset: str) -> None:
+    check_imputer(lambda: quick(preset=preset))

@@ -102,7 +102,9 @@ def load(path: str | Path) -> Imputer:
         raise ModelFolderError(f"{path / 'arrays.safetensors'}: truncated or changed after it was saved; {again}")
     arrays = load_arrays(blob)
     state = _join(document["state"], arrays)
-    model = make_imputer(document["name"], **document["params"])
+    # JSON knows no tuples; settings hold no lists.
+    params = {key: tuple(value) if isinstance(value, list) else value for key, value in document["params"].items()}
+    model = make_imputer(document["name"], **params)
     model.feature_names_ = tuple(state["feature_names"])
     model.units_ = state["units"]
     model.nonnegative_ = state["nonnegative"]

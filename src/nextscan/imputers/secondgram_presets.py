@@ -132,8 +132,8 @@ class SecondgramSettings:
             raise SettingError(f"years_dropout must be in [0, 1), got {self.years_dropout:g}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain values."""
-        return asdict(self)
+        """Return the settings as JSON knows them."""
+        return asdict(self) | {"widths": list(self.widths)}
 
 
 _PAPER = SecondgramSettings(

@@ -57,7 +57,7 @@ class Process:
             self.path,
             self.sampler,
             start=noise(0),
-            levels=self.path.sampling_levels(settings.sampling_steps).to(condition),
+            levels=self.path.sampling_levels(settings.sampling_steps),
             noise=lambda step: noise(step + 1),
         )
         return x.clamp(-1.0, 1.0) if settings.clamp else x
