@@ -94,8 +94,8 @@ def centred(residuals: FloatArray) -> FloatArray:
     scaled = np.where(seen, residuals, 0.0) / np.where(spread > 0, spread, 1.0)
     present = seen.astype(np.float64)
     squares = scaled[rows] ** 2 @ present.T + present[rows] @ (scaled**2).T - 2 * scaled[rows] @ scaled.T
-    shared = present[rows] @ present.T
-    distance = np.where(shared > 0, squares / np.maximum(shared, 1), np.inf)
+    # Where the donor has a gap too, the distance expected of two strangers, each of variance 1.
+    distance = squares + 2 * (present[rows] @ (1 - present).T)
     filled = residuals.copy()
     for row, nearest in zip(rows, np.argsort(distance, axis=1, kind="stable"), strict=True):
         gaps = np.flatnonzero(~seen[row])

@@ -96,7 +96,7 @@ class CellImputer:
         models = _regressions(
             (features[_rows_to_fit(missing, max_rows)] - mean) / sd,
             (low - mean) / sd,
-            (high - mean) / sd,
+            np.where(low < high, (high - mean) / sd, 1.0),  # an upper end must lie above the lower one
             rounds=rounds,
             n_neighbours=n_neighbours,
         )

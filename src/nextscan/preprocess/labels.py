@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nextscan.errors import CohortError
 
 FloatArray = NDArray[np.float64]
+_MOST_CATEGORIES = 100
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class LabelEncoder:
     fill : ndarray of float, shape (n_columns,)
         Training means of the columns.
     dropped : dict of label name to reason
-        Labels that tell nothing: without any value, or with a different text for everybody.
+        Labels to learn nothing from: without any value, or with too many texts (identifiers, dates).
 
     Examples
     --------
@@ -84,8 +85,8 @@ class LabelEncoder:
                 learned.append(_Label(name, (), low, (high - low) or 1.0, gaps))
             else:
                 categories = tuple(sorted(set(present.astype(str))))
-                if len(categories) > 2 and len(categories) > len(present) / 2:
-                    dropped[str(name)] = "as many texts as people"
+                if len(categories) > min(_MOST_CATEGORIES, max(10, len(present) / 5)):
+                    dropped[str(name)] = "too many different texts"
                 else:
                     learned.append(_Label(name, categories, 0.0, 1.0, gaps))
         encoder = cls(tuple(learned), np.zeros(0), dropped)
