@@ -40,3 +40,14 @@ def test_unknown_gaps_are_said():
     cohort = clean_cohort()
     years = np.where(np.arange(200) % 2, np.nan, 0.0)
     assert "Gap        unknown for every pair of visits" in str(describe(replace(cohort, years=years)))
+
+
+def test_labels_are_told_in_short():
+    cohort = clean_cohort()
+    labels = cohort.labels.assign(stroke=np.arange(140) < 7, score=np.r_[np.nan, np.linspace(-1, 3, 139)])
+    text = str(describe(replace(cohort, labels=labels.astype({"stroke": float}))))
+    line = text[text.index("  Labels") : text.index("  Repeat")]
+    told = " ".join(line.split())
+    assert told.index("age (per visit)") < told.index("sex:")
+    assert "; stroke 5.0 %;" in told
+    assert "score 1 ± 1.2 (−1 to 3), 1 missing" in told

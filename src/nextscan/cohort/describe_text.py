@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,8 +102,9 @@ def _facts(description: Description) -> Iterator[tuple[str, str]]:
         else "no cell missing"
     )
     yield "Features", f"{facts['features']:,}; {cells}"
-    if len(description.tables["labels"]):
-        yield "Labels", "; ".join(_label(row) for _, row in description.tables["labels"].iterrows())
+    table = description.tables["labels"].sort_values("of", ascending=False, kind="stable")
+    if len(table):
+        yield "Labels", "; ".join(_label(row, description.plots["labels"]) for _, row in table.iterrows())
     if repeat := facts.get("repeat"):
         yield (
             "Repeat",
@@ -130,10 +132,15 @@ def _per_subject(per_subject: Mapping[int, int]) -> str:
     return f"{every.min()} to {every.max()} per subject, median {np.median(every):g}"
 
 
-def _label(row: pd.Series) -> str:
+def _label(row: pd.Series, distributions: Mapping[str, Any]) -> str:
     name = f"{row['label']}" + (" (per visit)" if row["of"] == "visit" else "")
     missing = f", {row['missing']:,} missing" if row["missing"] else ""
     if row["type"] == "number":
         extent = f"{row['minimum']:.4g} to {row['maximum']:.4g}"
-        return f"{name} {row['mean']:.3g} ± {row['sd']:.2g} ({extent}){missing}"
+        return f"{name} {row['mean']:.3g} ± {row['sd']:.2g} ({extent}){missing}".replace("-", "−")
+    counts = dict(
+        zip(distributions[row["label"]]["levels"], distributions[row["label"]]["counts"], strict=True)
+    )
+    if counts.keys() == {"0", "1"}:
+        return f"{name} {percent(counts['1'] / sum(counts.values()))}{missing}"
     return f"{name}: {row['levels']}{missing}"
