@@ -6,6 +6,7 @@ import pytest
 
 from cohort.describe_world import clean_cohort, with_values
 from nextscan.cohort import describe
+from nextscan.cohort.simulate import simulate
 from nextscan.errors import CohortError
 
 
@@ -80,3 +81,10 @@ def test_ages_are_sampled_from_both_kinds():
     ages = describe(clean_cohort(n_paired=300, n_single=300)).plots["ages"]
     paired = np.asarray(ages["paired"])
     assert (paired.sum(), (~paired).sum()) == (500, 250)
+
+
+@pytest.mark.parametrize("world", ["linear", "hard"])
+def test_simulated_worlds_raise_no_warning(world):
+    description = describe(simulate(n_subjects=900, n_features=60, n_pairs=150, world=world, missing=0.01))
+    assert [finding.code for finding in description.findings if finding.level == "warning"] == []
+    assert description.facts["sums"] == []
