@@ -24,7 +24,7 @@ def blocks(language: str) -> list[str]:
 def command_lines() -> list[str]:
     """Return every `nextscan ...` line of the README and of the help of the commands."""
     taught = [
-        README,
+        *blocks("sh"),
         *(command.help for command in COMMANDS.values()),
         app.registered_callback.callback.__doc__,
     ]
@@ -64,13 +64,30 @@ def test_readme_schema_is_valid(tmp_path):
         assert read_schema(tmp_path / "schema.toml").model_fields_set == set(tomllib.loads(block))
 
 
+def test_readme_schema_reads_an_export(tmp_path):
+    (block,) = blocks("toml")
+    (tmp_path / "ukb.toml").write_text(block)
+    (tmp_path / "dictionary.tsv").write_text("FieldID\tField\n25011\tVolume of thalamus (left)\n25735\tSkewness\n")
+    (tmp_path / "ukb.csv").write_text(
+        "eid,31-0.0,42030-0.0,53-2.0,53-3.0,25011-2.0,25011-3.0,25735-2.0,25735-3.0\n"
+        "1000001,0,2015-01-02,2018-03-01,2020-03-01,7500,7400,1.5,1.6\n"
+        "1000002,1,,2018-03-01,,7100,,1.4,\n"
+    )
+    cohort = nextscan.read_cohort(tmp_path / "ukb.csv", tmp_path / "ukb.toml", dictionary=tmp_path / "dictionary.tsv")
+    assert cohort.name == "UK Biobank, T1 volumes"
+    assert cohort.feature_names == ("Volume of thalamus (left)",)
+    assert cohort.units == {"Volume of thalamus (left)": "mm3"}
+    assert cohort.labels[["sex", "parkinsonism"]].values.tolist() == [["F", 1.0], ["M", 0.0]]
+    assert cohort.years.tolist() == [0.0, pytest.approx(2.0, abs=0.01), 0.0]
+
+
 def test_readme_names_every_method():
     from nextscan.imputers import imputer_names
 
     assert [name for name in imputer_names() if f"`{name}`" not in README] == []
 
 
-@pytest.mark.parametrize("name", [name for name in nextscan.__all__ if name != "__version__"])
+@pytest.mark.parametrize("name", sorted(set(nextscan.__all__) - {"__version__", "NextscanError", "NextscanWarning"}))
 def test_public_docstrings_name_the_parameters_there_are(name):
     from numpydoc.docscrape import FunctionDoc
 
