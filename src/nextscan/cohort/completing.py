@@ -13,14 +13,13 @@ import pyarrow.compute as pc
 
 from nextscan.cohort.cohort import Cohort, FloatArray
 from nextscan.cohort.readers.layout import Layout, WideLayout
+from nextscan.cohort.readers.tables import IMPUTED, IMPUTED_VISIT
 from nextscan.cohort.readers.times import TimeColumn
 from nextscan.cohort.readers.ukb_fields import AGE, DATE
 from nextscan.cohort.readers.visits import VisitRows
 from nextscan.cohort.sinks import significant
 from nextscan.cohort.summaries import Summaries
 from nextscan.errors import CohortError
-
-IMPUTED, IMPUTED_VISIT = "imputed", "imputed_visit"
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def read_rows(
     if freesurfer.is_freesurfer(tables[0]):
         rows = freesurfer.read_freesurfer(path, tables, own, schema_path=schema.path)
         participants = participants or participants_near(path)
-    elif own.subject is None and ukb_fields.is_ukb(tables[0].columns):
+    elif own.subject is None and ukb_fields.is_ukb(tables[0].own_columns):
         known = (
             ukb_fields.Dictionary({}, {})
             if dictionary is None

@@ -10,7 +10,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+)
 
 from nextscan.errors import NextscanError, SchemaError, some
 
@@ -42,6 +50,23 @@ class LabelSchema(_Closed):
     """1 where the column holds anything (such as the date of a diagnosis), else 0."""
 
 
+def _checked(pattern: str) -> str:
+    if _is_expression(pattern):
+        try:
+            re.compile(pattern[1:-1])
+        except re.error as problem:
+            raise ValueError(f"{pattern} is not a regular expression: {problem}") from None
+    return pattern
+
+
+def _is_expression(pattern: str) -> bool:
+    return len(pattern) > 2 and pattern[0] == pattern[-1] == "/"
+
+
+Pattern = Annotated[str, AfterValidator(_checked)]
+"""A name, a glob (``lh_*``) or a regular expression between slashes (``/^lh_.*thickness$/``)."""
+
+
 def _labels_by_name(value: Any) -> Any:
     return {key: {} for key in value} if isinstance(value, list) else value
 
@@ -54,12 +79,12 @@ class TableSchema(_Closed):
     time: TimeSchema | None = None
     labels: Annotated[Mapping[str, LabelSchema] | None, BeforeValidator(_labels_by_name)] = None
     """Replaces the labels that would be inferred."""
-    features: tuple[str, ...] | None = None
-    """Names, globs (``lh_*``) or regular expressions (``/^lh_.*thickness$/``); replaces inference."""
-    exclude: tuple[str, ...] = ()
-    """Columns to leave out: names, globs or regular expressions."""
-    units: Mapping[str, str] = Field(default_factory=dict)
-    """Unit by feature name, glob or regular expression; the first that fits counts."""
+    features: tuple[Pattern, ...] | None = None
+    """Replaces the features that would be inferred."""
+    exclude: tuple[Pattern, ...] = ()
+    """Columns to leave out."""
+    units: Mapping[Pattern, str] = Field(default_factory=dict)
+    """Unit by pattern of features; the first that fits counts."""
     missing: tuple[float | str, ...] = ()
     """Values that mean "missing", besides empty cells, NA and their kind."""
     subject_prefix: str = ""
@@ -114,7 +139,8 @@ def read_schema(path: str | Path) -> Schema:
 
 
 def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
+    problems = error.errors()
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     where = [str(part) for part in first["loc"]]
     if first["type"] != "extra_forbidden":
         return f"{'.'.join(where)}: {first['msg']}, found {first['input']!r}"
@@ -189,9 +215,9 @@ def fits(pattern: str, name: str) -> bool:
     """
     if name == pattern:
         return True
-    if len(pattern) > 2 and pattern[0] == pattern[-1] == "/":
+    if _is_expression(pattern):
         try:
-            return re.search(pattern[1:-1], name) is not None
-        except re.error as problem:
-            raise SchemaError(f"{pattern} is not a regular expression: {problem}") from None
+            return re.search(_checked(pattern)[1:-1], name) is not None
+        except ValueError as problem:
+            raise SchemaError(str(problem)) from None
     return fnmatch.fnmatchcase(name, pattern)

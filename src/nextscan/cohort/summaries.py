@@ -12,10 +12,9 @@ import numpy as np
 
 from nextscan.cohort.cohort import FloatArray
 from nextscan.cohort.imputation import Imputation
+from nextscan.cohort.readers.tables import COMPANIONS
 from nextscan.cohort.task import Targets
 from nextscan.errors import CohortError
-
-COMPANIONS = ("low", "high", "annual_percent")
 
 
 class Summaries:

@@ -30,7 +30,7 @@ def join_unpaired(main: VisitRows, pools: list[VisitRows]) -> VisitRows:
     Raises
     ------
     CohortError
-        If no feature is shared, or a subject is in two tables with different scans.
+        If no feature is shared, a feature has two units, or a subject is in two tables with different scans.
     """
     pools = [_first_visits(without_repeats(pool)) for pool in pools]
     shared = [name for name in main.feature_names if all(name in set(pool.feature_names) for pool in pools)]
@@ -47,10 +47,21 @@ def join_unpaired(main: VisitRows, pools: list[VisitRows]) -> VisitRows:
                 f"{Path(pool.source).name} lacks {len(lacking)} features, left out: {', '.join(lacking)}"
             )
     main = _with_features(main, shared)
+    _check_units(main, pools)
     pools = [_without_filled(main, _with_features(pool, shared)) for pool in pools]
     joined = _stack([main, *pools], *_agreeing_labels(main, pools))
     origin = np.repeat(np.arange(1 + len(pools)), [len(main), *map(len, pools)])
     return _without_known_scans(joined, origin, [main, *pools]).telling(notes)
+
+
+def _check_units(main: VisitRows, pools: list[VisitRows]) -> None:
+    for pool in pools:
+        for name, unit in main.units.items():
+            if pool.units.get(name, unit) != unit:
+                raise CohortError(
+                    f"{pool.source}: feature {name} is in {pool.units[name]}, in {main.source} it is in {unit}; "
+                    "convert the column, or correct its unit in the schema"
+                )
 
 
 def _first_visits(pool: VisitRows) -> VisitRows:

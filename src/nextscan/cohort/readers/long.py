@@ -11,7 +11,7 @@ from nextscan.cohort.cohort import FloatArray
 from nextscan.cohort.readers.labels import as_label, label_name, label_values
 from nextscan.cohort.readers.layout import Layout
 from nextscan.cohort.readers.plan import Plan, plan
-from nextscan.cohort.readers.tables import Cells, Missing, Table, Texts
+from nextscan.cohort.readers.tables import IMPUTED, Cells, Missing, Table, Texts
 from nextscan.cohort.readers.times import read_time, settle_time
 from nextscan.cohort.readers.visits import VisitRows
 from nextscan.cohort.schema import TableSchema, fits
@@ -54,8 +54,12 @@ def read_long(
     CohortError, SchemaError
     """
     columns = plan(table, schema, schema_path=schema_path, like=like, only_labels=only_labels)
-    cells = Cells(table, columns.candidates, columns.texts, Missing.of(schema.missing))
+    marks = [IMPUTED] if table.is_completed else []
+    cells = Cells(table, columns.candidates, [*columns.texts, *marks], Missing.of(schema.missing))
     numbers, texts = _gather(cells)
+    imputed = np.array([str(text).lower() == "true" for text in texts[IMPUTED]] if marks else [], bool)
+    if imputed.any():
+        numbers[imputed] = np.nan
 
     has_row = _rows_with_subject(table, columns.subject, texts, numbers)
     n_rows = len(numbers)
@@ -114,7 +118,10 @@ def read_long(
         *columns.notes,
         *sorting.notes,
     ]
-    rows = rows.telling([f"{table.path.name}: {line}" for line in understood])
+    asked = f"{table.path}: {int(imputed.sum())} rows are marked as imputed; read as requests, not as observations"
+    rows = rows.telling(
+        [f"{table.path.name}: {line}" for line in understood], [asked] if imputed.any() else []
+    )
     layout = Layout(
         table=table,
         subject=columns.subject,

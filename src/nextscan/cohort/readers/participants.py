@@ -39,7 +39,15 @@ def join_participants(
     CohortError
         If the table names a subject (and visit) twice, or knows none of the subjects.
     """
-    people, _ = read_long(open_table(path), schema, schema_path=schema_path, only_labels=True)
+    table = open_table(path)
+    named = {
+        "subject": schema.subject,
+        "visit": schema.visit,
+        "time": schema.time.column if schema.time else None,
+    }
+    elsewhere = {key: None for key, column in named.items() if column not in table.columns}
+    schema = schema.model_copy(update=elsewhere)  # the schema may mean the other table
+    people, _ = read_long(table, schema, schema_path=schema_path, only_labels=True)
     by_visit = people.visits is not None and rows.visits is not None
     at = _found(rows, people, by_visit=by_visit)
     labels = people.labels.iloc[at].set_axis(range(len(rows)), axis=0)

@@ -80,7 +80,7 @@ def plan(
     SchemaError
         If the schema names a column that the table lacks.
     """
-    columns = list(table.columns)
+    columns = list(table.own_columns)
     excluded = {name for name in columns if any(fits(pattern, name) for pattern in schema.exclude)}
     if like is None and not only_labels:
         matching(schema.exclude, columns, f"{schema_path}, exclude", SchemaError)
@@ -120,7 +120,8 @@ def plan(
             if label_name(name) in known or (
                 like is None and (is_label(name) or only_labels) and not is_identifier(name)
             ):
-                labels[label_name(name)] = (take(name, "labels") or name, LabelSchema())
+                own = name if label_name(name) in labels else label_name(name)
+                labels[own] = (take(name, "labels") or name, LabelSchema())
 
     notes = [f"excluded by the schema: {some(sorted(excluded))}"] if excluded else []
     if only_labels:

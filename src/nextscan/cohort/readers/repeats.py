@@ -141,7 +141,7 @@ def _check_distinct(rows: VisitRows, kept: pd.DataFrame) -> None:
     column = next((c for c in differs if not np.isnan(rows.features[[first, second], c]).all()), differs[0])
     left, right = rows.features[first, column], rows.features[second, column]
     raise CohortError(
-        f"{rows.source}: subject {subject} has {which + ' ' if which else ''}twice with different values "
+        f"{rows.source}: subject {subject} {f'has {which}' if which else 'is there'} twice with different values "
         f"({rows.place(int(rows.rows[first]))} and {rows.place(int(rows.rows[second]))}; "
         f"{rows.feature_names[column]} is {left:g} and {right:g}); keep one row, or tell visits apart by a visit or "
         "time column"

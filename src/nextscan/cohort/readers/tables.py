@@ -21,6 +21,10 @@ from nextscan.errors import CohortError, some
 
 MISSING_TEXTS = ("", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "#N/A", "<NA>")
 
+IMPUTED, IMPUTED_VISIT = "imputed", "imputed_visit"
+COMPANIONS = ("low", "high", "annual_percent")
+"""What a completed table adds: columns that mark imputed visits, and endings of columns beside features."""
+
 _DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
 _SAMPLE_BYTES = 4 << 20
 _SAMPLE_LINES = 50
@@ -47,6 +51,21 @@ class Table:
     path: Path
     columns: tuple[str, ...]
     delimiter: str
+
+    @property
+    def is_completed(self) -> bool:
+        """Tell whether `nextscan.cohort.write` completed the table: it marks imputed visits."""
+        return {IMPUTED, IMPUTED_VISIT} <= set(self.columns)
+
+    @property
+    def own_columns(self) -> tuple[str, ...]:
+        """Columns the user put there: without the marks and companions of a completed table."""
+        if not self.is_completed:
+            return self.columns
+        ends = tuple(f"__{what}" for what in COMPANIONS)
+        return tuple(
+            name for name in self.columns if name not in (IMPUTED, IMPUTED_VISIT) and not name.endswith(ends)
+        )
 
     @property
     def form(self) -> str:

@@ -13,7 +13,7 @@ from nextscan.cohort.readers import ukb_fields as fields
 from nextscan.cohort.readers.labels import label_values
 from nextscan.cohort.readers.layout import WideLayout
 from nextscan.cohort.readers.long import units_of, whole
-from nextscan.cohort.readers.tables import Block, Cells, Missing, Table, Texts
+from nextscan.cohort.readers.tables import IMPUTED_VISIT, Block, Cells, Missing, Table, Texts
 from nextscan.cohort.readers.times import TimeColumn, read_time
 from nextscan.cohort.readers.visits import VisitRows
 from nextscan.cohort.schema import LabelSchema, TableSchema, fits, nearest
@@ -68,6 +68,7 @@ def read_ukb(
         columns.eid, *columns.dates.values(), *columns.ages.values(), *columns.sites.values(),
         *(column for column, _, _ in columns.labels.values()),
     ]  # fmt: skip
+    texts += [IMPUTED_VISIT] if table.is_completed else []
     cells = Cells(table, by_column, list(dict.fromkeys(texts)), Missing.of(schema.missing))
     gathered = _Gathered(columns, by_column)
     for block in cells:
@@ -137,6 +138,10 @@ def read_ukb(
         if dates or ages
         else [f"{table.path}: field 53 (dates) is not in the export; intervals are unknown"]
     )
+    if gathered.n_imputed:
+        warn.append(
+            f"{table.path}: {gathered.n_imputed} visits are marked as imputed; not read as observations"
+        )
     rows = rows.telling([f"{table.path.name}: {line}" for line in lines], warn)
     label_columns = {label: column for label, (column, _, _) in columns.labels.items()}
     return rows, WideLayout(
@@ -147,7 +152,7 @@ def read_ukb(
 def _columns(
     table: Table, schema: TableSchema, dictionary: fields.Dictionary, schema_path: str, like: VisitRows | None
 ) -> tuple[_Columns, fields.NameColumn]:
-    found, name = fields.field_columns(table.columns)
+    found, name = fields.field_columns(table.own_columns)
     eid = schema.subject or fields.subject_column(table.columns)
     if eid is None or eid not in table.columns:
         raise CohortError(f"{table.path}: no column eid; a UK-Biobank export has one")
@@ -231,7 +236,7 @@ class _Gathered:
         self._rows: list[IntArray] = []
         self._instances: list[IntArray] = []
         self._texts: list[dict[str, Texts]] = []
-        self.n_rows = 0
+        self.n_rows = self.n_imputed = 0
 
     def add(self, block: Block) -> None:
         """Take over the visits of a block."""
@@ -241,6 +246,10 @@ class _Gathered:
         values, rows, instances = [], [], []
         for instance in self._columns.instances:
             part = padded[:, self._position[instance]]
+            if IMPUTED_VISIT in block.texts:
+                marks = [str(instance) in str(text).split(";") for text in block.texts[IMPUTED_VISIT]]
+                part[marks] = np.nan
+                self.n_imputed += sum(marks)
             has: BoolArray = ~np.isnan(part).all(axis=1)
             dated = (
                 pd.notna(block.texts[self._columns.dates[instance]])
