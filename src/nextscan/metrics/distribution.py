@@ -84,7 +84,8 @@ def _moments(values: Values) -> tuple[FloatArray, FloatArray]:
     mean = _column_means(values)
     centred = np.where(np.isnan(values), 0.0, values - mean) / np.sqrt(len(values) - 1)
     if len(values) > values.shape[1]:
-        centred = np.asarray(np.linalg.qr(centred, mode="r"))
+        variances, axes = np.linalg.eigh(centred.T @ centred)
+        centred = np.sqrt(np.maximum(variances, 0.0))[:, None] * axes.T
     return np.nan_to_num(mean), centred
 
 

@@ -22,7 +22,7 @@ from nextscan.study.plan import ORACLE, Job, Plan
 from nextscan.study.scoring import DISTRIBUTION, LEVELS
 
 ALL = "all"
-_PARTS_LEFT_OUT = 20
+_PARTS_LEFT_OUT = 10
 
 Row = dict[str, Any]
 Scores = dict[str, FloatArray]
@@ -211,7 +211,7 @@ def _interval(values: FloatArray) -> Interval:
 
 def _leave_out(n: int, seed: int) -> list[IntArray]:
     """Return the subjects that stay when each of some equal parts is left out; none for few subjects."""
-    if n < 2 * _PARTS_LEFT_OUT:
+    if n < 4 * _PARTS_LEFT_OUT:
         return []
     parts = np.array_split(np.random.default_rng(seed).permutation(n), _PARTS_LEFT_OUT)
     return [np.setdiff1d(np.arange(n), part) for part in parts]

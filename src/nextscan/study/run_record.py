@@ -86,7 +86,7 @@ def check_folder(path: Path, plan: Plan) -> None:
     try:
         record = json.loads((path / "run.json").read_text(encoding="utf-8"))
         theirs = {**record["settings"], "fingerprint": record["cohort"]["fingerprint"]}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingError(
