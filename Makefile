@@ -29,7 +29,7 @@ format: .venv/installed-dev  ## Format the code
 	$(BIN)/ruff format .
 
 bench: .venv/installed-dev  ## Measure speed against the plain training loop
-	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/training_speed.py
 
 clean:  ## Remove the environment, caches and the demo
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks build dist $(OUT)

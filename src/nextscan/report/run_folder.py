@@ -218,7 +218,7 @@ def _read_table(path: Path) -> pd.DataFrame | None:
     if lacking:
         raise RunFolderError(f"{path}: lacks column {some(lacking)}: {_AGAIN}")
     for column in _NUMBERS.intersection(frame.columns[: len(_COLUMNS[path.name]) + 2]):
-        if not pd.api.types.is_numeric_dtype(frame[column]):
+        if len(frame) and not pd.api.types.is_numeric_dtype(frame[column]):
             raise RunFolderError(f"{path}: column {column} holds something that is not a number: {_AGAIN}")
     return frame
 
