@@ -49,9 +49,7 @@ def make_run(
     rng = np.random.default_rng(seed)
     names = feature_names(n_features)
     loading = rng.normal(size=(max(3, n_features // 15), n_features)) * np.linspace(1.2, 0.3, n_features)
-    stable = rng.normal(size=(n_subjects, len(loading))) @ loading / 2 + 0.5 * rng.normal(
-        size=(n_subjects, n_features)
-    )
+    stable = rng.normal(size=(n_subjects, len(loading))) @ loading / 2 + 0.5 * rng.normal(size=(n_subjects, n_features))
     stable /= stable.std(axis=0)
     gap = rng.uniform(1, 4.5, n_subjects)
     drift = -0.12 * rng.gamma(2, 0.5, n_features)
@@ -75,16 +73,11 @@ def make_run(
     subjects = np.array([f"sub-{i:04d}" for i in range(n_subjects)])
     fold = np.arange(n_subjects) % n_folds
     head = {"fold": fold, "subject": subjects}
-    tables = {
-        name: []
-        for name in ("scores", "subject", "feature", "predictions", "fans", "calibration", "learning")
-    }
+    tables = {name: [] for name in ("scores", "subject", "feature", "predictions", "fans", "calibration", "learning")}
 
     def predictions(kind: str, method: str, z: np.ndarray, visit: str, years: np.ndarray) -> None:
         values = pd.DataFrame((centre + unit * z).astype(np.float32), columns=names)
-        told = pd.DataFrame(
-            {"method": method, **head, "visit": visit, "years": years, "gap": gap, "kind": kind}
-        )
+        told = pd.DataFrame({"method": method, **head, "visit": visit, "years": years, "gap": gap, "kind": kind})
         tables["predictions"].append(pd.concat([told, values], axis=1))
 
     predictions("context", "", first, "1", np.zeros(n_subjects))
@@ -98,13 +91,9 @@ def make_run(
         score_method(tables, method, truth, first, mean, draws, head, names)
         for subject in range(4):
             ends = np.quantile(draws[:, subject], QUANTILES, axis=0, method="weibull")
-            fan = pd.DataFrame(
-                centre + unit * ends, columns=names, index=pd.Index(QUANTILES, name="quantile")
-            )
+            fan = pd.DataFrame(centre + unit * ends, columns=names, index=pd.Index(QUANTILES, name="quantile"))
             fan = fan.rename_axis(columns="feature").stack().rename("value").reset_index()
-            tables["fans"].append(
-                fan.assign(method=method, subject=subjects[subject], visit="2", years=gap[subject])
-            )
+            tables["fans"].append(fan.assign(method=method, subject=subjects[subject], visit="2", years=gap[subject]))
     for neural in [method for method in methods if method not in means]:
         for k in range(n_folds):
             tables["learning"].append(learning_curve(neural, k, rng))
@@ -127,9 +116,7 @@ def score_method(tables, method, truth, first, mean, draws, head, names) -> None
     """Append the scores of one method, in units of the first visit, to the tables."""
     n = len(truth)
     apart = np.linalg.norm(draws - truth, axis=2).mean(axis=0)
-    among = sum(
-        np.linalg.norm(draws - np.roll(draws, k, axis=0), axis=2).mean(axis=0) for k in range(1, len(draws))
-    )
+    among = sum(np.linalg.norm(draws - np.roll(draws, k, axis=0), axis=2).mean(axis=0) for k in range(1, len(draws)))
     crps_among = sum(np.abs(draws - np.roll(draws, k, axis=0)).mean(axis=0) for k in range(1, len(draws)))
     crps = np.abs(draws - truth).mean(axis=0) - crps_among / (len(draws) - 1) / 2
     per_subject = {
@@ -188,9 +175,7 @@ def score_method(tables, method, truth, first, mean, draws, head, names) -> None
                 "group": group,
                 "metric": name,
             }
-            tables["scores"].append(
-                {**row, "value": value, "low": value - 0.02, "high": value + 0.02, "n": n // 2}
-            )
+            tables["scores"].append({**row, "value": value, "low": value - 0.02, "high": value + 0.02, "n": n // 2})
     for level in LEVELS:
         value = inside[level].mean()
         row = {
@@ -253,9 +238,7 @@ def run_record(methods, n_subjects: int, n_features: int, n_folds: int) -> dict:
                     "pool": {"choice": "use", "score_with": 4.21, "score_without": 4.38},
                 }
             told = {"method": method, "seed": 1, "repeat": 0, "fold": fold}
-            jobs.append(
-                {**told, "seconds_fit": 48.2 if neural else 0.2, "seconds_impute": 1.1, "record": record}
-            )
+            jobs.append({**told, "seconds_fit": 48.2 if neural else 0.2, "seconds_impute": 1.1, "record": record})
     return {
         "versions": {"nextscan": "0.1.0", "python": "3.11.9", "numpy": "2.3.1", "torch": "2.13.0"},
         "command": "nextscan evaluate synthetic.csv --methods secondgram --folds 5 --out run",
@@ -274,8 +257,7 @@ def run_record(methods, n_subjects: int, n_features: int, n_folds: int) -> dict:
         "started": "2026-01-12T09:30:00",
         "finished": "2026-01-12T09:36:41",
         "methods": {
-            method: {"epochs": 300, "preset": "default"} if method == "secondgram" else {}
-            for method in methods
+            method: {"epochs": 300, "preset": "default"} if method == "secondgram" else {} for method in methods
         },
         "jobs": jobs,
     }

@@ -16,7 +16,7 @@ from nextscan.report.run_folder import Run
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean score of one method over that of another, less one, with its 95 % interval.
+    """How far a score lies from a reference over the same subjects, with its 95 % interval.
 
     `low` and `high` are NaN for fewer than two subjects.
     """
@@ -35,7 +35,7 @@ class Difference:
 
 
 def relative_difference(scores: ArrayLike, reference: ArrayLike) -> Difference:
-    """Compare two positive scores of the same subjects.
+    """Compare two positive scores of the same subjects: the ratio of their means, less one.
 
     The ratio r of the two means has, to first order, the standard error of the mean of
     ``scores - r * reference`` divided by the reference's mean (delta method); the interval uses
@@ -63,6 +63,24 @@ def relative_difference(scores: ArrayLike, reference: ArrayLike) -> Difference:
     error = (ours - ratio * theirs).std(ddof=1) / math.sqrt(n) / abs(theirs.mean())
     half = float(stdtrit(n - 1, 0.975)) * float(error)
     return Difference(float(ratio - 1), float(ratio - 1) - half, float(ratio - 1) + half, n)
+
+
+def paired_difference(scores: ArrayLike, reference: ArrayLike) -> Difference:
+    """Compare two scores of the same subjects by the mean of their differences (Student's t).
+
+    Unlike `relative_difference` this needs no score of one sign, and suits correlations.
+
+    >>> paired_difference([1.0, -1.0, 0.0], [0.0, 0.0, 0.0]).outcome
+    'tied'
+    """
+    from scipy.special import stdtrit
+
+    apart = np.asarray(scores, float) - np.asarray(reference, float)
+    apart = apart[np.isfinite(apart)]
+    n = len(apart)
+    value = float(apart.mean()) if n else math.nan
+    half = float(stdtrit(n - 1, 0.975) * apart.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    return Difference(value, value - half, value + half, n)
 
 
 def subject_values(run: Run, metric: str) -> pd.DataFrame | None:
@@ -99,7 +117,7 @@ def leaders(run: Run, metric: Metric) -> set[str]:
     tied = {best}
     for method in pooled.index.drop(best):
         if values is not None and method in values and best in values:
-            if relative_difference(values[method], values[best]).outcome == "tied":
+            if paired_difference(values[method], values[best]).outcome == "tied":
                 tied.add(method)
         elif metric.badness(pooled["value"][method]) == metric.badness(pooled["value"][best]) or (
             pooled["low"][method] <= pooled["high"][best] and pooled["low"][best] <= pooled["high"][method]

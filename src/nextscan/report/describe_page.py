@@ -84,9 +84,7 @@ def _summary(description: Mapping[str, Any]) -> str:
     facts = description["facts"]
     subjects, gap = facts["subjects"], facts["gap"]
     followed = (
-        f"{count(subjects['paired'])} of them with a follow-up"
-        if subjects["paired"]
-        else "none with a follow-up"
+        f"{count(subjects['paired'])} of them with a follow-up" if subjects["paired"] else "none with a follow-up"
     )
     after = f" after {number(gap['mean'], 2)} ± {number(gap['sd'], 2)} {gap['unit']}" if gap["known"] else ""
     return f"{count(subjects['all'])} subjects, {followed}{after}; {count(facts['features'])} features."
@@ -115,9 +113,7 @@ def _names(finding: Mapping[str, Any]) -> list[tuple[str, str]]:
         names = finding[kind]
         if len(names) > 2:
             rest = f" and {count(len(names) - _LISTED)} more" if len(names) > _LISTED else ""
-            entries.append(
-                (f"{_title(finding)}: {count(len(names))} {what}", ", ".join(names[:_LISTED]) + rest)
-            )
+            entries.append((f"{_title(finding)}: {count(len(names))} {what}", ", ".join(names[:_LISTED]) + rest))
     return entries
 
 
@@ -146,11 +142,7 @@ def _visits(description: Mapping[str, Any]) -> Section:
     if visits["requests"]:
         items.append(Fact("Requests", count(visits["requests"]), "visits without features, to impute"))
     figure = figures.visits_overview(visits["per_subject"], plots.get("gap"), plots.get("ages"), gap["unit"])
-    few = (
-        " Ages: a line for each subject with two visits or more, a curve for the others."
-        if plots.get("ages")
-        else ""
-    )
+    few = " Ages: a line for each subject with two visits or more, a curve for the others." if plots.get("ages") else ""
     picture = Picture(
         to_svg(figure, "visits"),
         alt="Bars of subjects by number of visits, a histogram of gaps, and ages at the visits.",

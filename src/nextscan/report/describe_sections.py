@@ -159,9 +159,7 @@ def pool(description: Mapping[str, Any]) -> Section | None:
         fact = description["facts"]["pool"]
         adjusts = bool(fact["adjusted_for"])
         equal = f"at equal {listed(fact['adjusted_for'])}"
-        difference, adjusted, ratio = (
-            _numbers(table[key]) for key in ("difference", "adjusted", "variance_ratio")
-        )
+        difference, adjusted, ratio = (_numbers(table[key]) for key in ("difference", "adjusted", "variance_ratio"))
         blocks.append(
             Facts(
                 [
@@ -175,9 +173,7 @@ def pool(description: Mapping[str, Any]) -> Section | None:
         )
         known = np.flatnonzero(np.isfinite(difference))
         names = [table["feature"][i] for i in known]
-        figure = figures.pool_shift(
-            names, difference[known], adjusted[known], ratio[known], adjusted_label=equal
-        )
+        figure = figures.pool_shift(names, difference[known], adjusted[known], ratio[known], adjusted_label=equal)
         blocks.append(
             Picture(
                 to_svg(figure, "pool"),
@@ -220,9 +216,7 @@ def _selection(table: Mapping[str, Sequence[Any]]) -> Table:
         Column("Group", numeric=False),
         Column("Paired", hint="mean"),
         Column("Others", hint="mean"),
-        Column(
-            "Difference", hint="numbers: in sd of the paired; categories: total variation distance, 0 to 1"
-        ),
+        Column("Difference", hint="numbers: in sd of the paired; categories: total variation distance, 0 to 1"),
         Column("p"),
     ]
     rows = []

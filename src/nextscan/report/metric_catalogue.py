@@ -85,9 +85,7 @@ def metric(name: str) -> Metric:
     >>> metric("crps").direction, metric("coverage_80").direction, metric("new_score").direction
     ('↓', '→ 0.8', '')
     """
-    return _CATALOGUE.get(name) or Metric(
-        name, name.replace("_", " "), OTHER, "", "A score this page does not know."
-    )
+    return _CATALOGUE.get(name) or Metric(name, name.replace("_", " "), OTHER, "", "A score this page does not know.")
 
 
 def ordered(names: set[str]) -> list[Metric]:

@@ -165,8 +165,7 @@ def read_run(folder: Path) -> Run:
     if twice.any():
         row = pooled[twice].iloc[0]
         raise RunFolderError(
-            f"{folder / 'scores.csv'}: {row['metric']} of {row['method']} stands twice "
-            f"(group {row['group']}): {_AGAIN}"
+            f"{folder / 'scores.csv'}: {row['metric']} of {row['method']} stands twice (group {row['group']}): {_AGAIN}"
         )
     return Run(
         folder=folder,

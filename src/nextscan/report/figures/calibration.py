@@ -51,14 +51,10 @@ def calibration_curve(curves: Mapping[str, pd.DataFrame], *, looks: Mapping[str,
         largest = max(2.5, *(abs(end) for end in apart.get_ylim()))
         apart.set_ylim(-largest, largest)
         for text, place, align in (("too cautious", 0.985, "top"), ("too sure", 0.015, "bottom")):
-            apart.text(
-                0.995, place, text, transform=apart.transAxes, ha="right", va=align, fontsize=8.5, color=SOFT
-            )
+            apart.text(0.995, place, text, transform=apart.transAxes, ha="right", va=align, fontsize=8.5, color=SOFT)
         for axes in (whole, apart):
             quiet(axes, grid="both")
-        figure.legend(
-            *apart.get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(curves))
-        )
+        figure.legend(*apart.get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(curves)))
     return figure
 
 

@@ -58,7 +58,13 @@ def change_scatter(
     return figure
 
 
-def _panel(axes: Axes, real: NDArray[np.float64], predicted: NDArray[np.float64], look: Look, ends: tuple[float, float]) -> None:
+def _panel(
+    axes: Axes,
+    real: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    look: Look,
+    ends: tuple[float, float],
+) -> None:
     axes.axhline(0, color="#e5e7ea", lw=0.8, zorder=0)
     axes.axvline(0, color="#e5e7ea", lw=0.8, zorder=0)
     axes.plot(ends, ends, color=FAINT, lw=0.8, ls=(0, (4, 2)), zorder=1)

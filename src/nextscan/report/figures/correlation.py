@@ -99,9 +99,7 @@ def correlation_triptych(real: FloatArray, generated: FloatArray, *, generated_t
             axes.set_title(name)
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-            bar = figure.colorbar(
-                image, ax=axes, orientation="horizontal", fraction=0.045, pad=0.03, aspect=26
-            )
+            bar = figure.colorbar(image, ax=axes, orientation="horizontal", fraction=0.045, pad=0.03, aspect=26)
             bar.set_ticks([-end, 0, end])
             bar.ax.tick_params(length=0, labelsize=8)
             bar.outline.set_visible(False)

@@ -88,9 +88,7 @@ def _ages(axes: Axes, ages: Mapping[str, Any]) -> None:
         np.minimum.at(youngest, place, age[paired])
         np.maximum.at(oldest, place, age[paired])
         order = np.argsort(youngest, kind="stable")
-        axes.hlines(
-            _ranks(len(names)), youngest[order], oldest[order], color=MAIN, lw=0.9, label="two or more"
-        )
+        axes.hlines(_ranks(len(names)), youngest[order], oldest[order], color=MAIN, lw=0.9, label="two or more")
         axes.scatter(youngest[order], _ranks(len(names)), s=3, color=MAIN, linewidths=0)
     axes.set(title="Age at the visits", xlabel="age, years", ylabel="subjects, youngest first", ylim=(0, 1))
     axes.set_yticks([0, 0.5, 1], ["0", "½", "all"])
@@ -152,14 +150,10 @@ def missing_map(shares: FloatArray, n_visits: int, n_features: int) -> Figure:
         figure = new_figure(3.0)
         axes = figure.subplots()
         end = max(float(shares.max()), 0.01)
-        image = axes.imshow(
-            shares, cmap="Greys", vmin=0, vmax=end, aspect="auto", extent=(0, n_features, n_visits, 0)
-        )
+        image = axes.imshow(shares, cmap="Greys", vmin=0, vmax=end, aspect="auto", extent=(0, n_features, n_visits, 0))
         axes.set(xlabel="features, in the order of the table", ylabel="visits")
         axes.spines[:].set_visible(True)
-        bar = figure.colorbar(
-            image, ax=axes, fraction=0.025, pad=0.015, format=lambda value, _: f"{100 * value:.3g} %"
-        )
+        bar = figure.colorbar(image, ax=axes, fraction=0.025, pad=0.015, format=lambda value, _: f"{100 * value:.3g} %")
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0)
     return figure
@@ -182,9 +176,7 @@ def repeatability_ranks(names: Sequence[str], r: FloatArray, change_sd: FloatArr
         ranked.set(title="Features by test–retest correlation", xlabel="rank", ylabel="r", ylim=(low, 1.02))
         ranked.set_xlim(0, len(r) + 1)
         if len(r) <= _NAMED:
-            ranked.set_xticks(
-                rank, [_short(name, 20) for name in names], rotation=35, ha="right", fontsize=7.5
-            )
+            ranked.set_xticks(rank, [_short(name, 20) for name in names], rotation=35, ha="right", fontsize=7.5)
             ranked.set_xlabel("")
         for step, i in enumerate(range(len(r) - 1, len(r) - 4, -1) if len(r) > _NAMED else ()):
             ranked.annotate(
@@ -210,9 +202,7 @@ def repeatability_ranks(names: Sequence[str], r: FloatArray, change_sd: FloatArr
             label="equal spread at both visits",
         )
         against.legend(loc="lower left")
-        against.set(
-            title="Spread of change", xlabel="r", ylabel="sd of change / sd of subjects", xlim=(low, 1.02)
-        )
+        against.set(title="Spread of change", xlabel="r", ylabel="sd of change / sd of subjects", xlim=(low, 1.02))
         against.set_ylim(0, max(0.5, min(float(np.nanmax(change_sd)) * 1.1, 4.0)))
         quiet(against, grid="both")
     return figure
@@ -272,9 +262,7 @@ def pool_shift(
         cloud.axvline(0, color=FAINT, lw=0.8)
         cloud.scatter(difference[known], ratio[known], s=12, color=MAIN, alpha=0.7, linewidths=0)
         cloud.set_yscale("log", base=2)
-        cloud.set(
-            xlim=(-reach, reach), ylim=(min(0.5, 0.9 * ratio[known].min()), max(2, 1.1 * ratio[known].max()))
-        )
+        cloud.set(xlim=(-reach, reach), ylim=(min(0.5, 0.9 * ratio[known].min()), max(2, 1.1 * ratio[known].max())))
         cloud.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         cloud.set(title="All features", xlabel="difference of means, sd", ylabel="variance, pool / paired")
         quiet(cloud, grid="both")

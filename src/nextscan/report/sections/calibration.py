@@ -46,9 +46,7 @@ def calibration(run: Run) -> Section:
 def _groups(run: Run) -> list[Block]:
     covered = run.scores[run.scores["metric"].str.startswith("coverage_") & (run.scores["group"] != OVERALL)]
     if covered.empty:
-        return [
-            Prose(["Coverage by group is not shown: no group of people in this run is large enough to judge it."])
-        ]
+        return [Prose(["Coverage by group is not shown: no group of people in this run is large enough to judge it."])]
     blocks: list[Block] = []
     groups = list(dict.fromkeys(covered["group"]))
     looks = {title(method): look for method, look in method_looks(run.methods).items()}
@@ -65,7 +63,12 @@ def _groups(run: Run) -> list[Block]:
             Picture(
                 to_svg(
                     coverage_by_group(
-                        groups, parts["value"], low=parts["low"], high=parts["high"], level=entry.target, looks=looks
+                        groups,
+                        parts["value"],
+                        low=parts["low"],
+                        high=parts["high"],
+                        level=entry.target,
+                        looks=looks,
                     ),
                     "groups",
                 ),

@@ -26,12 +26,17 @@ def cohort(run: Run) -> Section:
     ]
     blocks: list[Block] = []
     if run.predictions is None:
-        blocks += [Facts(facts), Notice("Gaps between visits: predictions.parquet is not in the run folder.", "missing")]
+        blocks += [
+            Facts(facts),
+            Notice("Gaps between visits: predictions.parquet is not in the run folder.", "missing"),
+        ]
     else:
         targets = run.predictions.targets
         gaps = targets["gap"].to_numpy(float)
         known = gaps[np.isfinite(gaps)]
-        facts.append(Fact("Predicted visits", count(len(targets)), f"of {count(targets['subject'].nunique())} subjects"))
+        facts.append(
+            Fact("Predicted visits", count(len(targets)), f"of {count(targets['subject'].nunique())} subjects")
+        )
         if len(known):
             low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
             spread = f"middle half {number(low)} to {number(high)}"

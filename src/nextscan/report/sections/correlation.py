@@ -29,7 +29,9 @@ def correlation(run: Run) -> Section:
     order = order[np.isfinite(np.diag(real)[order])]
     if len(order) < 2:
         return Section(
-            "correlations", "Correlations", [Notice("Fewer than two features vary, so none correlate.", "missing")]
+            "correlations",
+            "Correlations",
+            [Notice("Fewer than two features vary, so none correlate.", "missing")],
         )
     real = real[np.ix_(order, order)]
     blocks = [picture for method in featured(run) if (picture := _triptych(run, method, real, order))]
@@ -51,7 +53,10 @@ def _triptych(run: Run, method: str, real: np.ndarray, order: np.ndarray) -> Pic
     mean, large = float(difference.mean()), float((difference > 0.2).mean())
     told = f"mean absolute difference {number(mean)}; {percent(large)} of the pairs differ by more than 0.2"
     return Picture(
-        to_png(correlation_triptych(real, generated, generated_title=f"Draws, {title(method)}"), dots_per_inch=300),
+        to_png(
+            correlation_triptych(real, generated, generated_title=f"Draws, {title(method)}"),
+            dots_per_inch=300,
+        ),
         alt=f"Correlation matrices of {count(len(order))} features, real and drawn by {title(method)}: {told}.",
         caption=(
             f"{capital(title(method))}, {count(len(order))} features in the order of a clustering of the real "

@@ -23,9 +23,7 @@ def trajectories(run: Run) -> Section:
     """Return the section of fans."""
     name, heading = "trajectories", "Trajectories"
     missing = [
-        file
-        for file, frame in (("fans.parquet", run.fans), ("predictions.parquet", run.predictions))
-        if frame is None
+        file for file, frame in (("fans.parquet", run.fans), ("predictions.parquet", run.predictions)) if frame is None
     ]
     if run.fans is None or run.predictions is None:
         text = f"Trajectories are missing: {listed(missing)} not in the run folder."
@@ -35,7 +33,10 @@ def trajectories(run: Run) -> Section:
     rival = next((m for m in run.methods if part(m) == "baseline" and m in set(run.fans["method"])), None)
     blocks: list[Block] = [_picture(run, method, rival if rival != method else None) for method in ours]
     return Section(
-        name, heading, blocks or [Notice("Trajectories are missing: fans.parquet is empty.", "missing")], lead=_LEAD
+        name,
+        heading,
+        blocks or [Notice("Trajectories are missing: fans.parquet is empty.", "missing")],
+        lead=_LEAD,
     )
 
 
@@ -118,5 +119,7 @@ def _fan(fans: pd.DataFrame, subject: str, visit: str, feature: str, true_years:
         index="years", columns="quantile", values="value"
     )
     return Fan(
-        table.columns.to_numpy(float), np.where(len(table) > 1, table.index, true_years).astype(float), table.to_numpy()
+        table.columns.to_numpy(float),
+        np.where(len(table) > 1, table.index, true_years).astype(float),
+        table.to_numpy(),
     )

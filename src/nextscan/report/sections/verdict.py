@@ -102,7 +102,11 @@ def verdict(run: Run) -> Section:
                     "Energy score of each method with its 95 % interval over subjects. The intervals show how well "
                     "each score is known; whether two methods differ is told by the paired comparison below, which "
                     "takes out how hard each subject is to predict."
-                    + (" The dotted line is the oracle, which knows the law the cohort was drawn from." if limit else "")
+                    + (
+                        " The dotted line is the oracle, which knows the law the cohort was drawn from."
+                        if limit
+                        else ""
+                    )
                 ),
             )
         )

@@ -1,0 +1,79 @@
+"""The page of an evaluation: a run folder becomes one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nextscan.atomic import atomic_path
+from nextscan.report.page import render_page
+from nextscan.report.run_folder import Run, read_run
+from nextscan.report.sections.calibration import calibration
+from nextscan.report.sections.change import change
+from nextscan.report.sections.cohort import cohort
+from nextscan.report.sections.correlation import correlation
+from nextscan.report.sections.learning import learning
+from nextscan.report.sections.record import record
+from nextscan.report.sections.scores import scores
+from nextscan.report.sections.trajectories import trajectories
+from nextscan.report.sections.verdict import headline, verdict
+from nextscan.report.sections.words import citing, glossary
+
+_SECTIONS = (
+    verdict,
+    cohort,
+    scores,
+    change,
+    calibration,
+    correlation,
+    trajectories,
+    learning,
+    record,
+    glossary,
+    citing,
+)
+
+
+def write_report(run_folder: str | Path) -> Path:
+    """Write `report.html` into the folder of an evaluation.
+
+    Parameters
+    ----------
+    run_folder : path
+        As `nextscan.study.evaluate` leaves it. `run.json` and `scores.csv` are needed; where another
+        file is missing, its section says so.
+
+    Returns
+    -------
+    Path
+        The page; it loads nothing from anywhere.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder, `run.json` or `scores.csv` is missing, or any file is damaged.
+    OutputError
+        If the page cannot be written.
+    """
+    run = read_run(Path(run_folder))
+    page = evaluation_page(run)
+    path = run.folder / "report.html"
+    with atomic_path(path) as beside:
+        beside.write_text(page, encoding="utf-8")
+    return path
+
+
+def evaluation_page(run: Run) -> str:
+    """Return the page as HTML."""
+    name = str(run.cohort.get("name") or run.folder.name)
+    versions = run.record.get("versions", {})
+    simulated = " simulated" if run.cohort.get("simulated") else ""
+    return render_page(
+        f"How well is the missing follow-up imputed in {name}?",
+        [section(run) for section in _SECTIONS],
+        kicker=f"Evaluation on a{simulated} cohort" if simulated else "Evaluation",
+        summary=headline(run),
+        colophon=[
+            f"Made by nextscan {versions.get('nextscan', '')} from the run finished {run.record.get('finished')}.",
+            "This page is one file; it loads nothing from anywhere and can be mailed or attached as it is.",
+        ],
+    )

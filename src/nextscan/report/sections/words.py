@@ -1,0 +1,96 @@
+"""What the words and scores mean, and how to cite."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from nextscan.report.methods import ORACLE, REGRESSION, RELIABILITY
+from nextscan.report.metric_catalogue import ordered
+from nextscan.report.page import Block, Definitions, Fragment, Prose, Section
+from nextscan.report.run_folder import OVERALL, Run
+
+_TERMS = (
+    (
+        "Draw and predictive mean",
+        "A draw is one possible follow-up; the predictive mean is the average of all of them. Never compare the two: "
+        "a calibrated draw correlates with the truth only up to R², its mean up to R, and a draw that has collapsed "
+        "onto the mean looks better than it is. Proper scores (energy score, CRPS) are not fooled.",
+    ),
+    (
+        "Carry forward",
+        "The last scan taken as the next one; its draws add changes seen in training subjects. A method that does "
+        "not beat it has learned nothing useful.",
+    ),
+    (
+        "Per-feature regression",
+        "Each feature’s follow-up regressed on its own first value, with resampled residuals.",
+    ),
+    (
+        "Reliability shrinkage",
+        "Each first visit shrunk towards its expected value by the measurement noise seen between visits. What a "
+        "method gains over this row is information beyond reliability.",
+    ),
+    (
+        "Oracle",
+        "For simulated cohorts: draws from the very law the cohort was made with, so nothing can be better on average.",
+    ),
+    (
+        "Fan",
+        "The spread of the draws for one subject and feature, from the inner half to the outer 95 %.",
+    ),
+    (
+        "No clear difference",
+        "The 95 % interval of the paired difference holds zero; where scores per subject are not kept, the "
+        "intervals of both scores overlap.",
+    ),
+)
+
+_CITATIONS = """\
+@software{nextscan,
+  title   = {nextscan: impute the follow-up scan that was never taken},
+  author  = {{The nextscan developers}},
+  version = {VERSION}
+}
+"""
+
+_SECONDGRAM = """\
+@article{theodorou2025secondgram,
+  title   = {SECONDGRAM: Self-conditioned diffusion with gradient manipulation for
+             longitudinal MRI imputation},
+  author  = {Theodorou, Brandon and Dadu, Anant and Nalls, Mike and Faghri, Faraz and Sun, Jimeng},
+  journal = {Patterns},
+  year    = {2025},
+  doi     = {10.1016/j.patter.2025.101212}
+}
+"""
+
+
+def glossary(run: Run) -> Section:
+    """Return one sentence on every score of the run and on the words the page uses."""
+    names = set(run.scores.loc[run.scores["group"] == OVERALL, "metric"])
+    absent = {
+        term
+        for term, method in (
+            ("Oracle", ORACLE),
+            ("Per-feature regression", REGRESSION),
+            ("Reliability shrinkage", RELIABILITY),
+        )
+        if method not in run.methods
+    }
+    terms = [(term, meaning) for term, meaning in _TERMS if term not in absent]
+    scores = [(f"{entry.title} {entry.direction}".strip(), entry.meaning) for entry in ordered(names)]
+    return Section("glossary", "Glossary", [Definitions(terms), Definitions(scores)])
+
+
+def citing(run: Run) -> Section:
+    """Return references for the software and for the methods in the run."""
+    version = str(run.record.get("versions", {}).get("nextscan", ""))
+    entries = _CITATIONS.replace("VERSION", version)
+    blocks: list[Block] = [Prose(["Please cite the software with its version, and the paper of each method used."])]
+    if any(method.startswith("secondgram") for method in run.methods):
+        entries += "\n" + _SECONDGRAM
+    fingerprint = run.cohort.get("fingerprint")
+    if fingerprint:
+        entries += f"\n% cohort fingerprint of this run: {fingerprint}\n"
+    blocks.append(Fragment(Markup('<pre tabindex="0"><code>{}</code></pre>').format(entries.rstrip())))
+    return Section("cite", "How to cite", blocks)
