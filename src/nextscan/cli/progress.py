@@ -112,10 +112,11 @@ class _Bars:
         if counted is None:
             return
         word, done, total = counted
-        fields = {"count": f"{word}{done} of {total}", "left": _left(event), "extra": _extra(event)}
+        count, left, extra = f"{word}{done} of {total}", _left(event), _extra(event)
         title = str(event.get("method") or event.get("phase") or "working")
         if word not in self.shown:
-            self.shown[word] = self.bars.add_task(title, total=total, **fields)
-        self.bars.update(self.shown[word], description=title, completed=done, total=total, **fields)
+            self.shown[word] = self.bars.add_task(title, total=total, count=count, left=left, extra=extra)
+        bar = self.shown[word]
+        self.bars.update(bar, description=title, completed=done, total=total, count=count, left=left, extra=extra)
         if done >= total:
             self.bars.remove_task(self.shown.pop(word))
