@@ -1,0 +1,165 @@
+"""The worlds: numbers for a law, chosen so that cohorts look like UK Biobank's and methods differ as on it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from nextscan.cohort.cohort import FloatArray
+from nextscan.cohort.simulate.labels import STANDARD
+from nextscan.cohort.simulate.law import Law
+from nextscan.cohort.simulate.regions import Region, regions
+from nextscan.errors import SettingError
+
+World = Literal["linear", "hard"]
+
+GAP_MEAN, GAP_SD = 2.67, 1.17  # years between visits in UK Biobank
+N_STABLE, N_SLOPES = 40, 5
+_DECAY = 1.2  # strength of the r-th factor is r ** -decay: a few factors (head size) dominate
+_SHARED_BY_TWINS = 0.8  # of the variation of a region and of its other side
+_SPECIFIC_SHARE = 0.05  # of the stable variance, typical feature
+_SLOPE_SD = 0.13  # spread of individual yearly change, in sd of the feature
+_DRIFT = 0.03  # typical yearly loss
+
+# effect of a label on the level and on yearly change: mean and spread over features, in sd, towards loss
+_EFFECTS: dict[str, tuple[float, float, float, float]] = {
+    "age": (0.0, 0.12, 0.015, 0.040),
+    "sex": (-0.25, 0.15, 0.0, 0.020),
+    "townsend_index": (0.03, 0.03, 0.003, 0.012),
+    "ad_polygenic_score": (0.02, 0.02, 0.004, 0.014),
+    "pd_polygenic_score": (0.01, 0.02, 0.002, 0.010),
+    "stroke": (0.20, 0.15, 0.02, 0.03),
+    "dementia": (0.60, 0.35, 0.08, 0.05),
+    "parkinsonism": (0.10, 0.10, 0.02, 0.02),
+    "sleep_disorder": (0.05, 0.05, 0.005, 0.01),
+    "multiple_sclerosis": (0.50, 0.30, 0.05, 0.03),
+    "epilepsy": (0.15, 0.15, 0.01, 0.02),
+    "migraine": (0.0, 0.05, 0.0, 0.01),
+    "other_movement_disorder": (0.10, 0.10, 0.01, 0.02),
+    "mortality": (0.15, 0.10, 0.02, 0.02),
+}
+# substantia nigra pars compacta, mm3 per visit interval with and without parkinsonism (SECONDGRAM, Table 5)
+NIGRA_CHANGE = {True: -2.36, False: -1.76}
+_NIGRA_LEVEL = 0.8  # sd lost before the first visit by people with parkinsonism
+
+
+def make_law(world: str, *, n_features: int, seed: int) -> Law:
+    """Draw the numbers of a world.
+
+    Parameters
+    ----------
+    world : {"linear", "hard"}
+    n_features : int
+    seed : int
+        Another seed is another world.
+
+    Raises
+    ------
+    SettingError
+        If the world is unknown.
+    """
+    if world not in get_args(World):
+        raise SettingError(f"no world named {world}; there are {', '.join(get_args(World))}")
+    features = regions(n_features)
+    generator = np.random.default_rng([seed, 0x6C6177])
+    reliability = np.clip(
+        [region.reliability for region in features] + 0.08 * generator.normal(size=n_features), 0.3, 0.9
+    )
+    specific = np.clip(_SPECIFIC_SHARE * np.exp(0.3 * generator.normal(size=n_features)), 0.01, 0.5)
+    loading = _twinned(features, generator, N_STABLE) * np.arange(1, N_STABLE + 1)[:, None] ** -_DECAY
+    loading *= np.sqrt(reliability * (1 - specific) / (loading**2).sum(axis=0))
+    level, drift, drift_effect = _label_effects(features, generator)
+    return Law(
+        world=world,
+        seed=seed,
+        feature_names=tuple(region.name for region in features),
+        standard=STANDARD,
+        gap_mean=GAP_MEAN,
+        gap_sd=GAP_SD,
+        centre=np.array([region.typical for region in features], np.float64),
+        scale=np.array([region.sd for region in features]),
+        level=level,
+        drift_effect=drift_effect,
+        drift=drift,
+        loading=loading,
+        slope=_SLOPE_SD / np.sqrt(N_SLOPES) * _twinned(features, generator, N_SLOPES),
+        specific_variance=reliability * specific,
+        noise_variance=1 - reliability,
+        **_beyond_linear(world, features, generator),
+    )
+
+
+def _twinned(features: list[Region], generator: np.random.Generator, n_rows: int) -> FloatArray:
+    """Return standard normal columns, alike for the two sides of a region."""
+    twins = {name: i for i, name in enumerate(dict.fromkeys(region.twin for region in features))}
+    shared = generator.normal(size=(n_rows, len(twins)))[:, [twins[region.twin] for region in features]]
+    own = generator.normal(size=(n_rows, len(features)))
+    columns: FloatArray = np.sqrt(_SHARED_BY_TWINS) * shared + np.sqrt(1 - _SHARED_BY_TWINS) * own
+    return columns
+
+
+def _label_effects(
+    features: list[Region], generator: np.random.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return effects on the level, the drift, and effects on the drift."""
+    loss = np.array([1.0 if region.grows else -1.0 for region in features])
+    nigra = np.array([region.in_nigra for region in features])
+    sd = np.array([region.sd for region in features])
+    normals = _twinned(features, generator, 2 * len(STANDARD) + 1)
+    drift = loss * _DRIFT * np.exp(0.5 * normals[-1])
+    drift[nigra] = NIGRA_CHANGE[False] / GAP_MEAN / sd[nigra]
+    level, effect = np.empty((2, len(STANDARD), len(features)))
+    for row, label in enumerate(STANDARD):
+        mean, spread, yearly_mean, yearly_spread = _EFFECTS[label]
+        level[row] = loss * mean + spread * normals[2 * row]
+        effect[row] = loss * yearly_mean + yearly_spread * normals[2 * row + 1]
+        if label == "age":  # people of different ages differ by what the years between them did
+            level[row] += STANDARD["age"][1] * drift
+        if label == "parkinsonism":
+            level[row, nigra] = -_NIGRA_LEVEL
+            effect[row, nigra] = (NIGRA_CHANGE[True] - NIGRA_CHANGE[False]) / GAP_MEAN / sd[nigra]
+        else:  # the published averages leave little room for what else hastens the loss there
+            effect[row, nigra] *= 0.25
+    return level, drift, effect
+
+
+def _beyond_linear(world: str, features: list[Region], generator: np.random.Generator) -> dict[str, Any]:
+    """Return what a hard world adds after the first visit; nothing in a linear one."""
+    constant_and_factors = 1 + N_STABLE
+    if world == "linear":
+        return {
+            "gate": np.zeros((0, constant_and_factors)),
+            "payload": np.zeros((0, constant_and_factors)),
+            "pattern": np.zeros((0, len(features))),
+            "gate_shift": 0.0,
+            "spread": np.zeros(constant_and_factors + len(STANDARD)),
+            "spread_ends": np.ones(2),
+            "tail_share": 0.0,
+            "tail_scale": 1.0,
+        }
+    # pathway r: the leading factor a decides which way the leading factor b pulls
+    gate, payload = np.zeros((2, len(_PATHWAYS), constant_and_factors))
+    for row, (decides, pulls) in enumerate(_PATHWAYS):
+        gate[row, 1 + decides], payload[row, 1 + pulls] = _GATE_SHARPNESS, 1.0
+    spread = np.zeros(constant_and_factors + len(STANDARD))
+    spread[1 + _SPREAD_FACTOR] = 1.2
+    spread[constant_and_factors + list(STANDARD).index("age")] = 0.8
+    return {
+        "gate": gate,
+        "payload": payload,
+        "pattern": _PATHWAY_SD * _twinned(features, generator, len(_PATHWAYS)),
+        "gate_shift": 0.5,
+        "spread": spread,
+        "spread_ends": np.array(_SPREAD_ENDS),
+        "tail_share": _TAIL[0],
+        "tail_scale": _TAIL[1],
+    }
+
+
+_PATHWAYS = ((0, 1), (1, 2), (2, 0))
+_GATE_SHARPNESS = 1.5
+_PATHWAY_SD = 0.1
+_SPREAD_FACTOR = 3
+_SPREAD_ENDS = (0.7, 1.5)
+_TAIL = (0.08, 2.0)
