@@ -295,14 +295,14 @@ class Cells:
             if self.kinds[name] == "empty" and 2 * len(bad) > len(cells) - cells.null_count:
                 self.kinds[name] = "text"
                 return None
-            if not bad:
-                return numbers_or_missing(cells)
-            row, text = bad[0]
-            comma = " (a decimal comma? write 1.5, not 1,5)" if re.fullmatch(r"-?\d+,\d+", text) else ""
-            raise CohortError(
-                f"{self.table.path}, {self.table.place(start + row)}, column {name}: expected a number, found "
-                f"{text!r}{comma}; correct the cell, or exclude the column or list the value as missing in a schema"
-            )
+            if bad:
+                row, text = bad[0]
+                comma = " (a decimal comma? write 1.5, not 1,5)" if re.fullmatch(r"-?\d+,\d+", text) else ""
+                raise CohortError(
+                    f"{self.table.path}, {self.table.place(start + row)}, column {name}: expected a number, found "
+                    f"{text!r}{comma}; correct the cell, or exclude the column or list the value as missing in a schema"
+                )
+            values = numbers_or_missing(cells)
         for code in self.missing.numbers:
             values[values == code] = np.nan
         if np.isinf(values).any():
