@@ -224,6 +224,18 @@ def check_single_visits(candidate: Candidate) -> None:
     assert finite(result), "draws must be finite where the time is unknown"
 
 
+def check_requests_before_and_after(candidate: Candidate) -> None:
+    """Assert that a visit before or after the observed one is imputed, or refused by a named error."""
+    test = candidate.test
+    for hidden in (test.years == 0, test.years > 0):
+        asked = replace(test, features=np.where(hidden[:, None], np.nan, test.features))
+        result = handled(partial(candidate.impute, asked), "a request before or after a visit")
+        if result is not None:
+            assert finite(result), "draws must be finite before and after a visit"
+            context = asked.features[targets(asked).context]
+            assert np.array_equal(result.context, context, equal_nan=True), "the context is the observed visit"
+
+
 def check_unknown_labels(candidate: Candidate) -> None:
     """Assert that missing labels, and texts never seen in training, are handled or refused by a named error."""
     shown = candidate.task.shown

@@ -77,11 +77,12 @@ class Reliability(Imputer):
             raise SettingError(f"unpaired must be auto, use or ignore, got {self.unpaired!r}")
         data = PairedVisits.of(train, validation, minimum=self.minimum_pairs)
         pool = _pool(merge(train, validation), data.cells)
-        fits = {use: _shrinkage(data, pool if use else pool[:0]) for use in choices[self.unpaired]}
-        if not len(pool):
-            fits = {False: _shrinkage(data, pool)}
+        fits = {
+            use: _shrinkage(data, pool if use else pool[:0])
+            for use in (choices[self.unpaired] if len(pool) else (False,))
+        }
         scores = {use: _left_out_energy(data, fit) for use, fit in fits.items()} if len(fits) > 1 else {}
-        used = min(scores, key=lambda use: scores[use]) if scores else next(iter(fits))
+        used = min(fits, key=lambda use: scores.get(use, 0.0))
         best = fits[used]
         self.cells_ = data.cells
         self.mean_: FloatArray = best.mean
