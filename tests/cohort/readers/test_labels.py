@@ -25,8 +25,10 @@ def test_codings_that_conflict(first: list, second: list, clash: str) -> None:
     assert conflict("sex", pd.Series(first), pd.Series(second)) == clash
 
 
-def test_names_of_sites_never_conflict() -> None:
+def test_sites_and_quantities_are_never_codes() -> None:
     assert conflict("site", pd.Series(["A", "B"]), pd.Series(["C", "D"])) == ""
+    assert conflict("age", pd.Series([60.0, 61.0]), pd.Series([20.0, 21.0])) == ""
+    assert conflict("age", pd.Series([60.0, 61.0]), pd.Series(["old", "young"])) == "60/61 against old/young"
 
 
 def test_labels_are_numbers_if_all_values_are() -> None:

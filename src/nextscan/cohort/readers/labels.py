@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from nextscan.cohort.readers.tables import Table, Texts, to_number
-from nextscan.cohort.readers.vocabulary import LABELS, SITES, canonical
+from nextscan.cohort.readers.vocabulary import LABELS, QUANTITIES, SITES, canonical
 from nextscan.cohort.schema import LabelSchema
 from nextscan.errors import SchemaError, some
 
@@ -61,7 +61,7 @@ def conflict(name: str, first: pd.Series, second: pd.Series) -> str:
 
     Words against numbers disagree; so do different words (M/F, male/female) and different small whole
     numbers (0/1, 1/2), unless one file uses a part of the other's. Names of sites, studies and
-    scanners are never codes.
+    scanners are never codes, nor are quantities such as age.
 
     >>> conflict("sex", pd.Series(["M", "F"]), pd.Series([0.0, 1.0]))
     'F/M against 0/1'
@@ -73,7 +73,8 @@ def conflict(name: str, first: pd.Series, second: pd.Series) -> str:
         return ""
     mine, theirs = sorted(set(left)), sorted(set(right))
     words = [not pd.api.types.is_numeric_dtype(part) for part in (left, right)]
-    differ = words[0] != words[1] or (_are_codes(mine) and _are_codes(theirs) and not _agree(mine, theirs))
+    codes = canonical(name) not in QUANTITIES and _are_codes(mine) and _are_codes(theirs)
+    differ = words[0] != words[1] or (codes and not _agree(mine, theirs))
     return f"{_shown(mine)} against {_shown(theirs)}" if differ else ""
 
 
