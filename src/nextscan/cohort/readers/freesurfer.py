@@ -106,6 +106,7 @@ def read_freesurfer(
     CohortError
         If a table has text where numbers belong, names a scan twice, or no scan is in all tables' ids.
     """
+    tables = sorted(tables, key=lambda table: _origin(table) != "aparc")  # its names stay as they are
     parts = [_read(table, schema) for table in tables]
     scans = pd.unique(np.concatenate([part.scans for part in parts]))
     index = pd.Index(scans)
