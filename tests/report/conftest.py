@@ -19,10 +19,28 @@ METHODS = (
     "reliability",
     "oracle",
 )
-REGIONS = (
-    "hippocampus amygdala putamen pallidum thalamus caudate accumbens substantia-nigra insula precuneus cuneus "
-    "fusiform lingual entorhinal parahippocampal postcentral precentral paracentral supramarginal temporal-pole"
-).split()
+REGIONS = [
+    "hippocampus",
+    "amygdala",
+    "putamen",
+    "pallidum",
+    "thalamus",
+    "caudate",
+    "accumbens",
+    "substantia-nigra",
+    "insula",
+    "precuneus",
+    "cuneus",
+    "fusiform",
+    "lingual",
+    "entorhinal",
+    "parahippocampal",
+    "postcentral",
+    "precentral",
+    "paracentral",
+    "supramarginal",
+    "temporal-pole",
+]
 QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
@@ -193,7 +211,7 @@ def score_method(tables, method, truth, first, mean, draws, head, names) -> None
     per_feature = {
         "rmse": np.sqrt(((mean - truth) ** 2).mean(axis=0)),
         "crps": crps.mean(axis=0),
-        "pearson_of_mean": pearson(mean, truth),
+        "pearson_per_feature_of_mean": pearson(mean, truth),
         "change_correlation": np.full(len(names), np.nan) if tied else change,
     }
     told = pd.DataFrame({"method": method, "feature": names, **per_feature})
@@ -217,7 +235,7 @@ def learning_curve(method: str, fold: int, rng: np.random.Generator) -> pd.DataF
             "epoch": epoch,
             "step": epoch * 12,
             "train_loss": 0.9 * np.exp(-epoch / 12) + 0.22 + 0.01 * rng.normal(size=60),
-            "validation_score": 5.2 * np.exp(-epoch / 9) + 4.1 + 0.03 * rng.normal(size=60),
+            "validation_score": -5.2 * np.exp(-epoch / 9) - 4.1 + 0.03 * rng.normal(size=60),
             "skipped": rng.poisson(3 * np.exp(-epoch / 6)),
             "clipped": rng.poisson(6 * np.exp(-epoch / 30)),
             "seconds": epoch * 0.8,
@@ -235,14 +253,22 @@ def run_record(methods, n_subjects: int, n_features: int, n_folds: int) -> dict:
             if neural:
                 record |= {
                     "skipped_fraction": 0.031 + 0.002 * fold,
-                    "pool": {"choice": "use", "score_with": 4.21, "score_without": 4.38},
+                    "pool": {
+                        "available": 300,
+                        "used": fold != 2,
+                        "validation_score": {"with": -4.21, "without": -4.38},
+                    },
+                    "thresholds": [0.3, 1.8],
                 }
             told = {"method": method, "seed": 1, "repeat": 0, "fold": fold}
             jobs.append({**told, "seconds_fit": 48.2 if neural else 0.2, "seconds_impute": 1.1, "record": record})
     return {
         "versions": {"nextscan": "0.1.0", "python": "3.11.9", "numpy": "2.3.1", "torch": "2.13.0"},
         "command": "nextscan evaluate synthetic.csv --methods secondgram --folds 5 --out run",
-        "settings": {"n_folds": n_folds, "repeats": 1, "draws": 20, "seed": 0, "exclude": ["eTIV"]},
+        "machine": {"system": "Linux", "processor": "x86_64", "cpus": 2},
+        "settings": {"n_folds": n_folds, "repeats": 1, "draws": 20, "seed": 0, "save_draws": False},
+        "requested": [method for method in methods if method not in METHODS[1:]],
+        "failed": [],
         "seeds": [1],
         "cohort": {
             "name": "synthetic",
@@ -251,11 +277,12 @@ def run_record(methods, n_subjects: int, n_features: int, n_folds: int) -> dict:
             "n_paired": n_subjects,
             "n_visits": 2 * n_subjects + 300,
             "n_features": n_features,
+            "simulated": "oracle" in methods,
             "fingerprint": "5f0c2a9d1be04c77a1d2f7c3e7b4a901",
             "notes": ["subject: column sub_id", "years: from age", "excluded by request: eTIV"],
         },
-        "started": "2026-01-12T09:30:00",
-        "finished": "2026-01-12T09:36:41",
+        "started": "2026-01-12T09:30:00+00:00",
+        "finished": "2026-01-12T09:36:41+00:00",
         "methods": {
             method: {"epochs": 300, "preset": "default"} if method == "secondgram" else {} for method in methods
         },

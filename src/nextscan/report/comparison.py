@@ -16,7 +16,7 @@ from nextscan.report.run_folder import Run
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a score lies from a reference over the same subjects, with its 95 % interval.
+    """How far a score lies from a reference over the same subjects, with its 95% interval.
 
     `low` and `high` are NaN for fewer than two subjects.
     """

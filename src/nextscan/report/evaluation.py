@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nextscan.atomic import atomic_path
+from nextscan.report.methods import BASELINES, ORACLE, candidates, title
 from nextscan.report.page import render_page
 from nextscan.report.run_folder import Run, read_run
 from nextscan.report.sections.calibration import calibration
@@ -15,8 +16,9 @@ from nextscan.report.sections.learning import learning
 from nextscan.report.sections.record import record
 from nextscan.report.sections.scores import scores
 from nextscan.report.sections.trajectories import trajectories
-from nextscan.report.sections.verdict import headline, verdict
+from nextscan.report.sections.verdict import verdict
 from nextscan.report.sections.words import citing, glossary
+from nextscan.report.wording import count, listed
 
 _SECTIONS = (
     verdict,
@@ -62,16 +64,29 @@ def write_report(run_folder: str | Path) -> Path:
     return path
 
 
+def _summary(run: Run) -> str:
+    ours = [title(method) for method in candidates(run.methods)]
+    beside = "five baselines" if set(BASELINES) <= set(run.methods) else "baselines"
+    limit = " and the best possible score" if ORACLE in run.methods else ""
+    hidden = run.cohort.get("n_paired")
+    task = (
+        f"Real follow-ups of {count(hidden)} subjects were hidden and predicted"
+        if hidden
+        else "Real follow-ups were hidden and predicted"
+    )
+    return f"{task} by {listed(ours)}, beside {beside}{limit}." if ours else f"{task} by {beside}{limit}."
+
+
 def evaluation_page(run: Run) -> str:
     """Return the page as HTML."""
     name = str(run.cohort.get("name") or run.folder.name)
     versions = run.record.get("versions", {})
     simulated = " simulated" if run.cohort.get("simulated") else ""
     return render_page(
-        f"How well is the missing follow-up imputed in {name}?",
+        f"How well is the missing visit imputed in {name}?",
         [section(run) for section in _SECTIONS],
         kicker=f"Evaluation on a{simulated} cohort" if simulated else "Evaluation",
-        summary=headline(run),
+        summary=_summary(run),
         colophon=[
             f"Made by nextscan {versions.get('nextscan', '')} from the run finished {run.record.get('finished')}.",
             "This page is one file; it loads nothing from anywhere and can be mailed or attached as it is.",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PROPER = "Proper scores and error"
-CHANGE = "Change"
+PROPER = "Main scores"
 CALIBRATION = "Calibration and spread"
 MEAN = "Predictive mean"
 DRAW = "One draw"
@@ -13,10 +12,10 @@ DISTRIBUTION = "Distribution"
 OTHER = "Other scores"
 
 _NOTES = {
-    PROPER: "In units of the training subjects’ standard deviation at the first visit.",
-    CHANGE: (
-        "Shrinking every first visit towards the average already yields a positive change correlation; "
-        "what a method knows beyond that is its gain over the reliability row."
+    PROPER: (
+        "Energy score, CRPS and RMSE are in units of the training subjects’ standard deviation at the first visit. "
+        "Shrinking every first visit towards the average already yields a positive change correlation; what a method "
+        "knows beyond that is its gain over the reliability row."
     ),
     CALIBRATION: "Best is nearest to the target; above it the draws are too cautious, below it too sure.",
     MEAN: "Compare these only with each other: a mean correlates better with the truth than an honest draw.",
@@ -97,10 +96,10 @@ def ordered(names: set[str]) -> list[Metric]:
 def _coverage(level: int) -> Metric:
     return Metric(
         f"coverage_{level}",
-        f"Coverage of {level} % intervals",
+        f"Coverage of {level}% intervals",
         CALIBRATION,
         "target",
-        f"Share of real follow-up values inside the central {level} % interval of the draws; honest "
+        f"Share of real follow-up values inside the central {level}% interval of the draws; honest "
         f"uncertainty gives {level / 100:g}.",
         level / 100,
     )
@@ -184,7 +183,7 @@ _ENTRIES = (
     Metric(
         "change_correlation",
         "Change correlation",
-        CHANGE,
+        PROPER,
         "higher",
         "Correlation of predicted and real change since the first visit, averaged over features; above 0 by "
         "shrinkage alone, because a high first value tends to fall back, and undefined for carry forward.",
@@ -203,9 +202,12 @@ _ENTRIES = (
 )
 
 _CATALOGUE = {entry.name: entry for entry in _ENTRIES}
-for _suffix, _words, _group in (("_of_mean", ", predictive mean", MEAN), ("", ", one draw", DRAW)):
+for _suffix, _words, _group in (
+    ("_of_mean", "of the predictive mean", MEAN),
+    ("", "of one draw, averaged over draws", DRAW),
+):
     for _name, (_title, _better, _meaning) in _TWICE.items():
-        _CATALOGUE[_name + _suffix] = Metric(_name + _suffix, _title, _group, _better, f"{_meaning}{_words}.")
+        _CATALOGUE[_name + _suffix] = Metric(_name + _suffix, _title, _group, _better, f"{_meaning}; {_words}.")
 for _suffix, _words in (("", "against the test set"), ("_train", "against the training set, as published")):
     for _name, (_title, _better, _meaning) in _DISTRIBUTIONS.items():
         _name += _suffix

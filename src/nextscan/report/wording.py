@@ -17,7 +17,7 @@ def decimals(values: Iterable[float], significant: int = 3) -> int:
     sizes = sorted(abs(value) for value in values if math.isfinite(value) and value != 0)
     if not sizes:
         return 2
-    middle = sizes[(len(sizes) - 1) // 2]
+    middle = max(sizes[(len(sizes) - 1) // 2], sizes[-1] / 100)
     return min(6, max(0, significant - 1 - math.floor(math.log10(middle) + 1e-9)))
 
 
@@ -51,9 +51,9 @@ def percent(fraction: float, places: int = 1) -> str:
     """Write a fraction in percent.
 
     >>> percent(0.1234), percent(-0.02, 0), percent(float("inf"))
-    ('12.3 %', '−2 %', '–')
+    ('12.3%', '−2%', '–')
     """
-    return f"{number(100 * fraction, places)} %" if math.isfinite(fraction) else NONE
+    return f"{number(100 * fraction, places)}%" if math.isfinite(fraction) else NONE
 
 
 def count(value: float) -> str:

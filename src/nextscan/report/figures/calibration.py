@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def calibration_curve(curves: Mapping[str, pd.DataFrame], *, looks: Mapping[str, Look]) -> Figure:
+def calibration_curve(
+    curves: Mapping[str, pd.DataFrame], *, looks: Mapping[str, Look], strong: Sequence[str] = ()
+) -> Figure:
     """Draw the observed share inside central intervals against their level, and the departure from it.
 
     Parameters
@@ -23,27 +25,27 @@ def calibration_curve(curves: Mapping[str, pd.DataFrame], *, looks: Mapping[str,
     curves : mapping of method title to DataFrame
         Columns level, coverage, low, high, all between 0 and 1; low and high may be NaN.
     looks : mapping of method title to Look
+    strong : sequence of str
+        Methods drawn strongly and with intervals; without any, all are.
     """
+    strong = [method for method in curves if method in strong] or list(curves)
     with styled():
         figure = new_figure(3.7)
         whole, apart = figure.subplots(1, 2, width_ratios=(1, 1.25))
         whole.plot([0, 100], [0, 100], color=FAINT, lw=0.9, ls=(0, (4, 2)))
         apart.axhline(0, color=FAINT, lw=0.9, ls=(0, (4, 2)))
-        for i, (method, curve) in enumerate(curves.items()):
-            look = looks[method]
-            curve = 100 * curve.sort_values("level")
-            style = {"color": look.colour, "ls": look.dash, "marker": look.marker, "ms": 4.5, "mec": "white"}
-            whole.plot(curve["level"], curve["coverage"], lw=1.3, mew=0.5, **style)
-            # Shifted a little so that intervals of different methods do not hide each other.
-            shifted = curve["level"] + 0.55 * (i - (len(curves) - 1) / 2)
-            apart.vlines(
-                shifted,
-                curve["low"] - curve["level"],
-                curve["high"] - curve["level"],
-                color=look.colour,
-                lw=0.9,
-            )
-            apart.plot(shifted, curve["coverage"] - curve["level"], lw=1.2, mew=0.5, label=method, **style)
+        for method, curve in curves.items():
+            look, curve = looks[method], 100 * curve.sort_values("level")
+            off = curve["coverage"] - curve["level"]
+            bold = method in strong
+            line = {"color": look.colour, "ls": look.dash, "lw": 1.6 if bold else 0.9, "zorder": 3 if bold else 2}
+            marked = line | {"marker": look.marker, "ms": 5 if bold else 3.5, "mec": "white", "mew": 0.5}
+            whole.plot(curve["level"], curve["coverage"], **line)
+            at = curve["level"]
+            if bold:  # shifted a little so that intervals do not hide each other
+                at = at + 0.6 * (strong.index(method) - (len(strong) - 1) / 2)
+                apart.vlines(at, curve["low"] - curve["level"], curve["high"] - curve["level"], color=look.colour, lw=1)
+            apart.plot(at, off, label=method, **marked)
         whole.set(xlim=(0, 100), ylim=(0, 100), box_aspect=1, xlabel="level of the interval, %")
         whole.set_title("Real values inside, %")
         apart.set_title("Inside less level, percentage points")
@@ -91,13 +93,13 @@ def coverage_by_group(
                 rows,
                 look.marker,
                 color=look.colour,
-                ms=5,
+                ms=7,
                 mec="white",
                 label=method,
             )
         axes.set_yticks(range(len(groups)), groups)
         axes.set_ylim(len(groups) - 0.45, -0.55)
-        axes.set_xlabel(f"real values inside the {100 * level:g} % interval, %")
+        axes.set_xlabel(f"real values inside the {100 * level:g}% interval, %")
         axes.spines["left"].set_visible(False)
         quiet(axes, grid="x")
         figure.legend(loc="outside lower center", ncols=min(4, len(coverage)))

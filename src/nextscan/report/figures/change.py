@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nextscan.report.figures.style import FAINT, SOFT, Look, new_figure, quiet, styled
+from nextscan.report.figures.style import FAINT, SOFT, Look, broken, new_figure, quiet, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ def change_scatter(
     """
     real = np.asarray(real, float)
     with styled():
-        figure = new_figure(0.55 + 2.2 * len(predicted))
+        figure = new_figure(0.62 + 1.95 * len(predicted))
         grid = figure.subplots(len(predicted), len(features), squeeze=False)
         for column, feature in enumerate(features):
             stack = [
@@ -49,7 +49,7 @@ def change_scatter(
                 axes = grid[row, column]
                 _panel(axes, real[:, column], np.asarray(values, float)[:, column], looks[method], ends)
                 if row == 0:
-                    axes.set_title(_broken(feature), fontsize=8.5, loc="left")
+                    axes.set_title(broken(feature), fontsize=8.5, loc="left")
                 if row < len(predicted) - 1:
                     axes.tick_params(labelbottom=False)
                 if column == 0:
@@ -94,16 +94,6 @@ def _ends(values: NDArray[np.float64]) -> tuple[float, float]:
     low, high = min(low, 0.0), max(high, 0.0)
     room = 0.06 * (high - low) or 1.0
     return float(low - room), float(high + room)
-
-
-def _broken(name: str, width: int = 22) -> str:
-    """Break a long feature name over two lines, at an underscore or hyphen if there is one."""
-    if len(name) <= width:
-        return name
-    places = [i for i in range(width // 2, min(width, len(name) - 1)) if name[i] in "_- "]
-    at = places[-1] + 1 if places else width
-    rest = name[at:]
-    return f"{name[:at]}\n{rest if len(rest) <= width else rest[: width - 1] + '…'}"
 
 
 def gap_histogram(gaps: ArrayLike, *, unit: str = "years") -> Figure:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nextscan.report.figures.style import diverging, new_figure, styled
+from nextscan.report.figures.style import INK, diverging, new_figure, styled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FloatArray = NDArray[np.float64]
@@ -87,35 +88,52 @@ def correlation_triptych(real: FloatArray, generated: FloatArray, *, generated_t
     apart = max(0.05, np.ceil(apart * 20) / 20)
     upper = np.triu_indices(len(real), 1)
     with styled():
-        figure = new_figure(3.05)
-        left, middle, right, pairs = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1))
+        figure = new_figure(2.95)
+        panels = figure.subplots(2, 4, height_ratios=(1, 0.035))
         colours = diverging().with_extremes(bad="#b9bec4")
-        for axes, matrix, end, name in (
-            (left, real, 1.0, "Real"),
-            (middle, generated, 1.0, generated_title),
-            (right, difference, apart, "Generated − real"),
-        ):
+        shown = (
+            (real, 1.0, "Real"),
+            (generated, 1.0, generated_title),
+            (difference, apart, f"{generated_title} − real"),
+        )
+        for (matrix, end, name), axes, below in zip(shown, panels[0], panels[1], strict=False):
             image = axes.imshow(matrix, cmap=colours, vmin=-end, vmax=end, interpolation="antialiased")
             axes.set_title(name)
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-            bar = figure.colorbar(image, ax=axes, orientation="horizontal", fraction=0.045, pad=0.03, aspect=26)
-            bar.set_ticks([-end, 0, end])
+            bar = figure.colorbar(image, cax=below, orientation="horizontal", ticks=[-end, 0, end])
+            bar.ax.set_xticklabels([f"−{end:g}", "0", f"{end:g}"])
             bar.ax.tick_params(length=0, labelsize=8)
             bar.outline.set_visible(False)
-        pairs.hexbin(
-            real[upper],
-            generated[upper],
-            gridsize=46,
-            extent=(-1, 1, -1, 1),
+        for axes in panels[0]:
+            axes.set_anchor("S")
+        panels[1, 3].axis("off")
+        _pairs(panels[0, 3], real[upper], generated[upper])
+    return figure
+
+
+def _pairs(axes: Axes, real: FloatArray, generated: FloatArray) -> None:
+    """Draw each pair's generated correlation against its real one; as a density where there are many."""
+    both = np.isfinite(real) & np.isfinite(generated)
+    real, generated = real[both], generated[both]
+    values = np.concatenate([real, generated, [0.0]])
+    low, high = max(-1.0, np.floor(values.min() * 5) / 5), min(1.0, np.ceil(values.max() * 5) / 5 + 1e-9)
+    if len(real) > 2000:
+        axes.hexbin(
+            real,
+            generated,
+            gridsize=50,
+            extent=(low, high, low, high),
             cmap="Greys",
             bins="log",
             mincnt=1,
             linewidths=0,
         )
-        pairs.plot([-1, 1], [-1, 1], color="#d55e00", lw=0.8)
-        pairs.set(xlim=(-1, 1), ylim=(-1, 1), box_aspect=1, xticks=[-1, 0, 1], yticks=[-1, 0, 1])
-        pairs.set_title("Pair by pair")
-        pairs.set_xlabel("real", labelpad=1)
-        pairs.set_ylabel("generated", labelpad=-4)
-    return figure
+    else:
+        axes.plot(real, generated, "o", color=INK, ms=2.2, alpha=0.5, mew=0)
+    axes.plot([low, high], [low, high], color="#d55e00", lw=0.9)
+    axes.set(xlim=(low, high), ylim=(low, high), box_aspect=1)
+    axes.locator_params(nbins=4)
+    axes.set_title("Pair by pair")
+    axes.set_xlabel("real", labelpad=1)
+    axes.set_ylabel("drawn", labelpad=1)

@@ -153,7 +153,7 @@ def missing_map(shares: FloatArray, n_visits: int, n_features: int) -> Figure:
         image = axes.imshow(shares, cmap="Greys", vmin=0, vmax=end, aspect="auto", extent=(0, n_features, n_visits, 0))
         axes.set(xlabel="features, in the order of the table", ylabel="visits")
         axes.spines[:].set_visible(True)
-        bar = figure.colorbar(image, ax=axes, fraction=0.025, pad=0.015, format=lambda value, _: f"{100 * value:.3g} %")
+        bar = figure.colorbar(image, ax=axes, fraction=0.025, pad=0.015, format=lambda value, _: f"{100 * value:.3g}%")
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0)
     return figure
@@ -287,7 +287,7 @@ def feature_structure(matrix: FloatArray, explained: FloatArray, n_features: int
             if len(reached):
                 x = components[reached[0]]
                 right.plot([x, x], [0, 100 * share], color=FAINT, lw=0.8, ls=(0, (3, 2)))
-                text = f"{100 * share:.0f} %: {x}"
+                text = f"{100 * share:.0f}%: {x}"
                 right.annotate(text, (x, 100 * share), (5, -11), textcoords="offset points", fontsize=8)
         right.set(title="Variance explained", xlabel="principal components", ylabel="%", ylim=(0, 102))
         right.set_xlim(0, len(explained))

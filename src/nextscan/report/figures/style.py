@@ -131,6 +131,20 @@ def quiet(axes: Axes, *, grid: Literal["x", "y", "both"] = "y") -> None:
     axes.tick_params(length=0)
 
 
+def broken(name: str, width: int = 22) -> str:
+    """Break a long feature name over two lines, at an underscore or hyphen if there is one.
+
+    >>> broken("lh_G_cingul-Post-dorsal_thickness"), broken("Left-Caudate")
+    ('lh_G_cingul-Post-\\ndorsal_thickness', 'Left-Caudate')
+    """
+    if len(name) <= width:
+        return name
+    places = [i for i in range(width // 2, min(width, len(name) - 1)) if name[i] in "_- "]
+    at = places[-1] + 1 if places else width
+    rest = name[at:]
+    return f"{name[:at]}\n{rest if len(rest) <= width else rest[: width - 1] + '…'}"
+
+
 @cache
 def diverging() -> Colormap:
     """Return a blue-white-orange map, evenly spaced in lightness on both sides (Oklab; Ottosson 2020)."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nextscan.report.figures.style import INK, SOFT, Look, new_figure, styled
+from nextscan.report.figures.style import INK, SOFT, Look, broken, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ def trajectory_fans(
                 if r == 0:
                     axes.set_title(panel.subject, fontsize=8.5)
                 if c == 0:
-                    axes.set_ylabel(panel.feature, fontsize=8.5)
+                    axes.set_ylabel(broken(panel.feature), fontsize=8.5)
         figure.supxlabel(time_label, fontsize=9, color=SOFT)
     return figure
 
@@ -111,6 +111,6 @@ def _draw(axes: Axes, panel: Trajectory, look: Look, rival_look: Look | None) ->
 
 
 def _inner(fan: Fan) -> tuple[float, float]:
-    """Return the ends of the interval nearest to 80 %."""
+    """Return the ends of the interval nearest to 80%."""
     k = int(np.argmin(np.abs(fan.quantiles - 0.1)))
     return float(fan.values[-1, k]), float(fan.values[-1, -1 - k])

@@ -29,17 +29,20 @@ def calibration(run: Run) -> Section:
         told = ", ".join(f"{name} at most {percent(gap)} off" for name, gap in worst.items())
         blocks.append(
             Picture(
-                to_svg(calibration_curve(curves, looks=looks), "calibration"),
+                to_svg(
+                    calibration_curve(curves, looks=looks, strong=[title(method) for method in featured(run)]),
+                    "calibration",
+                ),
                 alt=f"Share of real values inside central intervals against their level: {told}.",
                 caption=(
                     "Left: how many real follow-up values lie inside the central interval of the draws, against the "
-                    "interval’s level; honest uncertainty follows the diagonal. Right: the same, less the level, with "
-                    "95 % intervals. Points of one level are set side by side."
+                    "interval’s level; honest uncertainty follows the diagonal. Right: the same, less the level. "
+                    "Strong lines with 95% intervals are the methods under test and the best baseline."
                 ),
             )
         )
     blocks += _groups(run)
-    lead = "An 80 % interval should hold the real value in 80 of 100 cases, for everybody and in every group."
+    lead = "An 80% interval should hold the real value in 80 of 100 cases, for everybody and in every group."
     return Section("calibration", "Calibration", blocks, lead=lead)
 
 
@@ -73,13 +76,13 @@ def _groups(run: Run) -> list[Block]:
                     "groups",
                 ),
                 alt=f"{entry.title} by group, for {', '.join(title(m) for m in shown)}; numbers in the table below.",
-                caption=f"{entry.title} by group with 95 % intervals; the dotted line is what was promised.",
+                caption=f"{entry.title} by group with 95% intervals; the dotted line is what was promised.",
             )
         )
     for name in sorted(set(covered["metric"])):
         entry = metric(name)
         values = covered[covered["metric"] == name].set_index(["group", "method"])
-        columns = [Column("Group", numeric=False), Column("Values")]
+        columns = [Column("Group", numeric=False), Column("Subjects")]
         columns += [Column(capital(title(method))) for method in run.methods]
         body = []
         for group in groups:

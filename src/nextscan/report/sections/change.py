@@ -20,7 +20,7 @@ _LEAD = (
     "cannot be predicted, so the cloud of even the best possible mean is flatter than the diagonal."
 )
 _PANELS, _POINTS = 4, 500
-_PER_FEATURE = ("rmse", "crps", "change_correlation")
+_PER_FEATURE = {"rmse": "RMSE", "change_correlation": "Change corr."}
 
 
 def change(run: Run) -> Section:
@@ -81,13 +81,15 @@ def _table(run: Run, predictions: Predictions) -> Block:
         Column("in SD", hint="In standard deviations of the visit predicted from"),
     ]
     wanted = [
-        (entry, method)
-        for entry in map(metric, _PER_FEATURE)
+        (metric(name), method)
+        for name in _PER_FEATURE
         for method in shown
-        if scores is not None and (entry.name, method) in scores.columns
+        if scores is not None and (name, method) in scores.columns
     ]
     for entry, method in wanted:
-        columns.append(Column(f"{entry.title}, {title(method)}", direction=entry.direction, hint=entry.meaning))
+        columns.append(
+            Column(f"{_PER_FEATURE[entry.name]}, {title(method)}", direction=entry.direction, hint=entry.meaning)
+        )
     places = {pair: decimals(scores[pair[0].name, pair[1]]) for pair in wanted} if scores is not None else {}
     rows = []
     for i, name in enumerate(names):

@@ -34,9 +34,8 @@ def cohort(run: Run) -> Section:
         targets = run.predictions.targets
         gaps = targets["gap"].to_numpy(float)
         known = gaps[np.isfinite(gaps)]
-        facts.append(
-            Fact("Predicted visits", count(len(targets)), f"of {count(targets['subject'].nunique())} subjects")
-        )
+        if len(targets) != told.get("n_paired"):
+            facts.append(Fact("Predicted visits", count(len(targets))))
         if len(known):
             low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
             spread = f"middle half {number(low)} to {number(high)}"

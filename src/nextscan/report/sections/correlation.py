@@ -54,7 +54,7 @@ def _triptych(run: Run, method: str, real: np.ndarray, order: np.ndarray) -> Pic
     told = f"mean absolute difference {number(mean)}; {percent(large)} of the pairs differ by more than 0.2"
     return Picture(
         to_png(
-            correlation_triptych(real, generated, generated_title=f"Draws, {title(method)}"),
+            correlation_triptych(real, generated, generated_title="Drawn"),
             dots_per_inch=300,
         ),
         alt=f"Correlation matrices of {count(len(order))} features, real and drawn by {title(method)}: {told}.",

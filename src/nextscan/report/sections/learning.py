@@ -28,9 +28,10 @@ def learning(run: Run) -> Section:
         runs = [part for _, part in rows.groupby(["seed", "repeat", "fold"])]
         skipped = sum(part["skipped"].sum() for part in runs) / max(1, sum(part["step"].max() for part in runs))
         worst = max(float(skipped_share(part.sort_values("epoch")).max()) for part in runs)
+        epochs = sorted({int(part["epoch"].max()) for part in runs})
+        span = count(epochs[0]) if len(epochs) == 1 else f"{count(epochs[0])} to {count(epochs[-1])}"
         told = (
-            f"{count(len(runs))} training runs of {count(min(part['epoch'].max() for part in runs))} to "
-            f"{count(max(part['epoch'].max() for part in runs))} epochs; {percent(skipped)} of all steps were "
+            f"{count(len(runs))} training runs of {span} epochs; {percent(skipped)} of all steps were "
             f"skipped because their gradient was too large, at worst {percent(worst)} of an epoch"
         )
         blocks.append(

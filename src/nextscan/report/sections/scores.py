@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nextscan.report.comparison import leaders
-from nextscan.report.methods import ORACLE, part, title
+from nextscan.report.methods import part, title
 from nextscan.report.metric_catalogue import Metric, groups, note, ordered
 from nextscan.report.page import Block, Cell, Column, Section, Table
 from nextscan.report.run_folder import OVERALL, Run
@@ -13,7 +13,8 @@ from nextscan.report.wording import NONE, capital, decimals, interval, number
 
 _LEAD = (
     "Bold marks the best method of each column and those not clearly different from it. Arrows tell which way "
-    "is better; – means the score is not defined for that method. Click a heading to sort."
+    "is better; – means the score is not defined for that method. Below each value stands its 95% interval. The "
+    "oracle, where there is one, is no method and takes no part in the ranking. Click a heading to sort."
 )
 
 
@@ -47,6 +48,4 @@ def _table(run: Run, group: str, metrics: list[Metric]) -> Table:
             ends = interval(pooled["low"][method], pooled["high"][method], places)
             row.append(Cell(number(value, places), sort=value, detail=ends, strong=method in best))
     rows = [row for row in body.values() if any(cell.sort is not None for cell in row[1:])]
-    limit = " The oracle is no method and takes no part in the ranking." if ORACLE in run.methods else ""
-    below = f"{note(group)} Small print: 95 % intervals.{limit}"
-    return Table(group, columns, rows, note=below.strip(), name=f"scores-{group.split()[0].lower()}")
+    return Table(group, columns, rows, note=note(group), name=f"scores-{group.split()[0].lower()}")

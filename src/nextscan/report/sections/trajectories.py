@@ -30,8 +30,8 @@ def trajectories(run: Run) -> Section:
         return Section(name, heading, [Notice(text, "missing")], lead=_LEAD)
     methods = [method for method in featured(run) if method in set(run.fans["method"])]
     ours = [method for method in methods if part(method) == "method"] or methods[:1]
-    rival = next((m for m in run.methods if part(m) == "baseline" and m in set(run.fans["method"])), None)
-    blocks: list[Block] = [_picture(run, method, rival if rival != method else None) for method in ours]
+    baselines = [method for method in run.methods if part(method) == "baseline" and method in set(run.fans["method"])]
+    blocks: list[Block] = [_picture(run, method, next((m for m in baselines if m != method), None)) for method in ours]
     return Section(
         name,
         heading,
@@ -67,7 +67,7 @@ def _picture(run: Run, method: str, rival: str | None) -> Block:
         time_label="years since the first visit" if timed else "visit",
     )
     beside = (
-        f" The bar beside it is {title(rival)}: thick the middle 80 %, thin the same outer interval." if rival else ""
+        f" The bar beside it is {title(rival)}: thick the middle 80%, thin the same outer interval." if rival else ""
     )
     return Picture(
         to_svg(figure, f"fans-{method}"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from nextscan.report.comparison import Difference, against, excess, leaders
 from nextscan.report.figures.scores import score_intervals
 from nextscan.report.figures.style import to_svg
@@ -31,7 +33,7 @@ def headline(run: Run) -> str:
     best = energy.index[0]
     places = decimals(energy["value"])
     ends = interval(energy["low"][best], energy["high"][best], places)
-    told = f"energy score {number(energy['value'][best], places)}" + (f", 95 % interval {ends}" if ends else "")
+    told = f"energy score {number(energy['value'][best], places)}" + (f", 95% interval {ends}" if ends else "")
     tied = [title(method) for method in energy.index if method in leaders(run, metric("energy_score")) - {best}]
     rest = f", with no clear difference from {listed(tied)}" if tied else ""
     return f"{capital(title(best))} predicts the missing visit best ({told}){rest}."
@@ -47,9 +49,11 @@ def sentences(run: Run) -> list[str]:
     if over:
         named = [*ours, *(m for m in (REGRESSION, CARRY_FORWARD) if m in over)]
         parts = [
-            f"{title(m)} {percent(over[m].value)}{_ends(over[m])}" for m in run.methods if m in named and m in over
+            f"{title(m)} by {percent(over[m].value)}{_ends(over[m])}" for m in run.methods if m in named and m in over
         ]
-        said.append(f"Above the best possible energy score, known because the cohort is simulated: {listed(parts)}.")
+        said.append(
+            f"The best possible energy score is known, as the cohort is simulated. Above it lie {listed(parts)}."
+        )
     elif ORACLE not in run.methods:
         said.append("How good a prediction could possibly be is not known for real data.")
     return said
@@ -63,8 +67,9 @@ def _against_baselines(run: Run, method: str) -> str:
         if difference is None or difference.outcome not in verbs:
             continue
         size = f"{percent(abs(difference.value))} {'lower' if difference.value < 0 else 'higher'}"
-        parts.append(f"{verbs[difference.outcome]} {title(reference)} (energy score {size})")
-    return capital(f"{title(method)} {listed(parts)}.") if parts else ""
+        said = Markup("<strong>{}</strong> {} (energy score {})")
+        parts.append(said.format(verbs[difference.outcome], title(reference), size))
+    return Markup("{} {}.").format(capital(title(method)), Markup(listed(parts))) if parts else ""
 
 
 def _ends(difference: Difference) -> str:
@@ -99,7 +104,7 @@ def verdict(run: Run) -> Section:
                 alt=f"Energy scores, lower is better: {', '.join(told)}."
                 + (f" Best possible {number(limit)}." if limit is not None else ""),
                 caption=(
-                    "Energy score of each method with its 95 % interval over subjects. The intervals show how well "
+                    "Energy score of each method with its 95% interval over subjects. The intervals show how well "
                     "each score is known; whether two methods differ is told by the paired comparison below, which "
                     "takes out how hard each subject is to predict."
                     + (
@@ -139,7 +144,7 @@ def _pairs_table(run: Run) -> Block:
         rows,
         name="paired",
         note=(
-            "Difference in mean energy score over the same subjects, in percent of the column’s method, with its 95 % "
+            "Difference in mean energy score over the same subjects, in percent of the column’s method, with its 95% "
             "interval (paired, Student’s t). Bold: the interval lies below zero, the row beats the column. The column "
             "for reliability shrinkage shows the gain beyond what measurement noise alone explains."
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from nextscan.report.methods import ORACLE, REGRESSION, RELIABILITY
-from nextscan.report.metric_catalogue import ordered
+from nextscan.report.metric_catalogue import DRAW, MEAN, Metric, ordered
 from nextscan.report.page import Block, Definitions, Fragment, Prose, Section
 from nextscan.report.run_folder import OVERALL, Run
 
@@ -36,11 +36,11 @@ _TERMS = (
     ),
     (
         "Fan",
-        "The spread of the draws for one subject and feature, from the inner half to the outer 95 %.",
+        "The spread of the draws for one subject and feature, from the inner half to the outer 95%.",
     ),
     (
         "No clear difference",
-        "The 95 % interval of the paired difference holds zero; where scores per subject are not kept, the "
+        "The 95% interval of the paired difference holds zero; where scores per subject are not kept, the "
         "intervals of both scores overlap.",
     ),
 )
@@ -78,8 +78,13 @@ def glossary(run: Run) -> Section:
         if method not in run.methods
     }
     terms = [(term, meaning) for term, meaning in _TERMS if term not in absent]
-    scores = [(f"{entry.title} {entry.direction}".strip(), entry.meaning) for entry in ordered(names)]
+    scores = [(_term(entry), entry.meaning) for entry in ordered(names)]
     return Section("glossary", "Glossary", [Definitions(terms), Definitions(scores)])
+
+
+def _term(entry: Metric) -> Markup:
+    kind = {MEAN: ", mean", DRAW: ", draw"}.get(entry.group, "")
+    return Markup("{}{} {}<br><code>{}</code>").format(entry.title, kind, entry.direction, entry.name)
 
 
 def citing(run: Run) -> Section:
