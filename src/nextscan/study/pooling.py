@@ -124,12 +124,15 @@ class _OneSeed:
         self, plan: Plan, *, here: Row, results: list[JobResult], rows: IntArray, task: Task
     ) -> Scores:
         """Score all folds' draws as one completed data set, also with parts of the subjects left out."""
+        from threadpoolctl import threadpool_limits
+
         real, drawn = _completed(results, rows, task)
         with_parts = len(plan.seeds_of(here["method"])) == 1
         samples = [slice(None), *(_leave_out(len(real), plan.seed) if with_parts else ())]
         whole = {}
         for name, score in DISTRIBUTION.items():
-            whole[name] = np.array([score(real[sample], drawn[sample]) for sample in samples])
+            with threadpool_limits(1):  # matrices too small for threads, which get in each other's way
+                whole[name] = np.array([score(real[sample], drawn[sample]) for sample in samples])
             self.rows.append(_row(here, name, whole[name][0], len(real), _interval(whole[name])))
         return whole
 
