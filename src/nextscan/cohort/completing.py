@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from nextscan.cohort.cohort import Cohort, FloatArray
 from nextscan.cohort.readers.layout import Layout, WideLayout
-from nextscan.cohort.readers.tables import IMPUTED, IMPUTED_VISIT
+from nextscan.cohort.readers.tables import IMPUTED, IMPUTED_VISIT, to_number
 from nextscan.cohort.readers.times import TimeColumn
 from nextscan.cohort.readers.ukb_fields import AGE, DATE
 from nextscan.cohort.readers.visits import VisitRows
@@ -221,13 +221,15 @@ class Completion:
         added: list[bool] = []
         at: dict[int, int] = {}  # position of a target -> row to write
         for i in range(batch.num_rows):
+            own = len(source)
             source.append(i)
             added.append(False)
             for position in self._slots_of.get(start + i, ()):
+                at[position] = own
                 if self._placement.slots[position].added:
+                    at[position] = len(source)
                     source.append(i)
                     added.append(True)
-                at[position] = len(source) - 1
         cells = {name: _decoded(batch.column(name)).take(pa.array(source)) for name in self._columns}
         if any(added):
             fresh = pa.array(added)
@@ -243,6 +245,8 @@ class Completion:
         for name in self._companions:
             cells[name] = pa.nulls(len(source), number)
         self._fill_features(cells, at)
+        for name in self._columns:
+            cells[name] = _encoded(cells[name], batch.column(name).type)
         return pa.table(cells)
 
     def _fill_others(self, cells: dict[str, Any], at: Mapping[int, int]) -> None:
@@ -282,6 +286,15 @@ def _decoded(cells: Any) -> Any:
     return cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells
 
 
+def _encoded(cells: Any, kind: Any) -> Any:
+    if not pa.types.is_dictionary(kind):
+        return cells
+    coded = cells.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(
+        coded.indices.cast(kind.index_type), coded.dictionary, ordered=kind.ordered
+    )
+
+
 def _replaced(cells: Any, rows: Sequence[int], values: Any) -> Any:
     mask = np.zeros(len(cells), bool)
     mask[list(rows)] = True
@@ -297,6 +310,6 @@ def _typed(values: FloatArray | list[str], kind: Any) -> Any:
         rounded = np.round(values) if pa.types.is_integer(kind) else values
         return pa.array(rounded, from_pandas=True).cast(kind, safe=False)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        numbers = np.array([float(text) if text.replace(".", "", 1).isdigit() else np.nan for text in values])
-        return _typed(numbers, kind)
+        numbers = [to_number(text) for text in values]
+        return _typed(np.array([np.nan if number is None else number for number in numbers]), kind)
     return pa.array(values, pa.string()).cast(kind)

@@ -120,5 +120,5 @@ def significant(values: FloatArray) -> FloatArray:
     [1507938.0, 0.01234568]
     """
     size = np.abs(np.where((values == 0) | ~np.isfinite(values), 1.0, values))
-    scale = 10.0 ** (_DIGITS - 1 - np.floor(np.log10(size)))
+    scale = 10.0 ** (_DIGITS - 1 - np.floor(np.log10(np.maximum(size, 1e-290))))
     return np.asarray(np.round(values * scale) / scale)

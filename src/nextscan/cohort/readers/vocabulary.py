@@ -93,14 +93,12 @@ def is_identifier(column: str) -> bool:
 
 
 def visit_order(visit: str) -> tuple[int, list[tuple[int, str]]]:
-    """Return a key that sorts visit names as people do: screening, baseline, then by the numbers in them.
+    """Return a key that sorts visit names as people do: screening, baseline, by the numbers in them, imputed.
 
     >>> sorted(["m12", "m6", "bl"], key=visit_order)
     ['bl', 'm6', 'm12']
     """
     lower = visit.lower().removeprefix("ses-")
     first = re.split(r"[^a-z]", lower)[0]
-    early = _EARLY.index(first) if first in _EARLY else len(_EARLY)
-    return early, [
-        (int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", lower)
-    ]
+    rank = _EARLY.index(first) if first in _EARLY else len(_EARLY) + (first == "imputed")
+    return rank, [(int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", lower)]
