@@ -42,6 +42,12 @@ def test_roles_by_name_and_value(read: Read) -> None:
         assert f"study.csv: {line}" in text
 
 
+def test_a_known_label_is_no_identifier_and_no_feature(read: Read) -> None:
+    cohort = read("id,townsend_index,pd_polygenic_score,a\ns,-3,0.5,1\nt,2.5,1.5,2\n")
+    assert list(cohort.labels) == ["townsend_index", "pd_polygenic_score"]
+    assert cohort.labels["townsend_index"].tolist() == [-3, 2.5]
+
+
 def test_rows_are_sorted_by_time_and_subjects_keep_their_order(read: Read) -> None:
     cohort = read("id,age,a\nB,71,1\nA,62,4\nB,70,2\nA,60,3\n")
     assert cohort.subjects.tolist() == ["B", "A"]

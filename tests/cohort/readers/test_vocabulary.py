@@ -27,9 +27,12 @@ def test_labels_by_name() -> None:
 
 
 def test_identifiers_by_name() -> None:
-    assert all(is_identifier(name) for name in ["sitenum", "image_id", "scan.no", "Unnamed: 0", "column 1"])
+    assert all(
+        is_identifier(name) for name in ["sitenum", "image_id", "scan.nr", "Unnamed: 0", "index", "column 1"]
+    )
     assert not any(
-        is_identifier(name) for name in ["Right-choroid-plexus", "Corticoamygdaloid", "Euler_number_lh"]
+        is_identifier(name)
+        for name in ["Right-choroid-plexus", "Corticoamygdaloid", "Euler_number", "asymmetry_index"]
     )
 
 

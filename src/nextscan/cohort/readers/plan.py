@@ -112,14 +112,14 @@ def plan(
     labels: dict[str, tuple[str, LabelSchema]] = {}
     if schema.labels is not None:
         for name, label in schema.labels.items():
-            if not (like or only_labels) or (label.column or name) in columns:
+            required = like is None and not only_labels
+            if required or (label.column or name) in columns:
                 labels[name] = (take(label.column or name, f"labels.{name}") or name, label)
     else:
         known = set(like.labels) if like is not None else set()
         for name in list(rest):
-            if label_name(name) in known or (
-                like is None and (is_label(name) or only_labels) and not is_identifier(name)
-            ):
+            usual = is_label(name) or (only_labels and not is_identifier(name))
+            if label_name(name) in known or (like is None and usual):
                 own = name if label_name(name) in labels else label_name(name)
                 labels[own] = (take(name, "labels") or name, LabelSchema())
 
@@ -129,11 +129,10 @@ def plan(
     elif like is not None:
         candidates = [name for name in rest if name in set(like.feature_names)]
         unknown = [name for name in rest if name not in set(like.feature_names) and not is_identifier(name)]
-        notes += (
-            [f"{len(unknown)} columns that are no features of {like.source}, left out: {', '.join(unknown)}"]
-            if unknown
-            else []
-        )
+        if unknown:
+            notes.append(
+                f"{len(unknown)} columns that are no features of {like.source}, left out: {', '.join(unknown)}"
+            )
     elif schema.features is not None:
         candidates = matching(schema.features, rest, f"{schema_path}, features", SchemaError)
     else:

@@ -51,7 +51,7 @@ LABELS = QUANTITIES | SITES | frozenset({
 _LABEL_WORDS = frozenset(
     {"townsend", "prs", "polygenic", "diagnosis", "disorder", "disease", "mortality", "sclerosis"}
 )
-_ID_LIKE = re.compile(r"(?:^|[_\-. ])(?:id|num|nr|no|number|idx|index|row|uid)$", re.IGNORECASE)
+_ID_LIKE = re.compile(r"(?:^|[_\-. ])(?:id|uid|num|nr|idx)$", re.IGNORECASE)
 _ID_NAMES = frozenset(
     {"sitenum", "siteno", "imageid", "scanid", "imageuid", "index", "row", "unnamed0", "run"}
 )
