@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nextscan.errors import CohortError, NextscanError, OutputError, SettingError
+from nextscan.errors import CohortError, NextscanError, NextscanWarning, OutputError, SettingError
 from nextscan.study import evaluate
 from samples import tiny_cohort
 from study.shift_imputer import Shift
@@ -90,7 +90,8 @@ def test_a_killed_run_goes_on_to_the_same_result(
 
 def test_a_failing_method_is_listed_and_the_others_go_on(tmp_path: Path, fits: list[int]) -> None:
     methods = {"mine": Shift(), "broken": Shift(fail_from=0)}
-    run = evaluate(tiny_cohort(), methods, out=tmp_path / "run", **SETTINGS)
+    with pytest.warns(NextscanWarning, match="no row for broken: this method always fails"):
+        run = evaluate(tiny_cohort(), methods, out=tmp_path / "run", **SETTINGS)
     record = json.loads((run / "run.json").read_text())
     assert [(entry["method"], entry["fold"]) for entry in record["failed"]] == [("broken", 0), ("broken", 1)]
     assert record["failed"][0]["error"] == "this method always fails; use another one"

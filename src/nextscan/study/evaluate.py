@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.cohort import Cohort, Task, folds, hide
-from nextscan.errors import NextscanError, OutputError
+from nextscan.errors import NextscanError, NextscanWarning, OutputError
 from nextscan.imputers.base import Imputer
 from nextscan.study import tables
 from nextscan.study.groups import groups_of
@@ -102,7 +103,8 @@ def evaluate(
     ------
     NextscanError
         If a setting is wrong, the folder holds another evaluation, or every requested method fails. A
-        method that fails while others succeed is listed with its error under ``failed`` in `run.json`.
+        method that fails while others succeed gives a warning and is listed with its error under
+        ``failed`` in `run.json`.
     """
     plan = Plan.of(
         cohort,
@@ -131,6 +133,8 @@ def evaluate(
     if plan.requested and all(method in failed for method in plan.requested):
         write_record(out / "run.json", record)
         raise NextscanError(f"every requested method failed: {failed[plan.requested[0]]}")
+    for method, error in failed.items():
+        warnings.warn(f"no row for {method}: {error}", NextscanWarning, stacklevel=2)
     finished = [method for method in plan.methods if method not in failed]
     load = partial(_load, folder)
     jobs = [job for job in plan.jobs() if job.method in finished]

@@ -14,7 +14,7 @@ from nextscan.cohort.cohort import BoolArray
 SMALLEST = 100
 """Below this many test subjects the coverage of a group says too little."""
 
-_LABELS = ("sex", "diagnosis")
+_LABELS = ("sex", "gender", "diagnosis", "dx", "group")
 _THIRDS = ("age", "gap")
 
 
@@ -34,9 +34,10 @@ class Group:
 
 
 def groups_of(task: Task) -> list[Group]:
-    """Return the groups by sex, diagnosis, thirds of age and of gap that are large enough.
+    """Return the groups by sex and diagnosis, and by thirds of age and of gap, that are large enough.
 
-    Labels are those of the visit shown last, so that nothing of the hidden visit is used but its time.
+    Sex may be called gender, and diagnosis dx or group. Labels are those of the visit shown last, so that
+    nothing of the hidden visit is used but its time.
     """
     labels = task.shown.labels_at(task.targets.context)
     named = {str(column).lower(): labels[column] for column in labels.columns}
