@@ -1,4 +1,30 @@
-"""The schema file: what the columns of a table mean, where names alone do not tell."""
+"""The schema file: what the columns of a table mean, where names alone do not tell.
+
+Every key may be absent; what is absent is inferred. A schema in TOML::
+
+    name = "My study"
+    subject = "ID"
+    visit = "wave"
+    missing = [-999, "unknown"]
+    features = ["lh_*", "rh_*", "/^Left-/"]
+    exclude = ["*_qc"]
+
+    [time]
+    column = "exam_date"
+    kind = "date"                        # or years, age, visit
+    format = "%d/%m/%Y"
+
+    [labels]
+    site = {}
+    sex = { column = "Gender", codes = { M = "male", F = "female" } }
+    stroke = { column = "stroke_date", present = true }
+
+    [units]
+    "*_thickness" = "mm"
+
+    [files."pool.csv".labels.sex]        # where another file of the cohort differs
+    codes = { 1 = "male", 0 = "female" }
+"""
 
 from __future__ import annotations
 
@@ -106,11 +132,13 @@ class Schema(TableSchema):
         return self._path
 
     def of(self, table: Path) -> TableSchema:
-        """Return what holds for one table: its own section's keys replace the common ones."""
+        """Return what holds for one table: its own section replaces common keys, label by label and unit by unit."""
         common = {key: getattr(self, key) for key in TableSchema.model_fields}
         for pattern, section in self.files.items():
             if fnmatch.fnmatchcase(table.name, pattern):
-                common |= {key: getattr(section, key) for key in section.model_fields_set}
+                for key in section.model_fields_set:
+                    own = getattr(section, key)
+                    common[key] = {**(common[key] or {}), **own} if isinstance(own, Mapping) else own
         return TableSchema.model_construct(**common)
 
 

@@ -67,6 +67,7 @@ def test_labels_coded_differently_are_dropped(read: Read, tmp_path: Path) -> Non
     """
     mapped = read(TABLE, unpaired=other, schema=codes)
     assert mapped.labels["sex"].tolist() == ["male", "female", "male", "female"]
+    assert mapped.labels["site"].tolist() == ["X", "X", "Y", "Y"]
 
 
 def test_later_visits_of_a_pool_are_left_out(read: Read, tmp_path: Path) -> None:
@@ -107,6 +108,8 @@ def test_nothing_shared_or_other_units_is_an_error(read: Read, tmp_path: Path) -
         CohortError, match=r"pool.csv: no column of numbers is left.* none is a feature of .*study.csv"
     ):
         read(TABLE, unpaired=pool(tmp_path, "id,q\nu,1\n"))
+    with pytest.raises(CohortError, match=r"pool.csv: no row has any feature of the main table"):
+        read(TABLE, unpaired=pool(tmp_path, "id,a\nu,\nv,NA\n"))
     units = '[units]\na = "mm"\n[files."pool.csv".units]\na = "cm"'
     other = pool(tmp_path, MAIN + f"u,20,M,Y,{scan(5)}\n")
     with pytest.raises(CohortError, match=r"pool.csv: feature a is in cm, in .*study.csv it is in mm"):

@@ -66,6 +66,8 @@ def _check_units(main: VisitRows, pools: list[VisitRows]) -> None:
 
 def _first_visits(pool: VisitRows) -> VisitRows:
     pool = pool.take(~pool.is_request)
+    if not len(pool):
+        raise CohortError(f"{pool.source}: no row has any feature of the main table; leave the table out")
     pool = in_order(pool)
     later = pd.Series(pool.subjects).duplicated().to_numpy()
     if not later.any():
