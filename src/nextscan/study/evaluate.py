@@ -133,8 +133,8 @@ def evaluate(
     if plan.requested and all(method in failed for method in plan.requested):
         write_record(out / "run.json", record)
         raise NextscanError(f"every requested method failed: {failed[plan.requested[0]]}")
-    for method, error in failed.items():
-        warnings.warn(f"no row for {method}: {error}", NextscanWarning, stacklevel=2)
+    for method, reason in failed.items():
+        warnings.warn(f"no row for {method}: {reason}", NextscanWarning, stacklevel=2)
     finished = [method for method in plan.methods if method not in failed]
     load = partial(_load, folder)
     jobs = [job for job in plan.jobs() if job.method in finished]
