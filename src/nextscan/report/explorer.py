@@ -14,7 +14,7 @@ from nextscan.report.page import Fragment, render_template
 from nextscan.report.run_folder import Predictions, Run, featured
 from nextscan.report.wording import capital, count
 
-BUDGET = 5_000_000  # bytes of packed values; base64 makes a third more of them
+BUDGET = 4_000_000  # bytes of packed values; base64 makes a third more of them
 MISSING = -32768
 _SCORES = ("rmse", "crps", "change_correlation")
 

@@ -90,14 +90,15 @@ def correlation_triptych(real: FloatArray, generated: FloatArray, *, generated_t
     with styled():
         figure = new_figure(2.95)
         panels = figure.subplots(2, 4, height_ratios=(1, 0.035))
-        colours = diverging().with_extremes(bad="#b9bec4")
+        # Few colours compress: a page holds several images of a feature by feature each.
+        colours = diverging().resampled(51).with_extremes(bad="#b9bec4")
         shown = (
             (real, 1.0, "Real"),
             (generated, 1.0, generated_title),
             (difference, apart, f"{generated_title} − real"),
         )
         for (matrix, end, name), axes, below in zip(shown, panels[0], panels[1], strict=False):
-            image = axes.imshow(matrix, cmap=colours, vmin=-end, vmax=end, interpolation="antialiased")
+            image = axes.imshow(matrix, cmap=colours, vmin=-end, vmax=end, interpolation="none")
             axes.set_title(name)
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)

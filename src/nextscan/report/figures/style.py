@@ -179,10 +179,11 @@ def _oklab_to_srgb(lightness: Any, a: Any, b: Any) -> Any:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055).T
 
 
-def to_svg(figure: Figure, name: str) -> Markup:
+def to_svg(figure: Figure, name: str, *, smooth: bool = False) -> Markup:
     """Return the figure as inline SVG whose text takes the page's type; `name` keeps its ids apart.
 
-    `name` is a word of letters, digits and hyphens, distinct within the page.
+    `name` is a word of letters, digits and hyphens, distinct within the page. `smooth` lets the browser
+    average the cells of an image that has more of them than the screen has pixels.
     """
     from markupsafe import Markup
 
@@ -198,9 +199,30 @@ def to_svg(figure: Figure, name: str) -> Markup:
     text = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", text)
     text = re.sub(r"(url\(|href=\")#", rf"\1#{name}-", text).replace("xlink:href", "href")
     text = text.replace("'DejaVu Sans'", "sans-serif")
+    text = re.sub(r"(?<=data:image/png;base64,)[\w+/=\s]+", lambda m: _with_palette(m[0]), text)
+    if smooth:
+        text = text.replace("image-rendering:crisp-edges;image-rendering:pixelated", "")
     text = re.sub(r"(\d+\.\d{2})\d+", r"\1", text)
     text = text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
     return Markup(re.sub(r"\n\s*", "\n", text))
+
+
+def _with_palette(code: str) -> str:
+    """Return a PNG image in base64 with a palette, if it is opaque and has at most 256 colours."""
+    import numpy as np
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(base64.b64decode(code)))
+    cells = np.asarray(image.convert("RGBA"))
+    colours, which = np.unique(cells.view(np.uint32), return_inverse=True)
+    palette = colours[:, None].view(np.uint8)
+    if len(colours) > 256 or (palette[:, 3] < 255).any():
+        return code
+    small = Image.fromarray(which.reshape(cells.shape[:2]).astype(np.uint8), mode="P")
+    small.putpalette(palette[:, :3].tobytes())
+    buffer = io.BytesIO()
+    small.save(buffer, format="PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def to_png(figure: Figure, *, dots_per_inch: float = 200) -> Markup:

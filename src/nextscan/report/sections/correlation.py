@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nextscan.report.figures.correlation import cluster_order, correlation_triptych, correlations
-from nextscan.report.figures.style import to_png
+from nextscan.report.figures.style import to_svg
 from nextscan.report.methods import title
 from nextscan.report.page import Block, Notice, Picture, Section
 from nextscan.report.run_folder import Run, featured
@@ -53,14 +53,15 @@ def _triptych(run: Run, method: str, real: np.ndarray, order: np.ndarray) -> Pic
     mean, large = float(difference.mean()), float((difference > 0.2).mean())
     told = f"mean absolute difference {number(mean)}; {percent(large)} of the pairs differ by more than 0.2"
     return Picture(
-        to_png(
+        to_svg(
             correlation_triptych(real, generated, generated_title="Drawn"),
-            dots_per_inch=300,
+            f"correlation-{method}",
+            smooth=len(order) > 200,
         ),
         alt=f"Correlation matrices of {count(len(order))} features, real and drawn by {title(method)}: {told}.",
         caption=(
             f"{capital(title(method))}, {count(len(order))} features in the order of a clustering of the real "
-            f"correlations: {told}. Orange is positive, blue negative. Right: every pair of features as a point; "
-            "the nearer to the line, the better."
+            f"correlations: {told}. Orange is positive, blue negative, darker is stronger. Right: every pair of "
+            "features as a point, which also tells the sign without colour; the nearer to the line, the better."
         ),
     )

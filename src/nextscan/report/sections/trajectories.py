@@ -43,11 +43,12 @@ def trajectories(run: Run) -> Section:
 def _picture(run: Run, method: str, rival: str | None) -> Block:
     assert run.fans is not None
     assert run.predictions is not None
-    fans = run.fans.assign(subject=run.fans["subject"].astype(str), visit=run.fans["visit"].astype(str))
-    own = fans[fans["method"] == method]
-    there = set(own["feature"])
+    there = set(run.fans.loc[run.fans["method"] == method, "feature"])
     names = run.predictions.feature_names
     features = [names[i] for i in run.predictions.most_changing(len(names)) if names[i] in there][:_FEATURES]
+    fans = run.fans[run.fans["feature"].isin(features) & run.fans["method"].isin([method, rival])]
+    fans = fans.astype({"subject": str, "visit": str})
+    own = fans[fans["method"] == method]
     targets = list(own[["subject", "visit"]].drop_duplicates().itertuples(index=False, name=None))[:_SUBJECTS]
     other = fans[fans["method"] == rival]
     rows = []
