@@ -117,6 +117,8 @@ def test_without_dates_age_gives_the_time_else_it_is_unknown(read: Read) -> None
     cells = {key: column for key, column in EXPORT.items() if key[0] != 53}
     aged = cells | {(21003, 2, 0): ["58", "68", "63", "70", ""], (21003, 3, 0): ["60.5", "", "", "", ""]}
     assert read(export(dash, "eid", aged), "ukb.csv").years[:2].tolist() == [0, 2.5]
+    recruited = aged | {(53, 0, 0): EXPORT[53, 0, 0]}  # a date, but of no imaging visit
+    assert read(export(dash, "eid", recruited), "ukb.csv").years[:2].tolist() == [0, 2.5]
     with pytest.warns(
         NextscanWarning, match=r"field 53 \(dates\) is not in the export; intervals are unknown"
     ):

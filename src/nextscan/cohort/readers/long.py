@@ -81,24 +81,20 @@ def read_long(
 
     sorting = _Sorting(columns, cells, numbers, texts, keep_labels=schema.labels is None)
     for column in sorting.labels:
-        in_words = column in texts
-        labels[label_name(column)] = (
-            as_label(texts[column]) if in_words else pd.Series(sorting.numbers_of(column))
-        )
-        label_columns[label_name(column)] = column
+        name = label_name(column)
+        labels[name] = as_label(texts[column]) if column in texts else pd.Series(sorting.numbers_of(column))
+        label_columns[name] = column
     if not sorting.features and not only_labels:
+        none_of = "" if like is None else f"none is a feature of {like.source}; "
         raise CohortError(
             f"{table.path}: no column of numbers is left to serve as a feature; the table has "
-            f"{some(table.columns, 8)}; " + ("" if like is None else f"none is a feature of {like.source}; ")
-            + "name the features in a schema"
-        )  # fmt: skip
+            f"{some(table.columns, 8)}; {none_of}name the features in a schema"
+        )
     positions = [columns.candidates.index(name) for name in sorting.features]
     rows = VisitRows(
         source=str(table.path),
         subjects=_subject_names(table, columns.subject, texts[columns.subject], schema.subject_prefix),
-        visits=None
-        if columns.visit is None
-        else _visit_names(table, columns.visit, texts[columns.visit], has_row),
+        visits=_visit_names(table, columns.visit, texts, has_row),
         time=time,
         time_kind="" if time_column is None else time_column.kind,
         time_unit="years" if time_column is None else time_column.kept_unit,
@@ -118,9 +114,9 @@ def read_long(
         *columns.notes,
         *sorting.notes,
     ]
-    asked = f"{table.path}: {int(imputed.sum())} rows are marked as imputed; read as requests, not as observations"
+    marked = f"{table.path}: {int(imputed.sum())} rows are marked as imputed; read as requests, not as observations"
     rows = rows.telling(
-        [f"{table.path.name}: {line}" for line in understood], [asked] if imputed.any() else []
+        [f"{table.path.name}: {line}" for line in understood], [marked] if imputed.any() else []
     )
     layout = Layout(
         table=table,
@@ -250,15 +246,20 @@ def _subject_names(table: Table, column: str, texts: Texts, prefix: str) -> Text
 
 
 def _visit_names(
-    table: Table, column: str, texts: Texts, has_row: np.ndarray[tuple[int], np.dtype[np.bool_]]
-) -> Texts:
-    for row, text in enumerate(texts):
+    table: Table,
+    column: str | None,
+    texts: dict[str, Texts],
+    has_row: np.ndarray[tuple[int], np.dtype[np.bool_]],
+) -> Texts | None:
+    if column is None:
+        return None
+    for row, text in enumerate(texts[column]):
         if text is None and has_row[row]:
             raise CohortError(
                 f"{table.path}, {table.place(row)}, column {column}: the visit is missing; fill it in, or name another "
                 "visit column in a schema"
             )
-    return whole(texts)
+    return whole(texts[column])
 
 
 def whole(texts: Texts) -> Texts:

@@ -73,7 +73,6 @@ def read_ukb(
     gathered = _Gathered(columns, by_column)
     for block in cells:
         gathered.add(block)
-    n_rows = gathered.n_rows
     values, row, instance = gathered.visits()
     people: dict[str, Texts] = gathered.texts()
 
@@ -93,19 +92,27 @@ def read_ukb(
 
     dates = {i: _times(table, columns.dates[i], "date", people) for i in columns.dates}
     ages = {i: _times(table, columns.ages[i], "age", people) for i in columns.ages}
-    time = _pick(dates or ages, row, instance)
+    kind, by_instance = next(
+        (
+            (kind, known)
+            for kind, known in (("date", dates), ("age", ages))
+            if set(known) & set(columns.instances)
+        ),
+        ("", {}),
+    )
     labels = _labels(table, columns, people, row, instance)
     if (age := _age(labels, dates, ages, row, instance)) is not None:
         labels["age"] = age
     units = {columns.features[f]: dictionary.units[f[0]] for f in kept if f[0] in dictionary.units}
+    names_of_people = np.array(
+        [schema.subject_prefix + eid for eid in whole(people[columns.eid])], dtype=object
+    )
     rows = VisitRows(
         source=str(table.path),
-        subjects=np.array([schema.subject_prefix + eid for eid in whole(people[columns.eid])], dtype=object)[
-            row
-        ],
+        subjects=names_of_people[row],
         visits=instance.astype(str).astype(object),
-        time=time,
-        time_kind="date" if dates else "age" if ages else "",
+        time=_pick(by_instance, row, instance),
+        time_kind=kind,
         features=values,
         feature_names=names,
         labels=pd.DataFrame(labels, index=range(len(row))),
@@ -113,36 +120,28 @@ def read_ukb(
         place=table.place,
         units=units | units_of(list(names), schema),
     )
-    lines = [
-        f"{table.form} wide UK-Biobank export of {n_rows} participants; visits: instances "
-        f"{', '.join(map(str, columns.instances))}",
-        f"time: {'dates of field 53' if dates else 'age, field 21003' if ages else 'unknown (no field 53)'}",
-        f"labels: {some(labels, 20) if labels else 'none'}",
-        f"features: {len(names)} fields ({some(names, 3)})",
-        f"{n_rows - len(np.unique(row))} participants without imaging skipped",
-        *([f"fields without numbers left out: {some(sorted({f for f, _ in words}))}"] if words else []),
-        *(
-            [f"fields without any value left out: {int((~filled).sum())}"]
-            if like is None and not filled.all()
-            else []
-        ),
-        *([f"codes -1 and -3 read as missing in features: {coded} cells"] if coded else []),
-        *(
-            []
-            if dictionary.titles
-            else ["features are named by field number; a data dictionary gives their names"]
-        ),
-    ]
-    warn = (
-        []
-        if dates or ages
-        else [f"{table.path}: field 53 (dates) is not in the export; intervals are unknown"]
+    times = {"date": "dates of field 53", "age": "age, field 21003", "": "unknown (no field 53)"}
+    no_value = 0 if like is not None else int((~filled).sum())
+    told = {
+        f"{table.form} wide UK-Biobank export of {gathered.n_rows} participants": True,
+        f"visits: instances {some(columns.instances)}; time: {times[kind]}": True,
+        f"labels: {some(labels, 20) if labels else 'none'}": True,
+        f"features: {len(names)} fields ({some(names, 3)})": True,
+        f"{gathered.n_rows - len(np.unique(row))} participants without imaging skipped": True,
+        f"fields without numbers left out: {some(sorted({f for f, _ in words}))}": bool(words),
+        f"fields without any value left out: {no_value}": no_value > 0,
+        f"codes -1 and -3 read as missing in features: {coded} cells": coded > 0,
+        "features are named by field number; a data dictionary gives their names": not dictionary.titles,
+    }
+    warned = {
+        "field 53 (dates) is not in the export; intervals are unknown": not kind,
+        f"{gathered.n_imputed} visits are marked as imputed; not read as observations": gathered.n_imputed
+        > 0,
+    }
+    rows = rows.telling(
+        [f"{table.path.name}: {line}" for line, holds in told.items() if holds],
+        [f"{table.path}: {line}" for line, holds in warned.items() if holds],
     )
-    if gathered.n_imputed:
-        warn.append(
-            f"{table.path}: {gathered.n_imputed} visits are marked as imputed; not read as observations"
-        )
-    rows = rows.telling([f"{table.path.name}: {line}" for line in lines], warn)
     label_columns = {label: column for label, (column, _, _) in columns.labels.items()}
     return rows, WideLayout(
         table, columns.eid, {columns.features[f]: f for f in kept}, columns.instances, label_columns, name
