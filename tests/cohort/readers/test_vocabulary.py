@@ -21,7 +21,15 @@ def test_subject_and_visit_of_known_studies(
 
 
 def test_labels_by_name() -> None:
-    labels = ["Sex", "DX_GROUP", "field strength", "townsend_index", "ad_polygenic_score", "sleep_disorder"]
+    labels = [
+        "Sex",
+        "DX_GROUP",
+        "field strength",
+        "townsend_index",
+        "ad_polygenic_score",
+        "sleep_disorder",
+        "age_at_entry",
+    ]
     assert all(is_label(name) for name in labels)
     assert not any(is_label(name) for name in ["Left-Hippocampus", "lh_insula_area", "brainage"])
 

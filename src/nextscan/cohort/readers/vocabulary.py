@@ -36,7 +36,7 @@ TIME = {
 }  # fmt: skip
 
 QUANTITIES = frozenset({
-    "age", "education", "educationyears", "yearsofeducation", "educ", "edyears", "bmi", "iq", "fsiq",
+    "age", "ageatrecruitment", "ageatentry", "ageatbaseline", "ageatonset", "education", "educationyears", "yearsofeducation", "educ", "edyears", "bmi", "iq", "fsiq",
     "income", "townsend", "townsendindex", "height", "weight",
 })  # fmt: skip
 SITES = frozenset({
@@ -45,7 +45,7 @@ SITES = frozenset({
 })  # fmt: skip
 LABELS = QUANTITIES | SITES | frozenset({
     "sex", "gender", "group", "diagnosis", "dx", "dxgroup", "dxbl", "handedness", "hand", "ethnicity", "race",
-    "educationcategory", "fieldstrength", "apoe", "apoe4", "medication", "smoking", "mortality", "death", "stroke",
+    "educationcategory", "qualifications", "fieldstrength", "apoe", "apoe4", "medication", "smoking", "mortality", "death", "stroke",
     "dementia", "parkinsonism", "parkinson", "epilepsy", "migraine",
 })  # fmt: skip
 _LABEL_WORDS = frozenset(
