@@ -161,7 +161,7 @@ class Cohort:
     def select_subjects(self, keep: BoolArray | Sequence[int] | IntArray) -> Cohort:
         """Return the cohort of some subjects, given by a mask or by positions; order is kept."""
         chosen = np.zeros(self.n_subjects, bool)
-        chosen[np.asarray(keep)] = True
+        chosen[np.asarray(keep, dtype=None if len(keep) else np.intp)] = True
         return self.select_visits(chosen[self.subject_of])
 
     def select_features(self, names: Sequence[str]) -> Cohort:
