@@ -36,8 +36,8 @@ TIME = {
 }  # fmt: skip
 
 QUANTITIES = frozenset({
-    "age", "ageatrecruitment", "ageatentry", "ageatbaseline", "ageatonset", "education", "educationyears", "yearsofeducation", "educ", "edyears", "bmi", "iq", "fsiq",
-    "income", "townsend", "townsendindex", "height", "weight",
+    "age", "ageatrecruitment", "ageatentry", "ageatbaseline", "ageatonset", "education", "educationyears",
+    "yearsofeducation", "educ", "edyears", "bmi", "iq", "fsiq", "income", "townsend", "townsendindex", "height", "weight",
 })  # fmt: skip
 SITES = frozenset({
     "site", "scanner", "center", "centre", "study", "dataset", "cohort", "institution", "scannerid", "siteid",
@@ -45,8 +45,8 @@ SITES = frozenset({
 })  # fmt: skip
 LABELS = QUANTITIES | SITES | frozenset({
     "sex", "gender", "group", "diagnosis", "dx", "dxgroup", "dxbl", "handedness", "hand", "ethnicity", "race",
-    "educationcategory", "qualifications", "fieldstrength", "apoe", "apoe4", "medication", "smoking", "mortality", "death", "stroke",
-    "dementia", "parkinsonism", "parkinson", "epilepsy", "migraine",
+    "educationcategory", "qualifications", "fieldstrength", "apoe", "apoe4", "medication", "smoking",
+    "mortality", "death", "stroke", "dementia", "parkinsonism", "parkinson", "epilepsy", "migraine",
 })  # fmt: skip
 _LABEL_WORDS = frozenset(
     {"townsend", "prs", "polygenic", "diagnosis", "disorder", "disease", "mortality", "sclerosis"}
