@@ -37,7 +37,8 @@ TIME = {
 
 QUANTITIES = frozenset({
     "age", "ageatrecruitment", "ageatentry", "ageatbaseline", "ageatonset", "education",
-    "educationyears", "yearsofeducation", "educ", "edyears", "bmi", "iq", "fsiq", "income", "townsend", "townsendindex", "height", "weight",
+    "educationyears", "yearsofeducation", "educ", "edyears", "bmi", "iq", "fsiq", "income",
+    "townsend", "townsendindex", "height", "weight",
 })  # fmt: skip
 SITES = frozenset({
     "site", "scanner", "center", "centre", "study", "dataset", "cohort", "institution", "scannerid", "siteid",
