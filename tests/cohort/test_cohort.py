@@ -94,6 +94,11 @@ def test_fingerprint_sees_every_number(cohort: Cohort, part: str) -> None:
     assert tiny_cohort().fingerprint() == cohort.fingerprint()
 
 
+def test_fingerprint_does_not_depend_on_how_text_is_stored(cohort: Cohort) -> None:
+    wide = replace(cohort, subjects=cohort.subjects.astype("<U40"), visits=cohort.visits.astype("<U9"))
+    assert wide.fingerprint() == cohort.fingerprint()
+
+
 def test_long_table(cohort: Cohort) -> None:
     frame = cohort.to_frame()
     assert list(frame.columns[:5]) == ["subject", "visit", "years", "sex", "age"]

@@ -184,11 +184,10 @@ class Cohort:
     def fingerprint(self) -> str:
         """Hash names, times, features and labels: equal cohorts have equal fingerprints."""
         digest = hashlib.blake2b(digest_size=16)
-        for part in (self.subjects, self.subject_of, self.visits, self.years, self.features):
-            array = np.ascontiguousarray(part)
-            digest.update(repr((array.dtype.str, array.shape)).encode())
-            digest.update(array.tobytes())
-        digest.update(repr(self.feature_names).encode())
+        for names in (self.subjects, self.visits, self.feature_names):
+            digest.update("\n".join(names).encode() + b"\0")  # text: the width NumPy stores it in tells nothing
+        for array in (self.subject_of, self.years, self.features):
+            digest.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
         for frame in (self.labels, self.visit_labels):
             digest.update(frame.to_csv(index=False).encode())
         return digest.hexdigest()
