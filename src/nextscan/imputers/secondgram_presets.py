@@ -104,10 +104,10 @@ class SecondgramSettings:
     embedding: int = 256
     n_residual: int = 2
     level_scale: float = 100.0
-    epochs: int = 200
-    patience: int = 15
+    epochs: int = 100
+    patience: int = 10
     batch_size: int = 256
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     average: float | None = 0.99
     selection: Selection = "energy"
     validation_draws: int = 8
