@@ -182,7 +182,7 @@ def _oklab_to_srgb(lightness: Any, a: Any, b: Any) -> Any:
 def to_svg(figure: Figure, name: str, *, smooth: bool = False) -> Markup:
     """Return the figure as inline SVG whose text takes the page's type; `name` keeps its ids apart.
 
-    `name` is a word of letters, digits and hyphens, distinct within the page. `smooth` lets the browser
+    `name` is distinct within the page. `smooth` lets the browser
     average the cells of an image that has more of them than the screen has pixels.
     """
     from markupsafe import Markup
@@ -191,6 +191,7 @@ def to_svg(figure: Figure, name: str, *, smooth: bool = False) -> Markup:
     with styled():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
+    name = re.sub(r"[^\w-]", "-", name)
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
