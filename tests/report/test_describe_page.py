@@ -85,9 +85,7 @@ def test_page_says_what_the_description_says(description, text):
         "column subject was taken as subject",
     ):
         assert word in text
-    assert text.count('class="notice warning"') == sum(
-        f["level"] == "warning" for f in description["findings"]
-    )
+    assert text.count('class="notice warning"') == sum(f["level"] == "warning" for f in description["findings"])
     assert "140 subjects, 60 of them with a follow-up after" in text
     assert f"{description['facts']['missing']['cells']} cells" in text
     for name in (
@@ -111,9 +109,7 @@ def test_tiny_cohorts_have_a_page(n_visits):
 
 
 def test_page_escapes_names():
-    cohort = replace(
-        with_column(clean_cohort(), "<b>&thickness", np.full(200, 2.0)), name="<script>alert(1)</script>"
-    )
+    cohort = replace(with_column(clean_cohort(), "<b>&thickness", np.full(200, 2.0)), name="<script>alert(1)</script>")
     text = description_page(told(cohort))
     assert "<script>alert(1)" not in text
     assert "&lt;b&gt;&amp;thickness" in text
