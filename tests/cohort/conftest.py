@@ -14,9 +14,7 @@ Read = Callable[..., Cohort]
 def read(tmp_path: Path) -> Read:
     """Return a function that writes a table (and a schema), and reads the cohort."""
 
-    def write_and_read(
-        table: str, name: str = "study.csv", *, schema: str | None = None, **options: object
-    ) -> Cohort:
+    def write_and_read(table: str, name: str = "study.csv", *, schema: str | None = None, **options: object) -> Cohort:
         (tmp_path / name).write_text(table)
         if schema is not None:
             (tmp_path / "schema.toml").write_text(schema)

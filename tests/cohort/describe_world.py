@@ -23,9 +23,7 @@ def clean_cohort(n_paired=60, n_single=80, n_features=24, seed=0, tails=None) ->
     values = np.empty_like(z)
     values[:, :half] = np.round(np.exp(np.linspace(5, 10, half) + 0.15 * z[:, :half]), 1)
     values[:, half:] = np.round(2.5 * np.exp(0.05 * z[:, half:]), 3)
-    names = [f"region{i}_volume" for i in range(half)] + [
-        f"region{i}_thickness" for i in range(half, n_features)
-    ]
+    names = [f"region{i}_volume" for i in range(half)] + [f"region{i}_thickness" for i in range(half, n_features)]
     age = generator.uniform(45, 80, n)
     return Cohort(
         name="clean",

@@ -76,9 +76,7 @@ def test_missing_values_are_counted():
 def test_missing_at_second_visits_only():
     cohort = clean_cohort()
     second = cohort.visits == "2"
-    description = describe(
-        with_values(cohort, lambda values: values.__setitem__((second, slice(0, 5)), np.nan))
-    )
+    description = describe(with_values(cohort, lambda values: values.__setitem__((second, slice(0, 5)), np.nan)))
     assert "21 % at second ones" in only(description, "missing-by-visit").text
 
 

@@ -12,9 +12,7 @@ def impossible(description):
 
 
 def test_infinite_values():
-    found = impossible(
-        describe(with_values(clean_cohort(), lambda values: values.__setitem__((5, 2), np.inf)))
-    )
+    found = impossible(describe(with_values(clean_cohort(), lambda values: values.__setitem__((5, 2), np.inf))))
     assert list(found) == ["infinite-values"]
     assert found["infinite-values"].columns == ("region2_volume",)
     assert found["infinite-values"].subjects == ("sub-002",)
@@ -45,9 +43,7 @@ def test_zeros_that_belong(kind):
 
 
 def test_negative_volumes():
-    found = impossible(
-        describe(with_values(clean_cohort(), lambda values: values.__setitem__((5, 2), -40.0)))
-    )
+    found = impossible(describe(with_values(clean_cohort(), lambda values: values.__setitem__((5, 2), -40.0))))
     assert list(found) == ["negative-values"]
     assert found["negative-values"].subjects == ("sub-002",)
 
@@ -60,9 +56,7 @@ def test_negative_scores_are_fine():
 
 @pytest.mark.parametrize("factor", [1000.0, 0.001, 10.0])
 def test_one_visit_in_other_units(factor):
-    description = describe(
-        with_values(clean_cohort(), lambda values: values.__setitem__(31, values[31] * factor))
-    )
+    description = describe(with_values(clean_cohort(), lambda values: values.__setitem__(31, values[31] * factor)))
     found = impossible(description)
     assert list(found) == ["unit-jump"]
     assert found["unit-jump"].subjects == ("sub-015",)

@@ -76,9 +76,7 @@ def test_features_equal_at_both_visits():
     assert finding.columns == ("intracranial",)
     assert finding.level == "warning"
     assert only(description, "often-equal").columns == ("carried",)
-    assert description.tables["repeatability"].set_index("feature")["equal"]["carried"] == pytest.approx(
-        40 / 60
-    )
+    assert description.tables["repeatability"].set_index("feature")["equal"]["carried"] == pytest.approx(40 / 60)
 
 
 def test_repeatability_agrees_with_numpy():

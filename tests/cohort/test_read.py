@@ -90,9 +90,7 @@ def test_freesurfer_tables_with_participants(tables: Path) -> None:
     assert column.tolist() == volume.loc[cohort.subjects, "Left-Hippocampus"].tolist()
 
 
-@pytest.mark.parametrize(
-    ("name", "n_visits", "n_features"), [("alzheimer", 1975, 7), ("parkinson-putamen", 1997, 1)]
-)
+@pytest.mark.parametrize(("name", "n_visits", "n_features"), [("alzheimer", 1975, 7), ("parkinson-putamen", 1997, 1)])
 def test_irregular_visits_timed_by_age(tables: Path, name: str, n_visits: int, n_features: int) -> None:
     cohort = read_cohort(tables / "leaspy_synthetic" / f"{name}.csv")
     assert (cohort.n_subjects, cohort.n_visits, cohort.n_features) == (200, n_visits, n_features)
@@ -126,12 +124,8 @@ def test_a_cohort_survives_its_long_table(cohort: Cohort, tmp_path: Path, suffix
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_any_order_of_rows_gives_the_same_visits(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
-    cohort = tiny_cohort(
-        n_paired=data.draw(st.integers(1, 5)), n_single=3, seed=data.draw(st.integers(0, 99))
-    )
+def test_any_order_of_rows_gives_the_same_visits(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    cohort = tiny_cohort(n_paired=data.draw(st.integers(1, 5)), n_single=3, seed=data.draw(st.integers(0, 99)))
     frame = cohort.to_frame()
     order = data.draw(st.permutations(range(len(frame))))
     delimiter = data.draw(st.sampled_from([",", ";", "\t", "|"]))
@@ -144,14 +138,8 @@ def test_any_order_of_rows_gives_the_same_visits(
         warnings.simplefilter("ignore", NextscanWarning)
         read = read_cohort(path)
     back = read.to_frame().set_index(["subject", "visit"]).sort_index()
-    wanted = (
-        frame.dropna(how="all", subset=list(cohort.feature_names))
-        .set_index(["subject", "visit"])
-        .sort_index()
-    )
-    pd.testing.assert_frame_equal(
-        back.loc[wanted.index, wanted.columns], wanted, check_dtype=False, rtol=1e-12
-    )
+    wanted = frame.dropna(how="all", subset=list(cohort.feature_names)).set_index(["subject", "visit"]).sort_index()
+    pd.testing.assert_frame_equal(back.loc[wanted.index, wanted.columns], wanted, check_dtype=False, rtol=1e-12)
 
 
 # -- choices --------------------------------------------------------------------------------------

@@ -94,8 +94,6 @@ def test_patterns() -> None:
     assert [fits("lh_*", name) for name in ("lh_insula", "LH_insula")] == [True, False]
     assert [fits(pattern, "lh_insula") for pattern in ("/ins.la$/", "/^ins/")] == [True, False]
     assert matching(["b*", "a"], ["a", "b1", "c", "b2"], "here", SchemaError) == ["a", "b1", "b2"]
-    with pytest.raises(
-        SchemaError, match=r"here: no column fits hippo; did you mean Hippo\? there are Hippo"
-    ):
+    with pytest.raises(SchemaError, match=r"here: no column fits hippo; did you mean Hippo\? there are Hippo"):
         matching(["hippo"], ["Hippo"], "here", SchemaError)
     assert nearest("xyz", ["subject"]) == ""

@@ -25,9 +25,7 @@ LONG = (
 N_DRAWS = 39
 
 
-def imputed(
-    cohort: Cohort, *, at_years: list[float] | None = None, size: int = 10**6
-) -> Iterator[Imputation]:
+def imputed(cohort: Cohort, *, at_years: list[float] | None = None, size: int = 10**6) -> Iterator[Imputation]:
     """Yield draws around the context: a fan that each feature scales, the same however it is cut."""
     wanted = targets(cohort, at_years)
     fan = np.linspace(0.9, 1.06, N_DRAWS)[:, None, None]
@@ -55,9 +53,7 @@ def test_every_observed_cell_is_there_to_the_letter(long: Path, tmp_path: Path) 
     assert list(after[0])[:7] == list(before[0])
     observed = [{name: row[name] for name in before[0]} for row in after if row["imputed"] == "false"]
     assert observed == [row for i, row in enumerate(before) if i != 2]
-    assert {
-        cell for row in after if row["imputed"] == "false" for name, cell in row.items() if "__" in name
-    } == {""}
+    assert {cell for row in after if row["imputed"] == "false" for name, cell in row.items() if "__" in name} == {""}
 
 
 def test_a_request_is_filled_and_a_single_visit_gets_a_new_row(long: Path, tmp_path: Path) -> None:
@@ -72,9 +68,7 @@ def test_a_request_is_filled_and_a_single_visit_gets_a_new_row(long: Path, tmp_p
         "note; free": "x",
     }
     assert float(request["volume"]) == pytest.approx(0.98 * 3000.5, rel=1e-6)
-    assert float(request["volume__low"]) == pytest.approx(
-        (0.9 + 0.16 / 38) * 3000.5, rel=1e-6
-    )  # 2nd of 39 draws
+    assert float(request["volume__low"]) == pytest.approx((0.9 + 0.16 / 38) * 3000.5, rel=1e-6)  # 2nd of 39 draws
     assert float(request["volume__high"]) == pytest.approx((1.06 - 0.16 / 38) * 3000.5, rel=1e-6)
     assert float(request["volume__annual_percent"]) == pytest.approx(-2 / 2.5, rel=1e-6)
     assert (request["imputed_visit"], added["imputed_visit"]) == ("ses-2", "imputed")
@@ -152,9 +146,7 @@ def test_parquet_keeps_types(tmp_path: Path) -> None:
     )
     frame.to_parquet(tmp_path / "study.parquet")
     cohort = read_cohort(tmp_path / "study.parquet")
-    out = complete_table(
-        tmp_path / "study.parquet", imputed(cohort, at_years=[1]), tmp_path / "completed.parquet"
-    )
+    out = complete_table(tmp_path / "study.parquet", imputed(cohort, at_years=[1]), tmp_path / "completed.parquet")
     before, after = pq.read_table(tmp_path / "study.parquet"), pq.read_table(out)
     assert after.schema.types[:7] == before.schema.types
     observed = after.filter(pc.invert(after["imputed"])).select(before.column_names)
@@ -218,9 +210,7 @@ def test_a_wide_export_is_filled_in_place(tmp_path: Path) -> None:
 def test_a_wide_export_takes_later_visits(tmp_path: Path) -> None:
     path = tmp_path / "ukb.csv"
     path.write_text(WIDE)
-    out = complete_table(
-        path, imputed(read_cohort(path), at_years=[1, 2]), tmp_path / "completed.csv", level=None
-    )
+    out = complete_table(path, imputed(read_cohort(path), at_years=[1, 2]), tmp_path / "completed.csv", level=None)
     after = cells_of(out, ",")
     assert [row["imputed_visit"] for row in after] == ["4;5", "3;4", "3;4", ""]
     assert [row["p25005_i4"] for row in after] == ["3038", "3920", "4900", ""]
@@ -233,9 +223,7 @@ def test_freesurfer_tables_become_one_long_table(tmp_path: Path) -> None:
     people = "participant_id\tsession_id\tage\tsex\nsub-1\tses-1\t60\tF\nsub-1\tses-2\t62\tF\nsub-2\tses-1\t70\tM\n"
     (tmp_path / "participants.tsv").write_text(people)
     cohort = read_cohort(tmp_path / "lh.tsv")
-    after = cells_of(
-        complete_table(tmp_path / "lh.tsv", imputed(cohort), tmp_path / "completed.csv", level=None), ","
-    )
+    after = cells_of(complete_table(tmp_path / "lh.tsv", imputed(cohort), tmp_path / "completed.csv", level=None), ",")
     assert [tuple(row.values()) for row in after] == [
         ("sub-1", "ses-1", "F", "60", "4", "false", ""),
         ("sub-1", "ses-2", "F", "62", "5", "false", ""),
@@ -260,9 +248,7 @@ def test_a_completed_table_is_read_without_its_imputed_visits(tmp_path: Path, co
 
 
 def test_the_imputation_must_be_of_the_table(long: Path, tmp_path: Path, cohort: Cohort) -> None:
-    with pytest.raises(
-        CohortError, match=r"imputed feature feature-0 is not in this table|subject sub-040 is not in"
-    ):
+    with pytest.raises(CohortError, match=r"imputed feature feature-0 is not in this table|subject sub-040 is not in"):
         complete_table(long, imputed(cohort), tmp_path / "completed.csv")
     first, second = read_cohort(long), read_cohort(long, exclude="thick")
     with pytest.raises(CohortError, match="imputations of one table must have the same features"):
@@ -300,9 +286,7 @@ def test_a_full_disk_leaves_nothing(long: Path, tmp_path: Path, suffix: str) -> 
     out = tmp_path / f"completed{suffix}"
     out.write_text("old")
     for write in (lambda: complete_table(long, full(), out), lambda: write_draws(full(), out)):
-        with pytest.raises(
-            OutputError, match=rf"completed{suffix}: cannot be written: No space left on device"
-        ):
+        with pytest.raises(OutputError, match=rf"completed{suffix}: cannot be written: No space left on device"):
             write()
         assert out.read_text() == "old"
         assert sorted(os.listdir(tmp_path)) == [out.name, "study.csv"]
@@ -315,11 +299,7 @@ def test_a_full_disk_leaves_nothing(long: Path, tmp_path: Path, suffix: str) -> 
 def test_draws_in_long_form(long: Path, tmp_path: Path, suffix: str) -> None:
     (whole,) = imputed(read_cohort(long))
     out = write_draws(whole, tmp_path / f"draws{suffix}")
-    frame = (
-        pd.read_parquet(out)
-        if suffix == ".parquet"
-        else pd.read_csv(out, sep="," if suffix == ".csv" else "\t")
-    )
+    frame = pd.read_parquet(out) if suffix == ".parquet" else pd.read_csv(out, sep="," if suffix == ".csv" else "\t")
     pd.testing.assert_frame_equal(frame, whole.to_frame(), check_dtype=False)
 
 

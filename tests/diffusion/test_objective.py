@@ -58,6 +58,4 @@ def test_the_optimal_denoiser_minimises_it():
 
 def test_refuses_levels_that_are_not_one_per_example():
     with pytest.raises(SettingError, match="one level per example"):
-        objective(
-            lambda x, level: x, PATHS["flow"], "flow", torch.zeros(4, 2), torch.zeros(2), torch.zeros(4, 2)
-        )
+        objective(lambda x, level: x, PATHS["flow"], "flow", torch.zeros(4, 2), torch.zeros(2), torch.zeros(4, 2))

@@ -52,9 +52,7 @@ def test_all_but_data_prediction_are_regular_at_the_data(kind):
     torch.testing.assert_close(to_noise(kind, output, x0, 1.0, 0.0), noise)
 
 
-@pytest.mark.parametrize(
-    ("kind", "path", "speed"), [("velocity", "cosine", math.pi / 2), ("flow", "flow", 1.0)]
-)
+@pytest.mark.parametrize(("kind", "path", "speed"), [("velocity", "cosine", math.pi / 2), ("flow", "flow", 1.0)])
 def test_velocities_are_derivatives_along_the_path(kind, path, speed):
     """d x / d angle on the variance-preserving circle; d x / d level on the straight path."""
     x0, noise, step = normal(4, seed=1), normal(4, seed=2), 1e-6

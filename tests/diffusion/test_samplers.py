@@ -35,9 +35,7 @@ def five_noises(shape: tuple[int, ...]) -> Tensor:
     return normal(5, *shape, seed=9)
 
 
-def by_recursion(
-    recursion, data: GaussianData, path, start: Tensor, levels: Tensor, noises: Tensor
-) -> Tensor:
+def by_recursion(recursion, data: GaussianData, path, start: Tensor, levels: Tensor, noises: Tensor) -> Tensor:
     """Run a NumPy recursion with the optimal denoiser, here from the precisions of prior and likelihood."""
     a, s = (value.numpy() for value in path.signal_noise(levels))
     prior = np.linalg.inv(data.covariance.numpy())
@@ -55,9 +53,7 @@ def by_recursion(
 def test_is_its_own_recursion(name, path):
     data = gaussian_data(4, prefix=(7,))
     start, noises = normal(7, 4), five_noises((7, 4))
-    got = sample(
-        data.denoiser(path), path, SAMPLERS[name], start=start, levels=FIVE_STEPS, noise=noises.__getitem__
-    )
+    got = sample(data.denoiser(path), path, SAMPLERS[name], start=start, levels=FIVE_STEPS, noise=noises.__getitem__)
     wanted = by_recursion(RECURSIONS[name], data, path, start, FIVE_STEPS, noises)
     torch.testing.assert_close(got, wanted, rtol=0, atol=1e-10)
 
@@ -68,9 +64,7 @@ def test_has_the_declared_order(name):
     start = data.marginal(*(float(value) for value in path.signal_noise(torch.ones((), dtype=torch.float64))))
     n_steps = np.array([32, 64, 128, 256])
     errors = [
-        data.error(
-            data.end_law(path, SAMPLERS[name], torch.linspace(1, 0, n + 1, dtype=torch.float64), start)
-        )
+        data.error(data.end_law(path, SAMPLERS[name], torch.linspace(1, 0, n + 1, dtype=torch.float64), start))
         for n in n_steps
     ]
     slope = np.polyfit(np.log(n_steps), np.log(errors), 1)[0]
@@ -102,9 +96,7 @@ def test_pure_noise_is_the_wrong_start_where_signal_remains():
     noise = (torch.zeros(2, dtype=torch.float64), data.identity)
     mean, _ = data.end_law(PATHS["paper"], Ancestral(), PATHS["paper"].sampling_levels(100), noise)
     assert (mean < 1.85).all()
-    mean, _ = data.end_law(
-        PATHS["zero terminal"], Ancestral(), PATHS["zero terminal"].sampling_levels(100), noise
-    )
+    mean, _ = data.end_law(PATHS["zero terminal"], Ancestral(), PATHS["zero terminal"].sampling_levels(100), noise)
     torch.testing.assert_close(mean, data.mean, rtol=0.01, atol=0)
 
 
@@ -140,9 +132,7 @@ def test_interpolated_ancestral_is_sadm(path):
     decay, v = math.exp(lambda_t - lambda_s), 0.7
     mean = decay * (alpha_s / alpha_t) * z_t + (1 - decay) * alpha_s * x
     variance = ((1 - decay) * sigma_s**2) ** (1 - v) * ((1 - decay) * sigma_t**2) ** v
-    got = sample(
-        lambda *_: x, path, InterpolatedAncestral(v), start=z_t, levels=levels[:2], noise=lambda step: noise
-    )
+    got = sample(lambda *_: x, path, InterpolatedAncestral(v), start=z_t, levels=levels[:2], noise=lambda step: noise)
     torch.testing.assert_close(got, mean + math.sqrt(variance) * noise, rtol=0, atol=1e-12)
 
 
@@ -151,9 +141,7 @@ def test_interpolated_ancestral_is_sadm(path):
 def test_ddim_with_noise(path, eta):
     data = gaussian_data(4, prefix=(7,))
     start, noises = normal(7, 4), five_noises((7, 4))
-    got = sample(
-        data.denoiser(path), path, DDIM(eta), start=start, levels=FIVE_STEPS, noise=noises.__getitem__
-    )
+    got = sample(data.denoiser(path), path, DDIM(eta), start=start, levels=FIVE_STEPS, noise=noises.__getitem__)
     wanted = by_recursion(lambda *rest: ddim(*rest, eta=eta), data, path, start, FIVE_STEPS, noises)
     torch.testing.assert_close(got, wanted, rtol=0, atol=1e-10)
     if eta == 1:
@@ -182,9 +170,7 @@ def test_heun_is_algorithm_1_of_karras():
             d_after = (after - denoise(after, levels[i + 1])) / t[i + 1]
             after = x + (t[i + 1] - t[i]) * (d / 2 + d_after / 2)
         x = after
-    torch.testing.assert_close(
-        sample(denoise, path, Heun(), start=start, levels=levels), x, rtol=0, atol=1e-10
-    )
+    torch.testing.assert_close(sample(denoise, path, Heun(), start=start, levels=levels), x, rtol=0, atol=1e-10)
 
 
 def test_heun_on_the_flow_is_heuns_method_in_level():
@@ -198,9 +184,7 @@ def test_heun_on_the_flow_is_heuns_method_in_level():
     for now, after in itertools.pairwise(levels):
         slope = velocity(x, now)
         x = x + (after - now) * (slope + velocity(x + (after - now) * slope, after)) / 2
-    torch.testing.assert_close(
-        sample(denoise, path, Heun(), start=start, levels=levels), x, rtol=0, atol=1e-12
-    )
+    torch.testing.assert_close(sample(denoise, path, Heun(), start=start, levels=levels), x, rtol=0, atol=1e-12)
 
 
 def test_dpm_solver_falls_back_to_first_order_where_log_snr_is_infinite():
@@ -345,9 +329,7 @@ def test_refuses_to_go_without_noise():
         sample(lambda x, level: x, PATHS["flow"], Ancestral(), start=torch.ones(2), levels=FIVE_STEPS)
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: Ancestral(1.5), lambda: InterpolatedAncestral(-0.1), lambda: DDIM(2)]
-)
+@pytest.mark.parametrize("make", [lambda: Ancestral(1.5), lambda: InterpolatedAncestral(-0.1), lambda: DDIM(2)])
 def test_refuses_settings_out_of_range(make):
     with pytest.raises(SettingError, match="between 0 and 1"):
         make()

@@ -86,9 +86,7 @@ def test_missing_truth_is_left_out_per_feature() -> None:
     assert score.per_feature[0] == pytest.approx(expected)
     assert score.per_subject.mean() == pytest.approx(np.mean(score.per_feature))
     spread = sd_ratio(truth, draws)
-    assert spread.per_feature[0] == pytest.approx(
-        (draws[:, kept, 0].std(axis=1) / truth[kept, 0].std()).mean()
-    )
+    assert spread.per_feature[0] == pytest.approx((draws[:, kept, 0].std(axis=1) / truth[kept, 0].std()).mean())
 
 
 def test_constant_features_do_not_count() -> None:

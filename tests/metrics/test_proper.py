@@ -67,9 +67,7 @@ def test_missing_truth_is_left_out() -> None:
     truth, draws = generator.normal(size=(2, 4)), generator.normal(size=(5, 2, 4))
     truth[0, 1] = np.nan
     kept = [0, 2, 3]
-    assert energy_score(truth, draws)[0] == pytest.approx(
-        energy_score(truth[:1, kept], draws[:, :1, kept])[0]
-    )
+    assert energy_score(truth, draws)[0] == pytest.approx(energy_score(truth[:1, kept], draws[:, :1, kept])[0])
     assert np.isnan(crps(truth, draws)[0, 1])
     assert np.isnan(coverage(truth, draws, 0.5)[0, 1])
     truth[0] = np.nan

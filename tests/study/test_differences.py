@@ -29,9 +29,7 @@ def test_mean_difference_over_the_same_subjects() -> None:
     generator = np.random.default_rng(1)
     base = 100 * generator.random(400)
     gain = generator.normal(0.5, 1, 400)
-    result = paired_differences(table(a=list(base), b=list(base + gain)), "crps", reference="a").set_index(
-        "method"
-    )
+    result = paired_differences(table(a=list(base), b=list(base + gain)), "crps", reference="a").set_index("method")
     assert result.loc["a", ["difference", "low", "high"]].tolist() == [0, 0, 0]
     error = gain.std() / 20
     assert result.loc["b", "difference"] == pytest.approx(gain.mean())
@@ -42,9 +40,7 @@ def test_mean_difference_over_the_same_subjects() -> None:
 
 
 def test_seeds_and_repeats_are_averaged_first_and_gaps_left_out() -> None:
-    scores = pd.concat(
-        [table(a=[1.0, 2.0, 5.0], b=[2.0, 4.0, np.nan]), table(b=[4.0, 4.0, np.nan]).assign(seed=2)]
-    )
+    scores = pd.concat([table(a=[1.0, 2.0, 5.0], b=[2.0, 4.0, np.nan]), table(b=[4.0, 4.0, np.nan]).assign(seed=2)])
     result = paired_differences(scores, "crps", reference="a").set_index("method")
     assert result.loc["b", "difference"] == pytest.approx(((3 - 1) + (4 - 2)) / 2)
     assert result.loc["b", "n"] == 2
@@ -60,16 +56,12 @@ def test_of_a_run_folder(run: Path) -> None:
     result = paired_differences(run, "energy_score", reference="near").set_index("method")
     assert result.loc["far", "low"] > 0  # one unit off is worse, surely
     scores = pd.read_csv(run / "scores.csv")
-    pooled = scores[(scores["seed"] == "all") & (scores["metric"] == "energy_score")].set_index("method")[
-        "value"
-    ]
+    pooled = scores[(scores["seed"] == "all") & (scores["metric"] == "energy_score")].set_index("method")["value"]
     assert result.loc["far", "difference"] == pytest.approx(pooled["far"] - pooled["near"])
 
 
 def test_what_is_not_there_is_named(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        SettingError, match=r"no scores of nobody by crps .* there are near, far, carry-forward"
-    ):
+    with pytest.raises(SettingError, match=r"no scores of nobody by crps .* there are near, far, carry-forward"):
         paired_differences(run, "crps", reference="nobody")
     with pytest.raises(SettingError, match="none at all"):
         paired_differences(run, "frechet_distance", reference="near")

@@ -25,12 +25,8 @@ def test_published_scale_for_similarity(scored) -> None:
     real, drawn = units.published(task.truth), units.published(imputation.draws)
     np.testing.assert_allclose(scores.by_subject["euclidean"], metrics.euclidean(real, drawn))
     mean = units.published(imputation.mean())[None]
-    np.testing.assert_allclose(
-        scores.by_subject["cosine_distance_of_mean"], metrics.cosine_distance(real, mean)
-    )
-    np.testing.assert_allclose(
-        scores.by_subject["pearson_per_subject"], metrics.pearson_per_subject(real, drawn)
-    )
+    np.testing.assert_allclose(scores.by_subject["cosine_distance_of_mean"], metrics.cosine_distance(real, mean))
+    np.testing.assert_allclose(scores.by_subject["pearson_per_subject"], metrics.pearson_per_subject(real, drawn))
 
 
 def test_first_visit_spread_for_proper_scores(scored) -> None:

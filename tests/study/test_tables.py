@@ -44,9 +44,7 @@ def test_draws_on_request(run: Path) -> None:
     assert list(draws.columns) == ["subject", "visit", "years", "draw", *FEATURES]
     assert (draws.groupby("subject")["draw"].apply(sorted).map(tuple) == tuple(range(1, 10))).all()
     predictions = pd.read_parquet(run / "predictions.parquet")
-    shown = predictions[(predictions["method"] == "near") & (predictions["kind"] == "draw")].set_index(
-        "subject"
-    )
+    shown = predictions[(predictions["method"] == "near") & (predictions["kind"] == "draw")].set_index("subject")
     first = draws[draws["draw"] == 1].set_index("subject").loc[shown.index]
     np.testing.assert_array_equal(first[FEATURES], shown[FEATURES])
 

@@ -37,9 +37,7 @@ def test_scales_by_hand() -> None:
 
 
 def test_missing_values_are_left_out() -> None:
-    train = cohort(
-        "train", [[0, 1], [0, 1], [0, 1]], [[1, 1], [2, 2], [3, 3], [4, np.nan], [np.nan, 8], [9, 9]]
-    )
+    train = cohort("train", [[0, 1], [0, 1], [0, 1]], [[1, 1], [2, 2], [3, 3], [4, np.nan], [np.nan, 8], [9, 9]])
     units = Units.of(Split(train, train.select_subjects(np.zeros(3, bool)), train, 0, 0))
     np.testing.assert_allclose(units.sd, [1.0, np.std([1, 3, 8])])
     np.testing.assert_allclose(units.published(np.array([[1.0, 1.0], [9.0, 9.0]])), [[-1, -1], [1, 1]])

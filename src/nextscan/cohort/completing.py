@@ -80,9 +80,7 @@ class _Subjects:
 
     def __getitem__(self, name: str) -> int:
         if name not in self._number:
-            raise CohortError(
-                f"{self._source}: imputed subject {name} is not in this table; give the table it is from"
-            )
+            raise CohortError(f"{self._source}: imputed subject {name} is not in this table; give the table it is from")
         return self._number[name]
 
 
@@ -105,9 +103,7 @@ def place_long(layout: Layout, cohort: Cohort, rows: VisitRows, summaries: Summa
     asked = np.flatnonzero(cohort.is_request)
     request = {
         (str(name), str(visit)): int(row)
-        for name, visit, row in zip(
-            cohort.subject_names(asked), cohort.visits[asked], rows.rows[asked], strict=True
-        )
+        for name, visit, row in zip(cohort.subject_names(asked), cohort.visits[asked], rows.rows[asked], strict=True)
     }
     slots = []
     for name, visit, years in _each(summaries):
@@ -149,15 +145,11 @@ def place_wide(layout: WideLayout, cohort: Cohort, rows: VisitRows, summaries: S
         if rows.time_kind == "date":
             column = TimeColumn(layout.column(DATE, instance, 0), "date", date_format="%Y-%m-%d")
             known |= _moments(column, float(subjects.first_time[i]) + years)
-        known |= _moments(
-            TimeColumn(layout.column(AGE, instance, 0), "age"), float(subjects.first_age[i]) + years
-        )
+        known |= _moments(TimeColumn(layout.column(AGE, instance, 0), "age"), float(subjects.first_age[i]) + years)
         slots.append(Slot(int(subjects.last_row[i]), False, instance, known, str(instance)))
     used = sorted({slot.group for slot in slots})
     columns = {
-        instance: _columns(
-            {name: layout.column(f, instance, a) for name, (f, a) in layout.features.items()}, summaries
-        )
+        instance: _columns({name: layout.column(f, instance, a) for name, (f, a) in layout.features.items()}, summaries)
         for instance in used
     }
     return Placement(slots, columns)
@@ -192,9 +184,7 @@ class Completion:
         If the table has the columns that mark imputed rows already.
     """
 
-    def __init__(
-        self, placement: Placement, summaries: Summaries, columns: Sequence[str], *, as_text: bool
-    ) -> None:
+    def __init__(self, placement: Placement, summaries: Summaries, columns: Sequence[str], *, as_text: bool) -> None:
         self._placement, self._summaries, self._as_text = placement, summaries, as_text
         self._columns = list(columns)
         self._slots_of: dict[int, list[int]] = defaultdict(list)
@@ -290,9 +280,7 @@ def _encoded(cells: Any, kind: Any) -> Any:
     if not pa.types.is_dictionary(kind):
         return cells
     coded = cells.dictionary_encode()
-    return pa.DictionaryArray.from_arrays(
-        coded.indices.cast(kind.index_type), coded.dictionary, ordered=kind.ordered
-    )
+    return pa.DictionaryArray.from_arrays(coded.indices.cast(kind.index_type), coded.dictionary, ordered=kind.ordered)
 
 
 def _replaced(cells: Any, rows: Sequence[int], values: Any) -> Any:

@@ -35,9 +35,7 @@ def missingness(data: Observed) -> Part:
     if len(worst):
         level: Level = "warning" if by_feature[worst[0]] > 0.5 else "note"
         named = [f"{data.names[i]} {percent(by_feature[i])}" for i in worst]
-        text = (
-            f"{_are(len(worst), 'missing in more than a fifth of visits')}: {few(named)}; exclude or repair"
-        )
+        text = f"{_are(len(worst), 'missing in more than a fifth of visits')}: {few(named)}; exclude or repair"
         findings.append(Finding(level, "often-missing", text, tuple(data.names[worst])))
     thin = np.flatnonzero(by_visit - (empty.mean() if n_features else 0) > 0.5)
     if len(thin):

@@ -138,9 +138,7 @@ def observe(cohort: Cohort, in_pool: BoolArray) -> Observed:
     return Observed(cohort, rows, values, in_pool)
 
 
-def sorted_blocks(
-    values: FloatArray, columns: IntArray
-) -> Iterator[tuple[IntArray, FloatArray, NDArray[np.intp]]]:
+def sorted_blocks(values: FloatArray, columns: IntArray) -> Iterator[tuple[IntArray, FloatArray, NDArray[np.intp]]]:
     """Yield some columns sorted, a few at a time: which, values (columns, n) with NaN last, finite counts."""
     for start in range(0, len(columns), _BLOCK):
         block = columns[start : start + _BLOCK]

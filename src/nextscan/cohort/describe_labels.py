@@ -107,9 +107,7 @@ def _coding(name: str, values: pd.Series) -> list[Finding]:
             text = f"label {name} mixes words and numbers: {some(levels, 6)}; map the codings in the schema"
             findings.append(Finding("warning", "label-coding", text, (name,)))
         if len(levels) > max(20, 0.5 * len(known)):
-            text = (
-                f"label {name} has {len(levels):,} different texts: a name rather than a category? exclude it"
-            )
+            text = f"label {name} has {len(levels):,} different texts: a name rather than a category? exclude it"
             findings.append(Finding("note", "label-identifier", text, (name,)))
     return findings
 
@@ -131,9 +129,7 @@ def _changes(data: Observed, name: str, values: pd.Series) -> list[Finding]:
     what = some([f"{step} ({n:,})" for step, n in steps.items()], 3)
     of = counted(len(np.unique(data.subject[known])), "subject")
     if FIXED.search(name):
-        text = (
-            f"{name} changes between visits in {len(subjects):,} of {of}: {what}; {some(subjects)}; correct"
-        )
+        text = f"{name} changes between visits in {len(subjects):,} of {of}: {what}; {some(subjects)}; correct"
         return [Finding("warning", "label-conflict", text, (name,), subjects)]
     if SITE.search(name):
         text = (

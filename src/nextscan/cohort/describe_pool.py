@@ -99,13 +99,9 @@ def _difference(
         return ""
     other = "the pool" if group == "pool" else "those without"
     if compared["type"] == "number":
-        return (
-            f"{who} differ in {name}: mean {ours.mean():.3g}, {other} {theirs.mean():.3g} ({signed(size)} sd)"
-        )
+        return f"{who} differ in {name}: mean {ours.mean():.3g}, {other} {theirs.mean():.3g} ({signed(size)} sd)"
     known = {level_name(level) for level in ours.dropna().unique()}
-    strange = [
-        strange_name for level in theirs.dropna().unique() if (strange_name := level_name(level)) not in known
-    ]
+    strange = [strange_name for level in theirs.dropna().unique() if (strange_name := level_name(level)) not in known]
     if SITE.search(name) and size > 0.99:
         return f"{other} and {who} share no {name}: {some(sorted(known))} against {some(strange)}"
     shares = [part.dropna().map(level_name).value_counts(normalize=True) for part in (ours, theirs)]
@@ -216,10 +212,7 @@ def _auc(ours: FloatArray, theirs: FloatArray, seed: int) -> tuple[float, float]
     from sklearn.preprocessing import StandardScaler
 
     generator = np.random.default_rng(seed)
-    groups = [
-        part[generator.permutation(len(part))[:_MOST]] if len(part) > _MOST else part
-        for part in (ours, theirs)
-    ]
+    groups = [part[generator.permutation(len(part))[:_MOST]] if len(part) > _MOST else part for part in (ours, theirs)]
     features = np.concatenate(groups)
     truth = np.repeat([0, 1], [len(part) for part in groups])
     model = make_pipeline(

@@ -84,9 +84,7 @@ def _findings(data: Observed, found: list[Sum]) -> tuple[Finding, ...]:
 
 def _formula(data: Observed, each: Sum) -> str:
     terms = [
-        (" − " if weight < 0 else " + ")
-        + ("" if abs(weight) == 1 else f"{abs(weight):g} × ")
-        + data.names[part]
+        (" − " if weight < 0 else " + ") + ("" if abs(weight) == 1 else f"{abs(weight):g} × ") + data.names[part]
         for weight, part in zip(each.weights, each.parts, strict=True)
     ]
     shown = terms if len(terms) <= 4 else [*terms[:2], f" + … {len(terms) - 3} more …", terms[-1]]
@@ -160,9 +158,7 @@ def _checked(data: Observed, parent: int, parts: IntArray, weights: FloatArray) 
     holds = 1 - len(broken) / max(known.sum(), 1)
     if holds < _HOLDS or known.sum() < _PROBES:
         return None
-    return Sum(
-        parent, tuple(map(int, parts)), tuple(map(float, weights)), float(holds), tuple(map(int, broken))
-    )
+    return Sum(parent, tuple(map(int, parts)), tuple(map(float, weights)), float(holds), tuple(map(int, broken)))
 
 
 def _larger_sums(data: Observed, columns: IntArray, tries: int = 3) -> list[Sum]:
@@ -174,11 +170,7 @@ def _larger_sums(data: Observed, columns: IntArray, tries: int = 3) -> list[Sum]
         return []
     found: dict[int, Sum] = {}
     for start in range(tries):
-        sample = (
-            rows[np.linspace(start, len(rows) - tries + start, size).astype(np.intp)]
-            if len(rows) > size
-            else rows
-        )
+        sample = rows[np.linspace(start, len(rows) - tries + start, size).astype(np.intp)] if len(rows) > size else rows
         for parent, parts, weights in _relations(data.values[np.ix_(sample, columns)]):
             each = _checked(data, int(columns[parent]), columns[parts], weights)
             if each is not None:

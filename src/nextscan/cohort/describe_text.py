@@ -138,9 +138,7 @@ def _label(row: pd.Series, distributions: Mapping[str, Any]) -> str:
     if row["type"] == "number":
         extent = f"{row['minimum']:.4g} to {row['maximum']:.4g}"
         return f"{name} {row['mean']:.3g} ± {row['sd']:.2g} ({extent}){missing}".replace("-", "−")
-    counts = dict(
-        zip(distributions[row["label"]]["levels"], distributions[row["label"]]["counts"], strict=True)
-    )
+    counts = dict(zip(distributions[row["label"]]["levels"], distributions[row["label"]]["counts"], strict=True))
     if counts.keys() == {"0", "1"}:
         return f"{name} {percent(counts['1'] / sum(counts.values()))}{missing}"
     return f"{name}: {row['levels']}{missing}"

@@ -11,9 +11,7 @@ from nextscan.cohort.cohort import BoolArray, FloatArray, IntArray
 from nextscan.cohort.describe_data import Observed, sorted_blocks
 from nextscan.cohort.description import Finding, Part, counted, few, percent
 
-POSITIVE = re.compile(
-    r"vol|thick|area(?!_?ratio)|intracranial|etiv|\bmm[23]?\b|\bml\b|\bcm[23]?\b", re.IGNORECASE
-)
+POSITIVE = re.compile(r"vol|thick|area(?!_?ratio)|intracranial|etiv|\bmm[23]?\b|\bml\b|\bcm[23]?\b", re.IGNORECASE)
 TIGHT = 0.3  # the 1 % quantile of a feature whose body stays away from zero, as a share of its median
 UNIT_GAP = 5.0  # neighbouring values of one feature never differ by more than this factor
 UNIT_RATIO = 8.0  # the smallest factor that can be a unit: inches to centimetres are 2.5, mm to cm 10
@@ -42,15 +40,11 @@ def impossible_cells(data: Observed) -> tuple[Part, BoolArray]:
     zero = _zero_filled(data)
     if zero.any():
         text = "are exactly 0 though all other values stay far from 0: gaps filled with zeros"
-        findings.append(
-            _cells_finding(data, zero, "zero-filled", text, "write them as empty cells, or exclude")
-        )
+        findings.append(_cells_finding(data, zero, "zero-filled", text, "write them as empty cells, or exclude"))
     negative = _negative(data)
     if negative.any():
         text = "hold negative values, impossible for a volume, thickness or area"
-        findings.append(
-            _cells_finding(data, negative, "negative-values", text, "correct them or write them as empty")
-        )
+        findings.append(_cells_finding(data, negative, "negative-values", text, "correct them or write them as empty"))
     other_unit, unit_findings = _units(data.without(zero | negative))
     return Part(findings=(*findings, *unit_findings)), infinite | zero | negative | other_unit
 
@@ -62,8 +56,7 @@ def _cells_finding(data: Observed, cells: BoolArray, code: str, what: str, remed
     place = place or (f"e.g. {data.visit_names(rows)}" if len(rows) < len(data.rows) else "everybody")
     verb = what if len(columns) > 1 else re.sub("^are", "is", re.sub("^hold", "holds", what))
     text = (
-        f"{counted(len(columns), 'feature')} {verb}, in {counted(len(rows), 'visit')} ({place}): "
-        f"{few(names)}; {remedy}"
+        f"{counted(len(columns), 'feature')} {verb}, in {counted(len(rows), 'visit')} ({place}): {few(names)}; {remedy}"
     )
     return Finding("warning", code, text, tuple(names), data.subject_names(rows))
 
@@ -83,9 +76,7 @@ def _zero_filled(data: Observed) -> BoolArray:
 def _negative(data: Observed) -> BoolArray:
     table = data.summary
     units = data.cohort.units
-    named = np.array(
-        [bool(POSITIVE.search(name) or POSITIVE.search(units.get(name, ""))) for name in data.names], bool
-    )
+    named = np.array([bool(POSITIVE.search(name) or POSITIVE.search(units.get(name, ""))) for name in data.names], bool)
     result = np.zeros(data.values.shape, bool)
     for column in np.flatnonzero(table["minimum"] < 0):
         values = data.values[:, column]
@@ -225,9 +216,7 @@ def _extreme_findings(
             f"{counted(len(rows), 'visit')} and {counted(len(columns), 'feature')}: most in "
             f"{few(data.names[columns])}; farthest out {data.visit_names(rows)}"
         )
-        findings.append(
-            Finding("note", "extreme-cells", text, tuple(data.names[columns]), data.subject_names(rows))
-        )
+        findings.append(Finding("note", "extreme-cells", text, tuple(data.names[columns]), data.subject_names(rows)))
     return tuple(findings)
 
 

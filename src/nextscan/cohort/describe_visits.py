@@ -92,10 +92,7 @@ def repeated_rows(data: Observed) -> Part:
     twins = np.flatnonzero(key[1:] == key[:-1])
     left, right = order[twins], order[twins + 1]
     same = np.array(
-        [
-            np.array_equal(data.values[a], data.values[b], equal_nan=True)
-            for a, b in zip(left, right, strict=True)
-        ],
+        [np.array_equal(data.values[a], data.values[b], equal_nan=True) for a, b in zip(left, right, strict=True)],
         bool,
     )
     left, right = left[same], right[same]

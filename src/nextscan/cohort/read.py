@@ -115,18 +115,12 @@ def read_rows(
         rows = freesurfer.read_freesurfer(path, tables, own, schema_path=schema.path)
         participants = participants or participants_near(path)
     elif own.subject is None and ukb_fields.is_ukb(tables[0].own_columns):
-        known = (
-            ukb_fields.Dictionary({}, {})
-            if dictionary is None
-            else ukb_fields.read_dictionary(Path(dictionary))
-        )
+        known = ukb_fields.Dictionary({}, {}) if dictionary is None else ukb_fields.read_dictionary(Path(dictionary))
         rows, layout = ukb.read_ukb(tables[0], own, known, schema_path=schema.path, like=like)
     else:
         rows, layout = read_long(tables[0], own, schema_path=schema.path, like=like)
     if participants is not None:
-        rows = join_participants(
-            rows, Path(participants), schema.of(Path(participants)), schema_path=schema.path
-        )
+        rows = join_participants(rows, Path(participants), schema.of(Path(participants)), schema_path=schema.path)
     return rows, layout
 
 

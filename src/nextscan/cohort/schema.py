@@ -199,9 +199,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"did you mean {lower[close[0]]}? " if close else ""
 
 
-def matching(
-    patterns: Iterable[str], names: Iterable[str], where: str, error: type[NextscanError]
-) -> list[str]:
+def matching(patterns: Iterable[str], names: Iterable[str], where: str, error: type[NextscanError]) -> list[str]:
     """Return the names that fit any pattern, in their own order.
 
     Parameters
@@ -226,9 +224,7 @@ def matching(
     for pattern in patterns:
         found = {name for name in names if fits(pattern, name)}
         if not found:
-            raise error(
-                f"{where}: no column fits {pattern}; {nearest(pattern, names)}there are {some(names)}"
-            )
+            raise error(f"{where}: no column fits {pattern}; {nearest(pattern, names)}there are {some(names)}")
         chosen |= found
     return [name for name in names if name in chosen]
 

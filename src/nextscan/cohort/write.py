@@ -159,9 +159,7 @@ def _draw_table(chunk: Imputation, number: int, values: NDArray[np.floating]) ->
         "years": pa.array(targets.years, from_pandas=True),
         "draw": pa.array(np.full(len(targets), number)),
     }
-    features = {
-        name: pa.array(np.ascontiguousarray(values[:, i])) for i, name in enumerate(chunk.feature_names)
-    }
+    features = {name: pa.array(np.ascontiguousarray(values[:, i])) for i, name in enumerate(chunk.feature_names)}
     return pa.table(head | features)
 
 
@@ -234,9 +232,7 @@ def _number_columns(layout: Layout | WideLayout) -> set[str]:
     from nextscan.cohort.readers.tables import to_numbers
 
     names = {layout.subject, getattr(layout, "visit", None)}
-    numbers = {
-        name for name in layout.table.columns if name not in layout.feature_columns and name not in names
-    }
+    numbers = {name for name in layout.table.columns if name not in layout.feature_columns and name not in names}
     for batch in layout.table.batches():
         numbers -= {name for name in numbers if to_numbers(batch.column(name)) is None}
     return numbers

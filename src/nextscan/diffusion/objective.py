@@ -13,9 +13,7 @@ Predict = Callable[[Tensor, Tensor], Tensor]
 """A network: ``predict(x, level) -> output``, with whatever it is conditioned on already bound."""
 
 
-def objective(
-    predict: Predict, path: Path, kind: Parameterisation, x0: Tensor, level: Tensor, noise: Tensor
-) -> Tensor:
+def objective(predict: Predict, path: Path, kind: Parameterisation, x0: Tensor, level: Tensor, noise: Tensor) -> Tensor:
     """Return the squared error of the prediction, averaged over the event (Ho et al. 2020, eq. 14).
 
     Parameters

@@ -23,9 +23,7 @@ flow         ``noise - x0``      Liu et al. 2023; d x / d level of `RectifiedFlo
 Coefficient = Tensor | float
 
 
-def training_target(
-    kind: Parameterisation, x0: Tensor, noise: Tensor, a: Coefficient, s: Coefficient
-) -> Tensor:
+def training_target(kind: Parameterisation, x0: Tensor, noise: Tensor, a: Coefficient, s: Coefficient) -> Tensor:
     """Return what the network should predict.
 
     Parameters

@@ -90,9 +90,7 @@ class DiscretePath:
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(float(beta) for beta in self.betas))
         if not self.betas or not all(0 < beta < 1 for beta in self.betas[:-1]) or not 0 < self.betas[-1] <= 1:
-            raise SettingError(
-                "betas must lie between 0 and 1 (the last may be 1); change the noise schedule"
-            )
+            raise SettingError("betas must lie between 0 and 1 (the last may be 1); change the noise schedule")
 
     def __repr__(self) -> str:
         return f"DiscretePath({len(self.betas)} betas from {self.betas[0]:.4g} to {self.betas[-1]:.4g})"
@@ -128,9 +126,7 @@ class DiscretePath:
             If the table has fewer steps.
         """
         if n_steps > len(self.betas):
-            raise SettingError(
-                f"a path of {len(self.betas)} steps cannot be sampled in {n_steps}; ask for fewer steps"
-            )
+            raise SettingError(f"a path of {len(self.betas)} steps cannot be sampled in {n_steps}; ask for fewer steps")
         step = len(self.betas) * _quadratic_levels(n_steps)
         return torch.maximum(step.round(), torch.arange(n_steps, -1, -1)) / len(self.betas)
 
@@ -191,9 +187,7 @@ class ContinuousPath:
         if not self.log_snr_max > self.log_snr_min:
             raise SettingError("log_snr_max must be above log_snr_min; change the noise schedule")
         if self.schedule == "linear" and math.isinf(self.log_snr_max - self.log_snr_min):
-            raise SettingError(
-                "a log-SNR that is linear in level needs finite limits; set them or choose 'cosine'"
-            )
+            raise SettingError("a log-SNR that is linear in level needs finite limits; set them or choose 'cosine'")
 
     @property
     def ends_at_noise(self) -> bool:

@@ -135,24 +135,15 @@ def sample(
 
 
 def _no_noise(step: int) -> Tensor:
-    raise SettingError(
-        "this sampler draws noise at every step: pass noise=, or choose a deterministic sampler"
-    )
+    raise SettingError("this sampler draws noise at every step: pass noise=, or choose a deterministic sampler")
 
 
 def _checked_levels(levels: Tensor) -> Tensor:
     """Return the levels in float64 on the CPU, where the coefficients are computed once."""
     exact = levels.to("cpu", torch.float64)
-    if (
-        exact.ndim != 1
-        or len(exact) < 2
-        or not bool((exact.diff() < 0).all())
-        or exact[0] > 1
-        or exact[-1] < 0
-    ):
+    if exact.ndim != 1 or len(exact) < 2 or not bool((exact.diff() < 0).all()) or exact[0] > 1 or exact[-1] < 0:
         raise SettingError(
-            "sampling levels must be two or more numbers that descend within [0, 1]; "
-            "use the path's sampling_levels"
+            "sampling levels must be two or more numbers that descend within [0, 1]; use the path's sampling_levels"
         )
     return exact
 

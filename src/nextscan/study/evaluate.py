@@ -206,9 +206,7 @@ class _Clock:
         n_jobs: int,
     ) -> None:
         self.progress, self.n_all, self.n_jobs = progress, n_all, n_jobs
-        self.left = Counter(
-            job.method for group in pending.values() for jobs in group.values() for job in jobs
-        )
+        self.left = Counter(job.method for group in pending.values() for jobs in group.values() for job in jobs)
         self.seconds: dict[str, list[float]] = defaultdict(list)
 
     def begin(self, method: str) -> None:
@@ -225,9 +223,7 @@ class _Clock:
         if self.progress is None:
             return
         known = all(self.seconds[name] for name, n in self.left.items() if n)
-        remaining = (
-            sum(n * np.mean(self.seconds[name]) for name, n in self.left.items() if n) if known else None
-        )
+        remaining = sum(n * np.mean(self.seconds[name]) for name, n in self.left.items() if n) if known else None
         event: dict[str, Any] = {"phase": "evaluate", "method": method}
         event |= {"job": self.n_all - self.left.total(), "jobs": self.n_all}
         event["remaining_seconds"] = None if remaining is None else float(remaining) / max(self.n_jobs, 1)
@@ -246,9 +242,7 @@ def _write(
     tables.write_csv(out / "feature_scores.csv", tables.feature_rows(plan, methods, names, load), _FEATURES)
     tables.write_csv(out / "learning.csv", tables.learning_rows(jobs, load), _LEARNING)
     tables.write_subject_scores(out / "subject_scores.parquet", jobs, task, load)
-    tables.write_predictions(
-        out / "predictions.parquet", plan, methods, task=task, feature_names=names, load=load
-    )
+    tables.write_predictions(out / "predictions.parquet", plan, methods, task=task, feature_names=names, load=load)
     tables.write_fans(out / "fans.parquet", plan, methods, task=task, feature_names=names, load=load)
     if plan.save_draws:
         (out / "draws").mkdir(exist_ok=True)
@@ -272,7 +266,5 @@ def _chosen(task: Task) -> NDArray[np.str_]:
 def _load(folder: Path, job: Job) -> JobResult:
     result = JobResult.load(result_path(folder, job))
     if result is None:
-        raise NextscanError(
-            f"{result_path(folder, job)}: cannot be read; evaluate again with the same settings"
-        )
+        raise NextscanError(f"{result_path(folder, job)}: cannot be read; evaluate again with the same settings")
     return result

@@ -45,9 +45,7 @@ def groups_of(task: Task) -> list[Group]:
     for column in _LABELS:
         if column in named:
             values = named[column]
-            found += [
-                Group(f"{column}={value}", (values == value).to_numpy(bool)) for value in _distinct(values)
-            ]
+            found += [Group(f"{column}={value}", (values == value).to_numpy(bool)) for value in _distinct(values)]
     numbers = {"gap": task.targets.gap}
     if "age" in named:
         numbers["age"] = pd.to_numeric(named["age"], errors="coerce").to_numpy(np.float64)

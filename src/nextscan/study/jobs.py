@@ -217,9 +217,7 @@ def _result(
     n_features = task.truth.shape[1]
     here = np.flatnonzero(np.isin(task.targets.subject, chosen)) if job.shown else np.zeros(0, np.intp)
     fan = np.quantile(imputation.draws[:, here], QUANTILES, axis=0, method="weibull") if len(here) else None
-    follow_ups = np.concatenate(
-        [part.features[visit_rows(part)[1]] for part in (split.train, split.validation)]
-    )
+    follow_ups = np.concatenate([part.features[visit_rows(part)[1]] for part in (split.train, split.validation)])
     return JobResult(
         subject=task.targets.subject,
         scores=score_fold(task, imputation, units, follow_ups),
@@ -227,9 +225,7 @@ def _result(
         draw=imputation.draws[0].astype(np.float32),
         mean=imputation.mean().astype(np.float32) if job.shown else np.zeros((0, n_features), np.float32),
         fan_subject=task.targets.subject[here],
-        fan=np.zeros((0, len(QUANTILES), n_features))
-        if fan is None
-        else fan.transpose(1, 0, 2).astype(np.float64),
+        fan=np.zeros((0, len(QUANTILES), n_features)) if fan is None else fan.transpose(1, 0, 2).astype(np.float64),
         record=record,
     )
 

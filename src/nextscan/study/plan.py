@@ -91,14 +91,10 @@ class Plan:
             raise SettingError(f"scores compare draws with each other and need at least 2, got draws={draws}")
         if isinstance(methods, str):
             methods = [methods]
-        asked = (
-            dict(methods) if isinstance(methods, Mapping) else {name: make_imputer(name) for name in methods}
-        )
+        asked = dict(methods) if isinstance(methods, Mapping) else {name: make_imputer(name) for name in methods}
         for name in asked:
             if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name):
-                raise SettingError(
-                    f"method name {name!r}: use letters, digits, '-', '_', '.' and '+', it names files"
-                )
+                raise SettingError(f"method name {name!r}: use letters, digits, '-', '_', '.' and '+', it names files")
         if ORACLE in asked and not cohort.law:
             raise SettingError(
                 f"{cohort.source or cohort.name}: the oracle knows only simulated cohorts, and no law lies beside "
@@ -106,9 +102,7 @@ class Plan:
             )
         always = (*BASELINES, ORACLE) if cohort.law else BASELINES
         rows = asked | {name: make_imputer(name) for name in always if name not in asked}
-        return cls(
-            rows, tuple(asked), cohort.fingerprint(), n_folds, repeats, chosen, draws, seed, save_draws
-        )
+        return cls(rows, tuple(asked), cohort.fingerprint(), n_folds, repeats, chosen, draws, seed, save_draws)
 
     def seeds_of(self, method: str) -> tuple[int, ...]:
         """Return the seeds a method is fitted with: closed-form methods have no use for more than one."""
@@ -165,6 +159,4 @@ class Plan:
             "imputer": [imputer.name, imputer.get_params()],
             "place": place,
         }
-        return hashlib.blake2b(
-            json.dumps(content, sort_keys=True, default=repr).encode(), digest_size=6
-        ).hexdigest()
+        return hashlib.blake2b(json.dumps(content, sort_keys=True, default=repr).encode(), digest_size=6).hexdigest()

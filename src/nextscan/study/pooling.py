@@ -87,9 +87,7 @@ class _OneSeed:
         Scores that no subject has a part in; behind the value those with parts of the subjects left out.
     """
 
-    def __init__(
-        self, plan: Plan, method: str, seed: int, task: Task, load: Callable[[Job], JobResult]
-    ) -> None:
+    def __init__(self, plan: Plan, method: str, seed: int, task: Task, load: Callable[[Job], JobResult]) -> None:
         self.seed = seed
         self.rows: list[Row] = []
         repeats = [self._repeat(plan, method, repeat, task, load) for repeat in range(plan.repeats)]
@@ -112,17 +110,14 @@ class _OneSeed:
         order = np.argsort(rows)
         names = results[0].scores.by_subject
         subjects = {
-            name: np.concatenate([result.scores.by_subject[name] for result in results])[order]
-            for name in names
+            name: np.concatenate([result.scores.by_subject[name] for result in results])[order] for name in names
         }
         whole = self._distribution(plan, here=place | {"fold": ALL}, results=results, rows=rows, task=task)
         for name in results[0].scores.against_training:
             whole[name] = np.mean([[result.scores.against_training[name]] for result in results], axis=0)
         return subjects, np.concatenate([result.scores.covered for result in results])[order], whole
 
-    def _distribution(
-        self, plan: Plan, *, here: Row, results: list[JobResult], rows: IntArray, task: Task
-    ) -> Scores:
+    def _distribution(self, plan: Plan, *, here: Row, results: list[JobResult], rows: IntArray, task: Task) -> Scores:
         """Score all folds' draws as one completed data set, also with parts of the subjects left out."""
         from threadpoolctl import threadpool_limits
 
@@ -154,9 +149,7 @@ def _pool_method(plan: Plan, method: str, seeds: list[_OneSeed], groups: list[Gr
     if len(seeds) > 1:
         for row in rows:
             name = row["metric"]
-            of_seed = [
-                _value(one.subjects[name]) if name in subjects else one.whole[name][0] for one in seeds
-            ]
+            of_seed = [_value(one.subjects[name]) if name in subjects else one.whole[name][0] for one in seeds]
             row["low"], row["high"] = standard_error_interval(of_seed)
     for group in groups:
         members = {name: subjects[name][group.member] for name in subjects if name.startswith("coverage_")}
@@ -193,9 +186,7 @@ def _subject_rows(place: Row, scores: Scores, seed: int, *, group: str = ALL) ->
     ]
 
 
-def _row(
-    place: Row, metric: str, value: float, n: int, interval: Interval = _UNKNOWN, *, group: str = ALL
-) -> Row:
+def _row(place: Row, metric: str, value: float, n: int, interval: Interval = _UNKNOWN, *, group: str = ALL) -> Row:
     low, high = interval
     return {
         **place,

@@ -63,11 +63,7 @@ def job_record(job: Job, result: JobResult) -> dict[str, Any]:
 
 def failures(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
     """Return method, repeat, fold and the one line of each failure."""
-    return [
-        {"method": o.method, "repeat": o.repeat, "fold": o.fold, "error": o.error}
-        for o in outcomes
-        if o.error
-    ]
+    return [{"method": o.method, "repeat": o.repeat, "fold": o.fold, "error": o.error} for o in outcomes if o.error]
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
@@ -89,9 +85,7 @@ def check_folder(path: Path, plan: Plan) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingError(
-            f"{path / 'run.json'}: is no record of an evaluation; give another folder"
-        ) from error
+        raise SettingError(f"{path / 'run.json'}: is no record of an evaluation; give another folder") from error
     for name, ours in plan.identity.items():
         if theirs.get(name) != ours:
             what = "another cohort" if name == "fingerprint" else f"{name}={theirs.get(name)}, not {ours}"

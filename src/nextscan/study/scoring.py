@@ -52,9 +52,7 @@ class FoldScores:
     against_training: dict[str, float]
 
 
-def score_fold(
-    task: Task, imputation: Imputation, units: Units, training_follow_ups: FloatArray
-) -> FoldScores:
+def score_fold(task: Task, imputation: Imputation, units: Units, training_follow_ups: FloatArray) -> FoldScores:
     """Score an imputation against what was hidden.
 
     Parameters

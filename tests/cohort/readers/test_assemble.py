@@ -32,9 +32,7 @@ def test_visits_without_a_known_time_go_by_their_names(read: Read) -> None:
 def test_visits_at_the_same_time_are_noted(read: Read) -> None:
     cohort = read("id,visit,age,a\ns,1,60,1\ns,2,60,2\n")
     assert cohort.years.tolist() == [0, 0]
-    assert any(
-        "1 visits are at the same time as the visit before (whole years?)" in note for note in cohort.notes
-    )
+    assert any("1 visits are at the same time as the visit before (whole years?)" in note for note in cohort.notes)
 
 
 def test_a_cohort_of_one_visit_each_is_noted(read: Read) -> None:

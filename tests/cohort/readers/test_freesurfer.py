@@ -17,13 +17,9 @@ def folder(tmp_path: Path) -> Path:
     """Return a folder of four tables of two scans, beside a table of participants and other files."""
     stats = tmp_path / "stats"
     stats.mkdir()
-    (stats / "lh.thickness.tsv").write_text(
-        THICKNESS + "sub-1\t2.5\t2.4\t1000\t1500\nsub-2\t2.6\t2.3\t1100\t1600\n"
-    )
+    (stats / "lh.thickness.tsv").write_text(THICKNESS + "sub-1\t2.5\t2.4\t1000\t1500\nsub-2\t2.6\t2.3\t1100\t1600\n")
     (stats / "lh.dkt.txt").write_text(DKT + "sub-1\t2.9\t1.9\t1500\nsub-2\t2.8\t1.8\t1600\n")
-    (stats / "aseg.csv").write_text(
-        ASEG.replace("\t", ",") + "sub-2,3900,0.71,30,1600\nsub-1,4000,0.7,20,1500\n"
-    )
+    (stats / "aseg.csv").write_text(ASEG.replace("\t", ",") + "sub-2,3900,0.71,30,1600\nsub-1,4000,0.7,20,1500\n")
     (stats / "mean.table").write_text(MEAN + "sub-1\t80\nsub-2\t81\n")
     (stats / "notes.txt").write_text("nothing to see")
     (tmp_path / "participants.tsv").write_text("participant_id\tage\tsex\tiq\n2\t62\tM\t110\n1\t61\tF\tn/a\n")
@@ -67,9 +63,7 @@ def test_one_table_alone(folder: Path) -> None:
 def test_a_scan_that_a_table_lacks_has_missing_features(folder: Path) -> None:
     (folder / "mean.table").write_text(MEAN + "sub-1\t80\n")
     cohort = read_cohort(folder)
-    np.testing.assert_array_equal(
-        cohort.features[:, cohort.feature_names.index("Left-Hippocampus_mean")], [80, np.nan]
-    )
+    np.testing.assert_array_equal(cohort.features[:, cohort.feature_names.index("Left-Hippocampus_mean")], [80, np.nan])
     assert any("1 scans are not in mean.table" in note for note in cohort.notes)
 
 
@@ -87,9 +81,7 @@ def test_scan_names_give_subject_and_visit(
     tmp_path: Path, scans: list[str], subjects: list[str], visits: list[str]
 ) -> None:
     path = tmp_path / "lh.tsv"
-    path.write_text(
-        "lh.aparc.area\ta\tb\n" + "".join(f"{scan}\t{i}\t{2 * i}\n" for i, scan in enumerate(scans))
-    )
+    path.write_text("lh.aparc.area\ta\tb\n" + "".join(f"{scan}\t{i}\t{2 * i}\n" for i, scan in enumerate(scans)))
     cohort = read_cohort(path)
     assert cohort.subjects.tolist() == subjects
     assert cohort.visits.tolist() == visits
@@ -98,9 +90,7 @@ def test_scan_names_give_subject_and_visit(
 def test_sessions_get_their_time_from_participants(tmp_path: Path) -> None:
     (tmp_path / "lh.tsv").write_text("lh.aparc.area\ta\nsub-1_ses-2\t5\nsub-1_ses-1\t4\nsub-2_ses-1\t3\n")
     people = tmp_path / "participants.tsv"
-    people.write_text(
-        "participant_id\tsession_id\tage\nsub-1\tses-1\t60\nsub-1\tses-2\t62.5\nsub-2\tses-1\t70\n"
-    )
+    people.write_text("participant_id\tsession_id\tage\nsub-1\tses-1\t60\nsub-1\tses-2\t62.5\nsub-2\tses-1\t70\n")
     cohort = read_cohort(tmp_path / "lh.tsv")
     assert cohort.years.tolist() == [0, 2.5, 0]
     assert cohort.visit_labels["age"].tolist() == [60, 62.5, 70]
@@ -174,16 +164,12 @@ def test_templates_are_left_out_with_a_note(tmp_path: Path) -> None:
     (tmp_path / "lh.tsv").write_text("lh.aparc.area\ta\nA_ses-1.long.A\t5\nA_ses-1\t4\nA\t3\n")
     cohort = read_cohort(tmp_path / "lh.tsv")
     assert cohort.features.tolist() == [[5]]
-    assert any(
-        "2 scans are not of the longitudinal stream and left out: A_ses-1, A" in note for note in cohort.notes
-    )
+    assert any("2 scans are not of the longitudinal stream and left out: A_ses-1, A" in note for note in cohort.notes)
 
 
 def test_one_scan_under_two_names(tmp_path: Path) -> None:
     names = "\t".join("abcdef")
     values = ["1\t2\t3\t4\t5\t6", "2\t3\t4\t5\t6\t7"]
-    (tmp_path / "lh.tsv").write_text(
-        f"lh.aparc.area\t{names}\ns1\t{values[0]}\ns2\t{values[0]}\ns3\t{values[1]}\n"
-    )
+    (tmp_path / "lh.tsv").write_text(f"lh.aparc.area\t{names}\ns1\t{values[0]}\ns2\t{values[0]}\ns3\t{values[1]}\n")
     with pytest.warns(NextscanWarning, match="scan s2: subject s2 has the same imaging as subject s1"):
         assert read_cohort(tmp_path / "lh.tsv").subjects.tolist() == ["s1", "s3"]

@@ -72,18 +72,14 @@ def test_labels_coded_differently_are_dropped(read: Read, tmp_path: Path) -> Non
 
 def test_later_visits_of_a_pool_are_left_out(read: Read, tmp_path: Path) -> None:
     other = pool(tmp_path, MAIN + f"u,22,M,Y,{scan(5)}\nu,20,M,Y,{scan(6)}\n")
-    with pytest.warns(
-        NextscanWarning, match="pool.csv: 1 further visits left out: a table of unpaired subjects"
-    ):
+    with pytest.warns(NextscanWarning, match="pool.csv: 1 further visits left out: a table of unpaired subjects"):
         cohort = read(TABLE, unpaired=other)
     assert cohort.visit_labels["age"].tolist() == [60, 61, 70, 20]
 
 
 def test_scans_that_an_earlier_table_has_are_left_out(read: Read, tmp_path: Path) -> None:
     first = pool(tmp_path, MAIN + f"u,20,M,Y,{scan(5)}\n")
-    second = pool(
-        tmp_path, MAIN + f"u,25,M,Y,{scan(5)}\nw,30,F,Y,{scan(7)}\nalias,60,M,X,{scan(0)}\n", "more.csv"
-    )
+    second = pool(tmp_path, MAIN + f"u,25,M,Y,{scan(5)}\nw,30,F,Y,{scan(7)}\nalias,60,M,X,{scan(0)}\n", "more.csv")
     with pytest.warns(
         NextscanWarning,
         match=r"more.csv: 2 scans are in an earlier table too and left out \(u, alias; u in .*pool.csv\)",
@@ -104,9 +100,7 @@ def test_one_name_for_two_people_needs_a_prefix(read: Read, tmp_path: Path) -> N
 
 
 def test_nothing_shared_or_other_units_is_an_error(read: Read, tmp_path: Path) -> None:
-    with pytest.raises(
-        CohortError, match=r"pool.csv: no column of numbers is left.* none is a feature of .*study.csv"
-    ):
+    with pytest.raises(CohortError, match=r"pool.csv: no column of numbers is left.* none is a feature of .*study.csv"):
         read(TABLE, unpaired=pool(tmp_path, "id,q\nu,1\n"))
     with pytest.raises(CohortError, match=r"pool.csv: no row has any feature of the main table"):
         read(TABLE, unpaired=pool(tmp_path, "id,a\nu,\nv,NA\n"))

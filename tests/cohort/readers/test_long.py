@@ -74,9 +74,7 @@ def test_date_beats_age_and_age_stays_a_label(read: Read) -> None:
 
 
 def test_age_in_months_is_a_label_in_years(read: Read) -> None:
-    cohort = read(
-        "src_subject_id,eventname,interview_age,a\ns,baseline_year_1,120,1\ns,2_year_follow_up,144,2\n"
-    )
+    cohort = read("src_subject_id,eventname,interview_age,a\ns,baseline_year_1,120,1\ns,2_year_follow_up,144,2\n")
     assert cohort.visit_labels["age"].tolist() == [10, 12]
     assert cohort.years.tolist() == [0, 2]
 
@@ -107,9 +105,7 @@ def test_blank_rows_are_skipped(read: Read) -> None:
     ],
 )
 def test_subject_names(read: Read, ids: list[str], names: list[str]) -> None:
-    assert (
-        read("id,a\n" + "".join(f"{name},{i}.5\n" for i, name in enumerate(ids))).subjects.tolist() == names
-    )
+    assert read("id,a\n" + "".join(f"{name},{i}.5\n" for i, name in enumerate(ids))).subjects.tolist() == names
 
 
 def test_ids_and_visits_of_parquet_types(tmp_path) -> None:

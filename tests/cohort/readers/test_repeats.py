@@ -10,8 +10,7 @@ Read = Callable[..., Cohort]
 
 HEADER = "id,visit,a,b,c,d,e,f\n"
 SCAN = {
-    name: ",".join(f"{value:.3f}" for value in np.random.default_rng(i).normal(size=6))
-    for i, name in enumerate("PQRS")
+    name: ",".join(f"{value:.3f}" for value in np.random.default_rng(i).normal(size=6)) for i, name in enumerate("PQRS")
 }
 
 
@@ -45,9 +44,7 @@ def test_few_or_constant_features_do_not_tell_identity(read: Read) -> None:
 
 
 def test_one_person_under_two_names(read: Read) -> None:
-    with pytest.warns(
-        NextscanWarning, match=r"line 3: subject t has the same imaging as subject s; 1 subject \(t\)"
-    ):
+    with pytest.warns(NextscanWarning, match=r"line 3: subject t has the same imaging as subject s; 1 subject \(t\)"):
         cohort = read(HEADER + f"s,1,{SCAN['P']}\nt,1,{SCAN['P']}\nu,1,{SCAN['Q']}\n")
     assert cohort.subjects.tolist() == ["s", "u"]
 

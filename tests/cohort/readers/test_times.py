@@ -98,8 +98,6 @@ def test_a_given_format_settles_the_order_of_day_and_month() -> None:
         ([300, 301], [300], "years"),
     ],
 )
-def test_a_column_called_time_is_age_if_it_looks_like_age(
-    values: list[float], first: list[float], kind: str
-) -> None:
+def test_a_column_called_time_is_age_if_it_looks_like_age(values: list[float], first: list[float], kind: str) -> None:
     column = settle_time(TimeColumn("TIME", "time"), np.array(values), np.array(first))
     assert column.kind == kind

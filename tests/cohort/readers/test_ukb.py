@@ -42,11 +42,7 @@ def dot(field: int, instance: int, array: int) -> str:
 
 
 def new(field: int, instance: int, array: int) -> str:
-    return (
-        f"p{field}"
-        + (f"_i{instance}" if field not in SINGLE else "")
-        + (f"_a{array}" if field == 25756 else "")
-    )
+    return f"p{field}" + (f"_i{instance}" if field not in SINGLE else "") + (f"_a{array}" if field == 25756 else "")
 
 
 def export(
@@ -119,9 +115,7 @@ def test_without_dates_age_gives_the_time_else_it_is_unknown(read: Read) -> None
     assert read(export(dash, "eid", aged), "ukb.csv").years[:2].tolist() == [0, 2.5]
     recruited = aged | {(53, 0, 0): EXPORT[53, 0, 0]}  # a date, but of no imaging visit
     assert read(export(dash, "eid", recruited), "ukb.csv").years[:2].tolist() == [0, 2.5]
-    with pytest.warns(
-        NextscanWarning, match=r"field 53 \(dates\) is not in the export; intervals are unknown"
-    ):
+    with pytest.warns(NextscanWarning, match=r"field 53 \(dates\) is not in the export; intervals are unknown"):
         cohort = read(export(dash, "eid", cells), "ukb.csv")
     np.testing.assert_array_equal(cohort.years, [0, np.nan, 0, 0, 0])
 

@@ -14,9 +14,7 @@ from nextscan.cohort.readers.vocabulary import SUBJECT, VISIT, find, is_identifi
         (["a", "b"], None, None),
     ],
 )
-def test_subject_and_visit_of_known_studies(
-    columns: list[str], subject: str | None, visit: str | None
-) -> None:
+def test_subject_and_visit_of_known_studies(columns: list[str], subject: str | None, visit: str | None) -> None:
     assert (find(columns, SUBJECT), find(columns, VISIT)) == (subject, visit)
 
 
@@ -35,12 +33,9 @@ def test_labels_by_name() -> None:
 
 
 def test_identifiers_by_name() -> None:
-    assert all(
-        is_identifier(name) for name in ["sitenum", "image_id", "scan.nr", "Unnamed: 0", "index", "column 1"]
-    )
+    assert all(is_identifier(name) for name in ["sitenum", "image_id", "scan.nr", "Unnamed: 0", "index", "column 1"])
     assert not any(
-        is_identifier(name)
-        for name in ["Right-choroid-plexus", "Corticoamygdaloid", "Euler_number", "asymmetry_index"]
+        is_identifier(name) for name in ["Right-choroid-plexus", "Corticoamygdaloid", "Euler_number", "asymmetry_index"]
     )
 
 

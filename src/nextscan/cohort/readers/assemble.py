@@ -118,9 +118,7 @@ def _without_unseen(rows: VisitRows) -> VisitRows:
         return rows
     unseen = list(dict.fromkeys(rows.subjects[~keep]))
     if not seen:
-        raise CohortError(
-            f"{rows.source}: no row has any feature; there is nothing to learn from or to start from"
-        )
+        raise CohortError(f"{rows.source}: no row has any feature; there is nothing to learn from or to start from")
     line = f"{rows.source}: no features at any visit for {len(unseen)} subjects ({some(unseen, 3)}); left out"
     return rows.take(keep).telling(warnings=[line])
 
@@ -129,9 +127,7 @@ def _numbered(position: IntArray, first: IntArray) -> Texts:
     return (np.arange(len(position)) - first[position] + 1).astype(str).astype(object)
 
 
-def _split_labels(
-    rows: VisitRows, position: IntArray, n_subjects: int
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+def _split_labels(rows: VisitRows, position: IntArray, n_subjects: int) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     grouped = rows.labels.groupby(position, sort=True)
     of_visit = [name for name in rows.labels if name in _OF_VISITS or grouped[name].nunique().max() > 1]
     of_subject = [name for name in rows.labels if name not in of_visit]
@@ -140,9 +136,7 @@ def _split_labels(
         if canonical(name) in _OF_PERSONS:
             differing = grouped[name].nunique()
             who = rows.subjects[np.isin(position, differing.index[differing > 1])]
-            strange.append(
-                f"{rows.source}: {name} differs between visits of {some(dict.fromkeys(who))}; check them"
-            )
+            strange.append(f"{rows.source}: {name} differs between visits of {some(dict.fromkeys(who))}; check them")
     subject_labels = grouped[of_subject].first() if of_subject else pd.DataFrame(index=range(n_subjects))
     return subject_labels.reset_index(drop=True), rows.labels[of_visit].reset_index(drop=True), strange
 
@@ -155,9 +149,7 @@ def _about_time(rows: VisitRows, position: IntArray, years: FloatArray) -> list[
     at_once = follow_up & (np.diff(years, prepend=np.nan) == 0)
     notes = []
     if unknown.any():
-        notes.append(
-            f"{rows.source}: time since the first visit is unknown for {int(unknown.sum())} follow-ups"
-        )
+        notes.append(f"{rows.source}: time since the first visit is unknown for {int(unknown.sum())} follow-ups")
     if at_once.any():
         notes.append(
             f"{rows.source}: {int(at_once.sum())} visits are at the same time as the visit before (whole years?)"

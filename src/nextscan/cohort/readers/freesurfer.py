@@ -132,9 +132,7 @@ def read_freesurfer(
     if not chosen:
         raise CohortError(f"{source}: no feature with values is left; check the tables and the schema")
     subjects, visits, keep, notes = _subjects_and_visits(scans)
-    missing = {
-        part.table.path.name: len(scans) - len(part.scans) for part in parts if len(part.scans) < len(scans)
-    }
+    missing = {part.table.path.name: len(scans) - len(part.scans) for part in parts if len(part.scans) < len(scans)}
     lines = [
         f"{len(parts)} FreeSurfer table{'s' if len(parts) > 1 else ''}, {len(scans)} scans, {len(chosen)} features "
         f"({some(chosen, 3)})",
@@ -172,20 +170,14 @@ def _read(table: Table, schema: TableSchema) -> _Part:
     scans = whole(np.concatenate([block.texts[table.columns[0]] for block in blocks]))
     for name in names:
         if cells.kinds[name] == "text":
-            raise CohortError(
-                f"{table.path}, column {name}: expected numbers, found text; is this a FreeSurfer table?"
-            )
+            raise CohortError(f"{table.path}, column {name}: expected numbers, found text; is this a FreeSurfer table?")
     series = pd.Series(scans)
     if series.isna().any():
         row = int(np.flatnonzero(series.isna())[0])
-        raise CohortError(
-            f"{table.path}, {table.place(row)}: the scan's name is missing; fill it in or remove the row"
-        )
+        raise CohortError(f"{table.path}, {table.place(row)}: the scan's name is missing; fill it in or remove the row")
     if series.duplicated().any():
         row = int(np.flatnonzero(series.duplicated())[0])
-        raise CohortError(
-            f"{table.path}, {table.place(row)}: scan {scans[row]} is in the table twice; remove one row"
-        )
+        raise CohortError(f"{table.path}, {table.place(row)}: scan {scans[row]} is in the table twice; remove one row")
     suffix = f"_{measure}" if match and match["stats"] and measure != "volume" else ""
     features = tuple(name + suffix for name in names)
     return _Part(
@@ -224,11 +216,7 @@ def _subjects_and_visits(
 ) -> tuple[list[str], Texts | None, np.ndarray[tuple[int], np.dtype[np.bool_]], list[str]]:
     """Split scan names into subject and visit; beside longitudinal scans, others are templates or earlier runs."""
     longitudinal = [_LONG.fullmatch(scan) for scan in scans]
-    keep = (
-        np.array([match is not None for match in longitudinal])
-        if any(longitudinal)
-        else np.ones(len(scans), bool)
-    )
+    keep = np.array([match is not None for match in longitudinal]) if any(longitudinal) else np.ones(len(scans), bool)
     notes = []
     if not keep.all():
         notes.append(

@@ -43,9 +43,7 @@ def join_unpaired(main: VisitRows, pools: list[VisitRows]) -> VisitRows:
     for pool in pools:
         lacking = [name for name in main.feature_names if name not in set(pool.feature_names)]
         if lacking:
-            notes.append(
-                f"{Path(pool.source).name} lacks {len(lacking)} features, left out: {', '.join(lacking)}"
-            )
+            notes.append(f"{Path(pool.source).name} lacks {len(lacking)} features, left out: {', '.join(lacking)}")
     main = _with_features(main, shared)
     _check_units(main, pools)
     pools = [_without_filled(main, _with_features(pool, shared)) for pool in pools]
@@ -136,13 +134,9 @@ def _stack(parts: list[VisitRows], labels: list[str], notes: list[str], warnings
 
     def place(row: int) -> str:
         part = int(np.searchsorted(lengths, row, side="right")) - 1
-        return (
-            f"{Path(parts[part].source).name} {parts[part].place(int(parts[part].rows[row - lengths[part]]))}"
-        )
+        return f"{Path(parts[part].source).name} {parts[part].place(int(parts[part].rows[row - lengths[part]]))}"
 
-    visits = [
-        part.visits if part.visits is not None else np.full(len(part), "1", dtype=object) for part in parts
-    ]
+    visits = [part.visits if part.visits is not None else np.full(len(part), "1", dtype=object) for part in parts]
     times = [part.time if part is main else np.full(len(part), np.nan) for part in parts]
     return VisitRows(
         source=", ".join(part.source for part in parts),
@@ -166,9 +160,7 @@ def _without_known_scans(joined: VisitRows, origin: IntArray, parts: list[VisitR
     """Leave out scans of pool tables that an earlier table has; refuse subjects that are in two tables."""
     digest = pd.Series(digests(joined))
     telling = (varying_values(joined) >= ENOUGH_FEATURES) & ~joined.is_request
-    first = (
-        digest[telling].groupby(digest[telling]).transform(lambda same: same.index[0]).reindex(digest.index)
-    )
+    first = digest[telling].groupby(digest[telling]).transform(lambda same: same.index[0]).reindex(digest.index)
     known = telling & (origin > np.where(first.isna(), origin, origin[first.fillna(0).astype(int)]))
     warnings = []
     for i in np.unique(origin[known]):

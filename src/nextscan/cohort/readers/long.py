@@ -69,8 +69,7 @@ def read_long(
         first = pd.Series(time).groupby(texts[columns.subject]).min().dropna()
         time_column = settle_time(time_column, time, first.to_numpy())
     labels = {
-        name: label_values(texts[column], label, table, column)
-        for name, (column, label) in columns.labels.items()
+        name: label_values(texts[column], label, table, column) for name, (column, label) in columns.labels.items()
     }
     label_columns = {name: column for name, (column, _) in columns.labels.items()}
     if columns.age is not None:
@@ -115,9 +114,7 @@ def read_long(
         *sorting.notes,
     ]
     marked = f"{table.path}: {int(imputed.sum())} rows are marked as imputed; read as requests, not as observations"
-    rows = rows.telling(
-        [f"{table.path.name}: {line}" for line in understood], [marked] if imputed.any() else []
-    )
+    rows = rows.telling([f"{table.path.name}: {line}" for line in understood], [marked] if imputed.any() else [])
     layout = Layout(
         table=table,
         subject=columns.subject,
@@ -170,9 +167,7 @@ class _Sorting:
             "left out as free text": free,
             "left out, not among the labels of the schema": [] if keep_labels else [*words, *binary],
             "two whole numbers, taken as labels": binary if keep_labels else [],
-            "constant features": []
-            if columns.certain
-            else [n for n in self.features if self._is_constant(n)],
+            "constant features": [] if columns.certain else [n for n in self.features if self._is_constant(n)],
         }.items():
             self.notes += [f"{what}: {some(names)}"] if names else []
 

@@ -25,9 +25,7 @@ def participants_near(source: Path) -> Path | None:
     return next((path for place in places for name in _NAMES if (path := place / name).is_file()), None)
 
 
-def join_participants(
-    rows: VisitRows, path: Path, schema: TableSchema, *, schema_path: str = "schema"
-) -> VisitRows:
+def join_participants(rows: VisitRows, path: Path, schema: TableSchema, *, schema_path: str = "schema") -> VisitRows:
     """Add the columns of a table of participants as labels, and its age, years or date as time.
 
     Rows are found by subject, and by visit where both tables name visits; with or without ``sub-``.

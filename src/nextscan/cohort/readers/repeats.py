@@ -24,9 +24,7 @@ def digests(rows: VisitRows) -> Texts:
     for start in range(0, len(rows), _CHUNK):
         values = rows.features[start : start + _CHUNK] + 0.0  # -0.0 becomes 0.0
         values[np.isnan(values)] = np.nan  # one kind of NaN
-        found[start : start + _CHUNK] = [
-            hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in values
-        ]
+        found[start : start + _CHUNK] = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in values]
     return found
 
 
@@ -59,12 +57,8 @@ def without_repeats(rows: VisitRows) -> VisitRows:
     frame = pd.DataFrame(
         {"subject": rows.subjects, "digest": digest, "visit": _visit_key(rows), "row": range(len(rows))}
     )
-    same_visit = (
-        frame[observed].duplicated(["subject", "digest", "visit"]).reindex(frame.index, fill_value=False)
-    )
-    same_scan = (
-        frame[observed & telling].duplicated(["subject", "digest"]).reindex(frame.index, fill_value=False)
-    )
+    same_visit = frame[observed].duplicated(["subject", "digest", "visit"]).reindex(frame.index, fill_value=False)
+    same_scan = frame[observed & telling].duplicated(["subject", "digest"]).reindex(frame.index, fill_value=False)
     repeated, reused = same_visit.to_numpy(), (same_scan & ~same_visit).to_numpy()
     keep = ~(repeated | reused)
     warnings = []
@@ -108,9 +102,7 @@ def _without_empty_twins(rows: VisitRows) -> VisitRows:
     drop = request & ((named & seen) | (frame.duplicated() & request)).to_numpy()
     if not drop.any():
         return rows
-    return rows.take(~drop).telling(
-        [f"{rows.source}: {_count(drop, 'empty row')} left out: the visit has another row"]
-    )
+    return rows.take(~drop).telling([f"{rows.source}: {_count(drop, 'empty row')} left out: the visit has another row"])
 
 
 def _visit_key(rows: VisitRows) -> Texts:

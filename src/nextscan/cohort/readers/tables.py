@@ -63,9 +63,7 @@ class Table:
         if not self.is_completed:
             return self.columns
         ends = tuple(f"__{what}" for what in COMPANIONS)
-        return tuple(
-            name for name in self.columns if name not in (IMPUTED, IMPUTED_VISIT) and not name.endswith(ends)
-        )
+        return tuple(name for name in self.columns if name not in (IMPUTED, IMPUTED_VISIT) and not name.endswith(ends))
 
     @property
     def form(self) -> str:
@@ -102,9 +100,7 @@ class Table:
         )
         read = pacsv.ReadOptions(column_names=self.columns, skip_rows=1, block_size=_BLOCK_BYTES)
         parse = pacsv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)
-        with pacsv.open_csv(
-            self.path, read_options=read, parse_options=parse, convert_options=convert
-        ) as reader:
+        with pacsv.open_csv(self.path, read_options=read, parse_options=parse, convert_options=convert) as reader:
             yield from reader
 
     def _explain(self, message: str) -> str:
@@ -112,11 +108,7 @@ class Table:
             return f"{self.path}: is not UTF-8 text; save the table with UTF-8 encoding"
         if ragged := re.search(r"Expected (\d+) columns, got (\d+)", message):
             line = self._ragged_line()
-            more = (
-                " (one cell more: row names without a header?)"
-                if int(ragged[2]) == int(ragged[1]) + 1
-                else ""
-            )
+            more = " (one cell more: row names without a header?)" if int(ragged[2]) == int(ragged[1]) + 1 else ""
             return (
                 f"{self.path}, line {line}: {ragged[2]} cells where the header has {ragged[1]}{more}; the delimiter "
                 f"was taken to be a {_DELIMITERS[self.delimiter]}; correct the line"
@@ -147,18 +139,14 @@ def open_table(path: Path) -> Table:
     if not head.strip():
         raise CohortError(f"{path}: the file is empty; expected a table with a header line")
     if b"\0" in head[:4096]:
-        raise CohortError(
-            f"{path}: is a binary file; save the table as CSV, TSV or Parquet with UTF-8 encoding"
-        )
+        raise CohortError(f"{path}: is a binary file; save the table as CSV, TSV or Parquet with UTF-8 encoding")
     if len(head) == _SAMPLE_BYTES:
         head = head[: head.rfind(b"\n") + 1]
     try:
         lines = head.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         line = head[: error.start].count(b"\n") + 1
-        raise CohortError(
-            f"{path}, line {line}: is not UTF-8 text; save the table with UTF-8 encoding"
-        ) from None
+        raise CohortError(f"{path}, line {line}: is not UTF-8 text; save the table with UTF-8 encoding") from None
     lines = [line for line in lines if line.strip()][:_SAMPLE_LINES]
     delimiter = _delimiter(path, lines)
     return Table(path, _distinct(path, next(csv.reader(lines, delimiter=delimiter))), delimiter)
@@ -190,15 +178,9 @@ def _delimiter(path: Path, lines: list[str]) -> str:
 
 def _distinct(path: Path, names: list[str]) -> tuple[str, ...]:
     columns = [name.strip() or f"column {i}" for i, name in enumerate(names, 1)]
-    repeated = (
-        sorted({name for name in columns if columns.count(name) > 1})
-        if len({*columns}) < len(columns)
-        else []
-    )
+    repeated = sorted({name for name in columns if columns.count(name) > 1}) if len({*columns}) < len(columns) else []
     if repeated:
-        raise CohortError(
-            f"{path}: column names appear twice: {some(repeated)}; give every column its own name"
-        )
+        raise CohortError(f"{path}: column names appear twice: {some(repeated)}; give every column its own name")
     return tuple(columns)
 
 

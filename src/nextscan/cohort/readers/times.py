@@ -42,9 +42,7 @@ class TimeColumn:
     @property
     def meaning(self) -> str:
         """Kind and unit, in words."""
-        return {"date": f"dates as {self.date_format}", "age": f"age in {self.unit}"}.get(
-            self.kind, self.unit
-        )
+        return {"date": f"dates as {self.date_format}", "age": f"age in {self.unit}"}.get(self.kind, self.unit)
 
     @property
     def per_year(self) -> float:

@@ -93,20 +93,14 @@ def read_ukb(
     dates = {i: _times(table, columns.dates[i], "date", people) for i in columns.dates}
     ages = {i: _times(table, columns.ages[i], "age", people) for i in columns.ages}
     kind, by_instance = next(
-        (
-            (kind, known)
-            for kind, known in (("date", dates), ("age", ages))
-            if set(known) & set(columns.instances)
-        ),
+        ((kind, known) for kind, known in (("date", dates), ("age", ages)) if set(known) & set(columns.instances)),
         ("", {}),
     )
     labels = _labels(table, columns, people, row, instance)
     if (age := _age(labels, dates, ages, row, instance)) is not None:
         labels["age"] = age
     units = {columns.features[f]: dictionary.units[f[0]] for f in kept if f[0] in dictionary.units}
-    names_of_people = np.array(
-        [schema.subject_prefix + eid for eid in whole(people[columns.eid])], dtype=object
-    )
+    names_of_people = np.array([schema.subject_prefix + eid for eid in whole(people[columns.eid])], dtype=object)
     rows = VisitRows(
         source=str(table.path),
         subjects=names_of_people[row],
@@ -135,8 +129,7 @@ def read_ukb(
     }
     warned = {
         "field 53 (dates) is not in the export; intervals are unknown": not kind,
-        f"{gathered.n_imputed} visits are marked as imputed; not read as observations": gathered.n_imputed
-        > 0,
+        f"{gathered.n_imputed} visits are marked as imputed; not read as observations": gathered.n_imputed > 0,
     }
     rows = rows.telling(
         [f"{table.path.name}: {line}" for line, holds in told.items() if holds],
@@ -177,9 +170,7 @@ def _columns(
     features = {f: named[f] for f in sorted(chosen) if not fit(schema.exclude, f)}
     if like is not None:
         features = {f: text for f, text in features.items() if text in set(like.feature_names)}
-    of = {
-        ((p.field, p.array), p.instance): p.column for p in sorted(imaging) if (p.field, p.array) in features
-    }
+    of = {((p.field, p.array), p.instance): p.column for p in sorted(imaging) if (p.field, p.array) in features}
     instances = tuple(sorted({instance for _, instance in of}))
 
     def over(field: int) -> dict[int, str]:
@@ -226,9 +217,7 @@ class _Gathered:
         self._columns = columns
         position = {column: i for i, column in enumerate(by_column)}
         self._position = {
-            instance: np.array(
-                [position.get(columns.of.get((f, instance), ""), -1) for f in columns.features], int
-            )
+            instance: np.array([position.get(columns.of.get((f, instance), ""), -1) for f in columns.features], int)
             for instance in columns.instances
         }
         self._values: list[FloatArray] = []
@@ -250,11 +239,7 @@ class _Gathered:
                 part[marks] = np.nan
                 self.n_imputed += sum(marks)
             has: BoolArray = ~np.isnan(part).all(axis=1)
-            dated = (
-                pd.notna(block.texts[self._columns.dates[instance]])
-                if instance in self._columns.dates
-                else False
-            )
+            dated = pd.notna(block.texts[self._columns.dates[instance]]) if instance in self._columns.dates else False
             keep = np.flatnonzero(has | (seen & dated))
             seen |= has
             values.append(part[keep])

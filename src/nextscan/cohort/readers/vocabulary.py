@@ -49,13 +49,9 @@ LABELS = QUANTITIES | SITES | frozenset({
     "educationcategory", "qualifications", "fieldstrength", "apoe", "apoe4", "medication", "smoking",
     "mortality", "death", "stroke", "dementia", "parkinsonism", "parkinson", "epilepsy", "migraine",
 })  # fmt: skip
-_LABEL_WORDS = frozenset(
-    {"townsend", "prs", "polygenic", "diagnosis", "disorder", "disease", "mortality", "sclerosis"}
-)
+_LABEL_WORDS = frozenset({"townsend", "prs", "polygenic", "diagnosis", "disorder", "disease", "mortality", "sclerosis"})
 _ID_LIKE = re.compile(r"(?:^|[_\-. ])(?:id|uid|num|nr|idx)$", re.IGNORECASE)
-_ID_NAMES = frozenset(
-    {"sitenum", "siteno", "imageid", "scanid", "imageuid", "index", "row", "unnamed0", "run"}
-)
+_ID_NAMES = frozenset({"sitenum", "siteno", "imageid", "scanid", "imageuid", "index", "row", "unnamed0", "run"})
 
 # first words of the names of first visits, in the order in which they happen
 _EARLY = ("screening", "sc", "scr", "baseline", "bl", "base", "initial", "first", "pre")
