@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
-from nextscan.report.figures.style import Look, looks
+from nextscan.report.figures.style import LOOKS, Look
 
 ORACLE = "oracle"
 CARRY_FORWARD = "carry-forward"
@@ -24,13 +25,14 @@ _TITLES = {
     ORACLE: "oracle",
 }
 
+# No marker nor dashes of `LOOKS`, which the other methods have: greyscale tells them apart as well.
 _LOOKS = {
-    CARRY_FORWARD: Look("#4b5563", (0, (1.2, 1.2)), "s", ".."),
-    "mean-change": Look("#9ca3af", (0, (5, 1.5, 1.2, 1.5)), "<", "--"),
-    REGRESSION: Look("#00795a", (0, (6, 2)), "^", "xx"),
-    "ridge": Look("#b8860b", (0, (8, 2, 1.5, 2, 1.5, 2)), "P", "++"),
-    RELIABILITY: Look("#56b4e9", (0, (3, 1.5)), "v", "\\\\"),
-    ORACLE: Look("#111111", (0, (1, 2.2)), "*", ""),
+    CARRY_FORWARD: Look("#4b5563", (0, (1.2, 1.2)), "s"),
+    "mean-change": Look("#9ca3af", (0, (5, 1.5, 1.2, 1.5)), "<"),
+    REGRESSION: Look("#00795a", (0, (4, 1.5, 1, 1.5)), "^"),
+    "ridge": Look("#b8860b", (0, (8, 2, 1.5, 2, 1.5, 2)), "P"),
+    RELIABILITY: Look("#56b4e9", (0, (3, 1.5)), "v"),
+    ORACLE: Look("#111111", (0, (1, 2.2)), "*"),
 }
 
 
@@ -55,4 +57,5 @@ def candidates(methods: Iterable[str]) -> list[str]:
 
 def method_looks(methods: Sequence[str]) -> dict[str, Look]:
     """Return each method's look; baselines and the oracle always have the same one."""
-    return looks(methods, {name: look for name, look in _LOOKS.items() if name in methods})
+    free = itertools.cycle(LOOKS)
+    return {method: _LOOKS.get(method) or next(free) for method in methods}

@@ -210,7 +210,9 @@ def _read_table(path: Path) -> pd.DataFrame | None:
     if not path.exists():
         return None
     try:
-        frame = pd.read_csv(path, keep_default_na=False, na_values=[""]) if path.suffix == ".csv" else pd.read_parquet(path)
+        frame = (
+            pd.read_csv(path, keep_default_na=False, na_values=[""]) if path.suffix == ".csv" else pd.read_parquet(path)
+        )
     except (OSError, ValueError) as error:  # pyarrow's and pandas' parser errors are ValueErrors
         raise RunFolderError(f"{path}: cannot be read ({str(error).splitlines()[0]}): {_AGAIN}") from error
     lacking = [column for column in _COLUMNS[path.name] if column not in frame.columns]

@@ -69,7 +69,7 @@ def duration(seconds: float) -> str:
     """Write a time span in the units a person would choose.
 
     >>> duration(0.034), duration(48.2), duration(401), duration(7600)
-    ('0.034 s', '48 s', '6 min 41 s', '2 h 7 min')
+    ('0.034 s', '48 s', '6 min 41 s', '2 h 6 min')
     """
     if not math.isfinite(seconds):
         return NONE

@@ -51,6 +51,7 @@ def learning_curves(learning: pd.DataFrame, *, look: Look) -> Figure:
                 axes.plot(middle.index, middle, color=look.colour, lw=1.9)
             axes.set_title(name, fontsize=8.5)
             axes.set_xlabel("epoch")
+            axes.locator_params(axis="x", integer=True)
             quiet(axes)
         panels[2].set_ylim(bottom=0)
         if all(np.nan_to_num(line).max(initial=0) == 0 for line in series[2]):

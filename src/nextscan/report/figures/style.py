@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -28,28 +28,24 @@ class Look:
     Attributes
     ----------
     colour : str
-        Hex; neighbours in a palette also differ in lightness.
+        Hex.
     dash : str or tuple
         A matplotlib line style.
-    marker, hatch : str
+    marker : str
+        A matplotlib marker.
     """
 
     colour: str
     dash: Any
     marker: str
-    hatch: str
 
 
-# Okabe & Ito (2008), strongest first; lightness alternates so that neighbours part in greyscale.
+# The first two from Okabe & Ito (2008), darkened; all four differ in lightness, dashes and marker.
 LOOKS = (
-    Look("#0b4f8a", "-", "o", ""),
-    Look("#d55e00", (0, (6, 2)), "D", "////"),
-    Look("#009e73", (0, (4, 1.5, 1, 1.5)), "^", "...."),
-    Look("#8f4b86", (0, (1.2, 1.2)), "v", "xxxx"),
-    Look("#b8860b", (0, (8, 2, 1.5, 2, 1.5, 2)), "P", "----"),
-    Look("#56b4e9", (0, (3, 3)), "X", "\\\\\\\\"),
-    Look("#6b7280", (0, (2, 1)), "s", "++"),
-    Look("#a3a9b1", (0, (10, 3)), "h", "oo"),
+    Look("#0b4f8a", "-", "o"),
+    Look("#d55e00", (0, (6, 2)), "D"),
+    Look("#8f4b86", (0, (10, 2)), "X"),
+    Look("#6b4f1d", (0, (2, 0.8)), "h"),
 )
 
 _SETTINGS: Any = {  # matplotlib types the keys as one literal per setting
@@ -86,7 +82,6 @@ _SETTINGS: Any = {  # matplotlib types the keys as one literal per setting
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
     "patch.linewidth": 0.7,
-    "hatch.linewidth": 0.6,
     "text.color": INK,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
@@ -113,16 +108,6 @@ def new_figure(height: float, *, width: float = WIDTH) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
-
-
-def looks(names: Sequence[str], fixed: Mapping[str, Look] | None = None) -> dict[str, Look]:
-    """Give each name its own look, the same for the same list of names; `fixed` looks are kept."""
-    fixed = fixed or {}
-    free = [look for look in LOOKS if look not in fixed.values()]
-    result = dict(fixed)
-    for i, name in enumerate(name for name in names if name not in fixed):
-        result[name] = free[i % len(free)]
-    return {name: result[name] for name in names}
 
 
 def quiet(axes: Axes, *, grid: Literal["x", "y", "both"] = "y") -> None:
@@ -203,7 +188,8 @@ def to_svg(figure: Figure, name: str, *, smooth: bool = False) -> Markup:
     text = re.sub(r"(?<=data:image/png;base64,)[\w+/=\s]+", lambda m: _with_palette(m[0]), text)
     if smooth:
         text = text.replace("image-rendering:crisp-edges;image-rendering:pixelated", "")
-    text = re.sub(r"(\d+\.\d{2})\d+", r"\1", text)
+    # Hundredths of a point are enough for places on the page; numbers a reader sees stay whole.
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d{2})\d+", r"\1", tag[0]), text)
     text = text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
     return Markup(re.sub(r"\n\s*", "\n", text))
 

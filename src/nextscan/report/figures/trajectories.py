@@ -64,13 +64,12 @@ class Trajectory:
 
 
 def trajectory_fans(
-    rows: Sequence[Sequence[Trajectory]],
-    *,
-    look: Look,
-    rival_look: Look | None = None,
-    time_label: str = "years",
+    rows: Sequence[Sequence[Trajectory]], *, look: Look, rival_look: Look | None = None, timed: bool = True
 ) -> Figure:
-    """Draw panels in a grid: a row per feature, a column per subject; the values' axis is common to a row."""
+    """Draw panels in a grid: a row per feature, a column per subject; the values' axis is common to a row.
+
+    Without `timed`, years stand for the order of visits.
+    """
     with styled():
         figure = new_figure(0.5 + 1.75 * len(rows))
         grid = figure.subplots(len(rows), len(rows[0]), squeeze=False, sharey="row", sharex="col")
@@ -82,7 +81,10 @@ def trajectory_fans(
                     axes.set_title(panel.subject, fontsize=8.5)
                 if c == 0:
                     axes.set_ylabel(broken(panel.feature), fontsize=8.5)
-        figure.supxlabel(time_label, fontsize=9, color=SOFT)
+            if not timed:
+                for axes in grid[r]:
+                    axes.locator_params(axis="x", integer=True)
+        figure.supxlabel("years since the first visit" if timed else "visit", fontsize=9, color=SOFT)
     return figure
 
 

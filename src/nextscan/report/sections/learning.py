@@ -30,10 +30,12 @@ def learning(run: Run) -> Section:
         worst = max(float(skipped_share(part.sort_values("epoch")).max()) for part in runs)
         epochs = sorted({int(part["epoch"].max()) for part in runs})
         span = count(epochs[0]) if len(epochs) == 1 else f"{count(epochs[0])} to {count(epochs[-1])}"
-        told = (
-            f"{count(len(runs))} training runs of {span} epochs; {percent(skipped)} of all steps were "
-            f"skipped because their gradient was too large, at worst {percent(worst)} of an epoch"
-        )
+        told = f"{count(len(runs))} training runs of {span} epochs; "
+        if skipped:
+            told += f"{percent(skipped)} of all steps were skipped because their gradient was too large, "
+            told += f"at worst {percent(worst)} of an epoch"
+        else:
+            told += "no step was skipped"
         blocks.append(
             Picture(
                 to_svg(learning_curves(rows, look=looks[method]), f"learning-{method}"),

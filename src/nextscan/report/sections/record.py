@@ -12,7 +12,7 @@ import numpy as np
 from nextscan.report.methods import part, title
 from nextscan.report.page import Block, Cell, Column, Definitions, Fact, Facts, Fold, Notice, Section, Table
 from nextscan.report.run_folder import Run
-from nextscan.report.wording import NONE, capital, count, duration, number, percent
+from nextscan.report.wording import NONE, capital, count, decimals, duration, number, percent
 
 
 def record(run: Run) -> Section:
@@ -126,7 +126,8 @@ def _pool(records: list[dict[str, Any]]) -> tuple[str, str]:
         }
         if all(np.isfinite(value) for value in means.values()):
             words = name.replace("_", " ") if name == "validation_score" else "held-out energy score"
-            return told, f"{words} {number(means['with'])} with, {number(means['without'])} without"
+            places = decimals(means.values(), significant=4)
+            return told, f"{words} {number(means['with'], places)} with, {number(means['without'], places)} without"
     return told, "as set" if used in (0, len(pools)) else ""
 
 

@@ -60,12 +60,12 @@ def _picture(run: Run, method: str, rival: str | None) -> Block:
         return Notice(f"No chosen subject of {title(method)} has both visits measured.", "missing")
     looks = method_looks(run.methods)
     outer = float(own["quantile"].max() - own["quantile"].min())
-    timed = np.isfinite(run.predictions.targets["years"]).all()
+    timed = bool(np.isfinite(run.predictions.targets["years"]).all())
     figure = trajectory_fans(
         [row[:width] for row in rows],
         look=looks[method],
         rival_look=looks[rival] if rival else None,
-        time_label="years since the first visit" if timed else "visit",
+        timed=timed,
     )
     beside = (
         f" The bar beside it is {title(rival)}: thick the middle 80%, thin the same outer interval." if rival else ""

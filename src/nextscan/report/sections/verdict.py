@@ -43,7 +43,10 @@ def sentences(run: Run) -> list[str]:
     """Say how each method that is no baseline fares, and how far from the best possible it is."""
     ours = candidates(run.methods)
     said = [line for method in ours if (line := _against_baselines(run, method))]
-    if not ours:
+    failed = sorted({title(str(failure.get("method"))) for failure in run.record.get("failed", ())})
+    if failed:
+        said.append(f"{capital(listed(failed))} failed and is left out; the run record says why.")
+    if not ours and not failed:
         said.append("Only baselines were evaluated; there is no method to hold against them.")
     over = excess(run)
     if over:
@@ -60,16 +63,25 @@ def sentences(run: Run) -> list[str]:
 
 
 def _against_baselines(run: Run, method: str) -> str:
-    verbs = {"lower": "beats", "higher": "loses to", "tied": "is not clearly different from"}
-    parts = []
+    verbs = {"lower": "beats", "tied": "is not clearly different from", "higher": "loses to"}
+    said: dict[str, list[str]] = {outcome: [] for outcome in verbs}
     for reference in (CARRY_FORWARD, REGRESSION):
         difference = against(run, "energy_score", method, reference)
-        if difference is None or difference.outcome not in verbs:
-            continue
-        size = f"{percent(abs(difference.value))} {'lower' if difference.value < 0 else 'higher'}"
-        said = Markup("<strong>{}</strong> {} (energy score {})")
-        parts.append(said.format(verbs[difference.outcome], title(reference), size))
+        if difference is not None and difference.outcome in verbs:
+            size = f"{percent(abs(difference.value))} {'lower' if difference.value < 0 else 'higher'}"
+            said[difference.outcome].append(f"{title(reference)} (energy score {size})")
+    parts = [
+        Markup("<strong>{}</strong> {}").format(verb, listed(said[outcome]))
+        for outcome, verb in verbs.items()
+        if said[outcome]
+    ]
     return Markup("{} {}.").format(capital(title(method)), Markup(listed(parts))) if parts else ""
+
+
+def _over(run: Run) -> str:
+    """Say what the intervals of the pooled scores range over."""
+    several = len(run.record.get("seeds", ())) > 1
+    return "subjects (of methods with several training seeds: over seeds)" if several else "subjects"
 
 
 def _ends(difference: Difference) -> str:
@@ -104,7 +116,7 @@ def verdict(run: Run) -> Section:
                 alt=f"Energy scores, lower is better: {', '.join(told)}."
                 + (f" Best possible {number(limit)}." if limit is not None else ""),
                 caption=(
-                    "Energy score of each method with its 95% interval over subjects. The intervals show how well "
+                    f"Energy score of each method with its 95% interval over {_over(run)}. The intervals show how well "
                     "each score is known; whether two methods differ is told by the paired comparison below, which "
                     "takes out how hard each subject is to predict."
                     + (
