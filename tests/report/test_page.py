@@ -47,6 +47,13 @@ def test_every_text_of_every_block_is_on_the_page():
     assert 'aria-label="what it shows"' in html
 
 
+def test_a_narrow_picture_takes_the_place_of_the_wide_one_on_phones():
+    both = page(Picture(Markup("<svg>wide</svg>"), alt="a", caption="c", narrow=Markup("<svg>narrow</svg>")))
+    assert '<div class="image desk" role="img" aria-label="a"><svg>wide</svg></div>' in both
+    assert '<div class="image phone" role="img" aria-label="a"><svg>narrow</svg></div>' in both
+    assert 'class="image phone"' not in page(Picture(Markup("<svg></svg>"), alt="a", caption="c"))
+
+
 def test_a_table_is_sortable_by_exact_values_with_missing_ones_marked():
     rows = [
         [Cell("ridge"), Cell("0.43", sort=0.4296, detail="0.41 to 0.45", strong=True)],

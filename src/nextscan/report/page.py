@@ -94,7 +94,7 @@ class Picture:
     """A figure: `image` from `nextscan.report.figures.style` (`to_svg` or `to_png`), and its words.
 
     `alt` says what a reader who cannot see it needs; `caption` stands below. `wide` lets the picture
-    leave the text column.
+    leave the text column; on a phone it scrolls sideways, unless there is a `narrow` image to show instead.
     """
 
     kind: ClassVar[str] = "picture"
@@ -102,6 +102,7 @@ class Picture:
     alt: str
     caption: str
     wide: bool = True
+    narrow: Markup | None = None
 
 
 @dataclass(frozen=True)

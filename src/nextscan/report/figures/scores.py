@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nextscan.report.figures.style import INK, SOFT, Look, new_figure, quiet, styled
+from nextscan.report.figures.style import INK, SOFT, WIDTH, Look, new_figure, quiet, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +24,7 @@ def score_intervals(
     label: str,
     limit: float | None = None,
     limit_label: str = "",
+    width: float = WIDTH,
 ) -> Figure:
     """Draw each method's score and interval on its own line, first name on top.
 
@@ -37,10 +38,12 @@ def score_intervals(
         Of the score axis.
     limit : float, optional
         The best possible score: a line through all rows, with `limit_label` beside it.
+    width : float
+        Inches.
     """
     value, low, high = (np.asarray(part, float) for part in (value, low, high))
     with styled():
-        figure = new_figure(0.75 + 0.34 * len(names))
+        figure = new_figure(0.75 + 0.34 * len(names), width=width)
         axes = figure.subplots()
         for row, look in enumerate(looks):
             if np.isfinite(low[row]) and np.isfinite(high[row]):
@@ -62,6 +65,7 @@ def score_intervals(
         axes.tick_params(axis="y", labelsize=9.5, labelcolor=INK)
         axes.spines["left"].set_visible(False)
         axes.margins(x=0.05)
+        axes.locator_params(axis="x", nbins=round(width))
         axes.set_xlabel(label)
         quiet(axes, grid="both")
         axes.grid(False, axis="y")

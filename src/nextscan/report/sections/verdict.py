@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from nextscan.report.comparison import Difference, against, excess, leaders
 from nextscan.report.figures.scores import score_intervals
-from nextscan.report.figures.style import to_svg
+from nextscan.report.figures.style import WIDTH, to_svg
 from nextscan.report.methods import (
     CARRY_FORWARD,
     ORACLE,
@@ -98,21 +98,24 @@ def verdict(run: Run) -> Section:
         limit = float(energy["value"][ORACLE]) if ORACLE in energy.index else None
         looks = method_looks(run.methods)
         told = [f"{title(m)} {number(float(rows['value'][m]))}" for m in rows.index]
+        drawn = [
+            score_intervals(
+                [title(method) for method in rows.index],
+                rows["value"],
+                low=rows["low"],
+                high=rows["high"],
+                looks=[looks[method] for method in rows.index],
+                label="energy score (lower is better)",
+                limit=limit,
+                limit_label="best possible",
+                width=width,
+            )
+            for width in (WIDTH, 4.0)
+        ]
         blocks.append(
             Picture(
-                to_svg(
-                    score_intervals(
-                        [title(method) for method in rows.index],
-                        rows["value"],
-                        low=rows["low"],
-                        high=rows["high"],
-                        looks=[looks[method] for method in rows.index],
-                        label="energy score (lower is better)",
-                        limit=limit,
-                        limit_label="best possible",
-                    ),
-                    "energy",
-                ),
+                to_svg(drawn[0], "energy"),
+                narrow=to_svg(drawn[1], "energy-narrow"),
                 alt=f"Energy scores, lower is better: {', '.join(told)}."
                 + (f" Best possible {number(limit)}." if limit is not None else ""),
                 caption=(
