@@ -33,10 +33,10 @@ class Law:
     - later visits: the same, plus ``years (drift + drift_effect·y + slope·g + pathways(f, y))``, and
       noise times ``spread(f, y)``, of which a share ``tail_share`` is ``tail_scale`` times as wide.
 
-    ``pathways = Σ_r (Φ(gate_r) − gate_shift) payload_r pattern_r``, where gate and payload are linear in
-    f; ``spread`` lies between its two ends by ``Φ`` of a function linear in f and y. Both are absent in a
-    linear world. As they begin after the first visit, the state given first visits is Gaussian in every
-    world.
+    ``pathways = Σ_r (Φ(gate_r) − gate_shift) payload_r pattern_r``, where the gate is linear in f and y, the
+    payload in f; ``spread`` lies between its two ends by ``Φ`` of a function linear in f and y. Both are
+    absent in a linear world. As they begin after the first visit, the state given first visits is
+    Gaussian in every world.
 
     Attributes
     ----------
@@ -53,7 +53,9 @@ class Law:
     loading : ndarray of float, shape (n_stable, n_features)
     slope : ndarray of float, shape (n_slopes, n_features)
     specific_variance, noise_variance : ndarray of float, shape (n_features,)
-    gate, payload : ndarray of float, shape (n_pathways, 1 + n_stable)
+    gate : ndarray of float, shape (n_pathways, 1 + n_stable + n_labels)
+        Constant first.
+    payload : ndarray of float, shape (n_pathways, 1 + n_stable)
         Constant first.
     pattern : ndarray of float, shape (n_pathways, n_features)
     gate_shift : float
@@ -100,7 +102,7 @@ class Law:
 
     def yearly_change(self, labels: FloatArray, factors: FloatArray, slopes: FloatArray) -> FloatArray:
         """Return the change per year given the state, shape (n, n_features)."""
-        gates = ndtr(_affine(factors, self.gate)) - self.gate_shift
+        gates = ndtr(_affine(np.concatenate([factors, labels], axis=1), self.gate)) - self.gate_shift
         pathways = gates * _affine(factors, self.payload)
         change: FloatArray = (
             self.drift + labels @ self.drift_effect + slopes @ self.slope + pathways @ self.pattern
@@ -143,16 +145,16 @@ class Law:
         result = np.empty((len(wanted), len(self.feature_names)))
         for rows, subject, labels, state in self._blocks(cohort, wanted):
             years = self._years(cohort, wanted, rows, self.gap_mean)
-            gates, payloads = self.gate, self.payload
             n_stable = len(self.loading)
             factors, slopes = state.mean[:, :n_stable], state.mean[:, n_stable:]
             spread = state.covariance[:, :n_stable, :n_stable]
             # E[Φ(a) b] of jointly normal a and b, by Stein's lemma
-            wide = np.sqrt(1 + np.einsum("ri,nij,rj->nr", gates[:, 1:], spread, gates[:, 1:]))
-            shared = np.einsum("ri,nij,rj->nr", gates[:, 1:], spread, payloads[:, 1:])
-            at, expected = _affine(factors, gates) / wide, _affine(factors, payloads)
+            of_gate, of_payload = self.gate[:, 1 : 1 + n_stable], self.payload[:, 1:]
+            wide = np.sqrt(1 + np.einsum("ri,nij,rj->nr", of_gate, spread, of_gate))
+            shared = np.einsum("ri,nij,rj->nr", of_gate, spread, of_payload)
+            at = _affine(np.concatenate([factors, labels], axis=1), self.gate) / wide
             density = np.exp(-(at**2) / 2) / np.sqrt(2 * np.pi)
-            pathways = (ndtr(at) - self.gate_shift) * expected + shared / wide * density
+            pathways = (ndtr(at) - self.gate_shift) * _affine(factors, self.payload) + shared / wide * density
             change = self.drift + labels @ self.drift_effect + slopes @ self.slope + pathways @ self.pattern
             value = self.stable(labels, factors) + self._specific(state, state.mean)
             result[rows] = self.centre + self.scale * (value[subject] + years[:, None] * change[subject])

@@ -59,7 +59,7 @@ def load_law(law: str | Path) -> Law:
     if str(law).startswith(_RECIPE):
         return _from_recipe(str(law))
     try:
-        with np.load(law, allow_pickle=False) as file:
+        with Path(law).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = dict(file)
         document = json.loads(str(arrays.pop("document")))
         if document.pop("format") != FORMAT:
@@ -68,9 +68,7 @@ def load_law(law: str | Path) -> Law:
     except FileNotFoundError as error:
         raise CohortError(f"{law}: there is no law of a simulated cohort; {_AGAIN}") from error
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise CohortError(
-            f"{law}: cannot be read as the law of a simulated cohort ({error}); {_AGAIN}"
-        ) from error
+        raise CohortError(f"{law}: is damaged, or not the law of a simulated cohort; {_AGAIN}") from error
 
 
 def _from_recipe(text: str) -> Law:

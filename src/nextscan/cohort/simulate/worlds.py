@@ -16,29 +16,40 @@ World = Literal["linear", "hard"]
 
 GAP_MEAN, GAP_SD = 2.67, 1.17  # years between visits in UK Biobank
 N_STABLE, N_SLOPES = 40, 5
-_DECAY = 1.2  # strength of the r-th factor is r ** -decay: a few factors (head size) dominate
-_SHARED_BY_TWINS = 0.8  # of the variation of a region and of its other side
-_SPECIFIC_SHARE = 0.05  # of the stable variance, typical feature
+_DECAY = {
+    "linear": 0.8,
+    "hard": 0.9,
+}  # strength of the r-th factor is r ** -decay: a few (head size) dominate
+_SHARED_BY_TWINS = 0.5  # of the variation of a region and of its other side
+_SPECIFIC_SHARE = 0.02  # of the stable variance, typical feature
 _SLOPE_SD = 0.13  # spread of individual yearly change, in sd of the feature
-_DRIFT = 0.03  # typical yearly loss
+_DRIFT = 0.05  # typical yearly loss
 
 # effect of a label on the level and on yearly change: mean and spread over features, in sd, towards loss
 _EFFECTS: dict[str, tuple[float, float, float, float]] = {
-    "age": (0.0, 0.12, 0.015, 0.040),
-    "sex": (-0.25, 0.15, 0.0, 0.020),
-    "townsend_index": (0.03, 0.03, 0.003, 0.012),
-    "ad_polygenic_score": (0.02, 0.02, 0.004, 0.014),
-    "pd_polygenic_score": (0.01, 0.02, 0.002, 0.010),
-    "stroke": (0.20, 0.15, 0.02, 0.03),
-    "dementia": (0.60, 0.35, 0.08, 0.05),
+    "age": (0.0, 0.12, 0.016, 0.045),
+    "sex": (-0.25, 0.15, 0.0, 0.022),
+    "townsend_index": (0.03, 0.03, 0.003, 0.014),
+    "ad_polygenic_score": (0.02, 0.02, 0.005, 0.016),
+    "pd_polygenic_score": (0.01, 0.02, 0.002, 0.011),
+    "stroke": (0.20, 0.15, 0.02, 0.035),
+    "dementia": (0.60, 0.35, 0.09, 0.055),
     "parkinsonism": (0.10, 0.10, 0.02, 0.02),
     "sleep_disorder": (0.05, 0.05, 0.005, 0.01),
-    "multiple_sclerosis": (0.50, 0.30, 0.05, 0.03),
+    "multiple_sclerosis": (0.50, 0.30, 0.05, 0.035),
     "epilepsy": (0.15, 0.15, 0.01, 0.02),
     "migraine": (0.0, 0.05, 0.0, 0.01),
     "other_movement_disorder": (0.10, 0.10, 0.01, 0.02),
     "mortality": (0.15, 0.10, 0.02, 0.02),
 }
+# The hard world. A pathway: what decides, by a smooth step, which way a leading factor (by its number) pulls on
+# yearly change. Spread: what makes later visits noisier, from the first end to the second.
+_PATHWAYS: tuple[tuple[dict[int | str, float], int], ...] = (({0: 1.5}, 1), ({1: 1.5}, 2), ({"age": 1.5}, 0))
+_PATHWAY_SD = 0.15  # per year and unit of the factor, in sd of the feature
+_SPREAD_BY: dict[int | str, float] = {0: 1.0, "age": 0.8}
+_SPREAD_ENDS = (0.6, 1.8)
+_TAIL_SHARE, _TAIL_SCALE = 0.08, 2.0
+
 # substantia nigra pars compacta, mm3 per visit interval with and without parkinsonism (SECONDGRAM, Table 5)
 NIGRA_CHANGE = {True: -2.36, False: -1.76}
 _NIGRA_LEVEL = 0.8  # sd lost before the first visit by people with parkinsonism
@@ -67,7 +78,7 @@ def make_law(world: str, *, n_features: int, seed: int) -> Law:
         [region.reliability for region in features] + 0.08 * generator.normal(size=n_features), 0.3, 0.9
     )
     specific = np.clip(_SPECIFIC_SHARE * np.exp(0.3 * generator.normal(size=n_features)), 0.01, 0.5)
-    loading = _twinned(features, generator, N_STABLE) * np.arange(1, N_STABLE + 1)[:, None] ** -_DECAY
+    loading = _twinned(features, generator, N_STABLE) * np.arange(1, N_STABLE + 1)[:, None] ** -_DECAY[world]
     loading *= np.sqrt(reliability * (1 - specific) / (loading**2).sum(axis=0))
     level, drift, drift_effect = _label_effects(features, generator)
     return Law(
@@ -126,40 +137,24 @@ def _label_effects(
 
 def _beyond_linear(world: str, features: list[Region], generator: np.random.Generator) -> dict[str, Any]:
     """Return what a hard world adds after the first visit; nothing in a linear one."""
-    constant_and_factors = 1 + N_STABLE
-    if world == "linear":
-        return {
-            "gate": np.zeros((0, constant_and_factors)),
-            "payload": np.zeros((0, constant_and_factors)),
-            "pattern": np.zeros((0, len(features))),
-            "gate_shift": 0.0,
-            "spread": np.zeros(constant_and_factors + len(STANDARD)),
-            "spread_ends": np.ones(2),
-            "tail_share": 0.0,
-            "tail_scale": 1.0,
-        }
-    # pathway r: the leading factor a decides which way the leading factor b pulls
-    gate, payload = np.zeros((2, len(_PATHWAYS), constant_and_factors))
-    for row, (decides, pulls) in enumerate(_PATHWAYS):
-        gate[row, 1 + decides], payload[row, 1 + pulls] = _GATE_SHARPNESS, 1.0
-    spread = np.zeros(constant_and_factors + len(STANDARD))
-    spread[1 + _SPREAD_FACTOR] = 1.2
-    spread[constant_and_factors + list(STANDARD).index("age")] = 0.8
+    n_pathways = len(_PATHWAYS) if world == "hard" else 0
+    names = ["constant", *range(N_STABLE), *STANDARD]  # what a gate and the spread are made of
+    gate, payload = np.zeros((n_pathways, len(names))), np.zeros((n_pathways, 1 + N_STABLE))
+    for row, (decides, pulls) in enumerate(_PATHWAYS[:n_pathways]):
+        for name, weight in decides.items():
+            gate[row, names.index(name)] = weight
+        payload[row, 1 + pulls] = 1.0
+    spread = np.zeros(len(names))
+    if world == "hard":
+        for name, weight in _SPREAD_BY.items():
+            spread[names.index(name)] = weight
     return {
         "gate": gate,
         "payload": payload,
-        "pattern": _PATHWAY_SD * _twinned(features, generator, len(_PATHWAYS)),
+        "pattern": _PATHWAY_SD * _twinned(features, generator, n_pathways),
         "gate_shift": 0.5,
         "spread": spread,
-        "spread_ends": np.array(_SPREAD_ENDS),
-        "tail_share": _TAIL[0],
-        "tail_scale": _TAIL[1],
+        "spread_ends": np.array(_SPREAD_ENDS if world == "hard" else (1.0, 1.0)),
+        "tail_share": _TAIL_SHARE if world == "hard" else 0.0,
+        "tail_scale": _TAIL_SCALE,
     }
-
-
-_PATHWAYS = ((0, 1), (1, 2), (2, 0))
-_GATE_SHARPNESS = 1.5
-_PATHWAY_SD = 0.1
-_SPREAD_FACTOR = 3
-_SPREAD_ENDS = (0.7, 1.5)
-_TAIL = (0.08, 2.0)
