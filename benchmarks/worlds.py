@@ -53,9 +53,7 @@ def excess_energy(
 
 def main() -> None:
     """Print one table per world."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--world", choices=list(PAIRS), nargs="*", default=list(PAIRS))
     parser.add_argument("--pairs", type=int, nargs="*", help="pairs in training")
     parser.add_argument("--subjects", type=int, default=12_000)
@@ -77,9 +75,7 @@ def main() -> None:
             for row, n_train in enumerate(sizes):
                 excess = excess_energy(cohort, n_train=n_train, n_test=arguments.test, seed=seed)
                 table[seed, row] = [100 * excess[method] for method in BASELINES]
-        print(
-            f"\n{world} world, {arguments.subjects:,} x {arguments.features}: % above the oracle (mean, sd of seeds)"
-        )
+        print(f"\n{world} world, {arguments.subjects:,} x {arguments.features}: % above the oracle (mean, sd of seeds)")
         print(f"{'pairs':>8s}" + "".join(f"{method:>22s}" for method in BASELINES))
         for n_train, rows in zip(sizes, table.swapaxes(0, 1), strict=True):
             cells = zip(rows.mean(axis=0), rows.std(axis=0), strict=True)

@@ -14,17 +14,13 @@ from samples import tiny_cohort
 # it knows one unit only, learns nothing from pairs, and conditions on later visits in linear worlds only
 BEYOND = {"linear": {"check_native_units", "check_few_pairs"}}
 BEYOND["hard"] = BEYOND["linear"] | {"check_at_years"}
-CASES = [
-    (world, check) for world in BEYOND for check in imputer_checks() if check.__name__ not in BEYOND[world]
-]
+CASES = [(world, check) for world in BEYOND for check in imputer_checks() if check.__name__ not in BEYOND[world]]
 
 
 @pytest.fixture(scope="module")
 def candidates():
     return {
-        world: Candidate(
-            Oracle, cohort=simulate(n_subjects=80, n_features=8, n_pairs=50, seed=3, world=world)
-        )
+        world: Candidate(Oracle, cohort=simulate(n_subjects=80, n_features=8, n_pairs=50, seed=3, world=world))
         for world in BEYOND
     }
 

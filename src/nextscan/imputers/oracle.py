@@ -50,9 +50,7 @@ class Oracle(Imputer):
         law = load_law(train.law)
         unknown = sorted(set(train.feature_names) - set(law.feature_names))
         if unknown:
-            raise SettingError(
-                f"{where}: {train.law} is the law of other features, it does not know {some(unknown)}"
-            )
+            raise SettingError(f"{where}: {train.law} is the law of other features, it does not know {some(unknown)}")
         self.law_ = law.select(train.feature_names)
         apart = np.abs(np.nanmean((train.features - self.law_.centre) / self.law_.scale, axis=0)) > _FAR
         if apart.any():

@@ -21,15 +21,12 @@ def dense(law, labels, seen_years, seen, years):
     times = np.array([*seen_years, years])
     n, d = len(times), len(law.centre)
     expected = [
-        law.centre + law.scale * (labels @ law.level + t * (law.drift + labels @ law.drift_effect))
-        for t in times
+        law.centre + law.scale * (labels @ law.level + t * (law.drift + labels @ law.drift_effect)) for t in times
     ]
     stable = law.loading.T @ law.loading + np.diag(law.specific_variance)
     slopes = law.slope.T @ law.slope
     noise = np.diag(law.noise_variance)
-    blocks = [
-        [stable + s * t * slopes + (i == j) * noise for j, t in enumerate(times)] for i, s in enumerate(times)
-    ]
+    blocks = [[stable + s * t * slopes + (i == j) * noise for j, t in enumerate(times)] for i, s in enumerate(times)]
     scale = np.tile(law.scale, n)
     covariance = np.block(blocks) * scale[:, None] * scale
     values = np.concatenate([*seen, np.full(d, np.nan)])
@@ -75,10 +72,7 @@ def test_mean_of_a_hard_world_is_that_of_its_equations():
         drawn = generator.multivariate_normal(centre, spread, 200_000, method="cholesky")
         f, s = drawn[:, : len(law.loading)], drawn[:, len(law.loading) :]
         gate = (
-            norm.cdf(
-                law.gate[:, 0] + f @ law.gate[:, 1 : 1 + f.shape[1]].T + law.gate[:, 1 + f.shape[1] :] @ y
-            )
-            - 0.5
+            norm.cdf(law.gate[:, 0] + f @ law.gate[:, 1 : 1 + f.shape[1]].T + law.gate[:, 1 + f.shape[1] :] @ y) - 0.5
         )
         pull = law.payload[:, 0] + f @ law.payload[:, 1:].T
         change = law.drift + y @ law.drift_effect + (gate * pull) @ law.pattern
@@ -98,9 +92,7 @@ def test_draws_have_the_exact_mean_and_covariance():
     sd = np.sqrt(covariance.diagonal(axis1=1, axis2=2))
     assert np.abs((draws.mean(axis=0) - law.mean(shown, wanted)) / sd).max() < 4.5 / np.sqrt(4000)
     for i in range(len(wanted)):
-        whitened = np.linalg.solve(
-            np.linalg.cholesky(covariance[i]), (draws[:, i] - draws[:, i].mean(axis=0)).T
-        )
+        whitened = np.linalg.solve(np.linalg.cholesky(covariance[i]), (draws[:, i] - draws[:, i].mean(axis=0)).T)
         assert np.abs(whitened @ whitened.T / 4000 - np.eye(6)).max() < 0.12
 
 
@@ -115,9 +107,7 @@ def test_draws_of_the_law_look_like_the_cohort(world):
     share = np.bincount(rank.ravel(), minlength=40).reshape(8, 5).sum(axis=1) / rank.size
     assert np.abs(share - 1 / 8).max() < 0.011
     error, spread = task.truth - mean, draws.astype(float) - mean
-    assert np.sqrt((error**2 / law.scale**2).mean() / (spread**2 / law.scale**2).mean()) == pytest.approx(
-        1, abs=0.04
-    )
+    assert np.sqrt((error**2 / law.scale**2).mean() / (spread**2 / law.scale**2).mean()) == pytest.approx(1, abs=0.04)
     correlation = np.corrcoef((error / law.scale).ravel(), (spread[0] / law.scale).ravel())[0, 1]
     assert abs(correlation) < 0.03
     kurtosis = ((error / error.std(axis=0)) ** 4).mean()

@@ -37,9 +37,7 @@ def excess(world, n_train, methods, n_test=150, seed=0):
     train = cohort.select_subjects(np.setdiff1d(np.arange(cohort.n_subjects), paired[:n_test]))
     unit = train.features.std(axis=0)
     scores = {
-        name: energy_score(
-            task.truth / unit, make_imputer(name).fit(train).impute(task.shown, 40).draws / unit
-        ).mean()
+        name: energy_score(task.truth / unit, make_imputer(name).fit(train).impute(task.shown, 40).draws / unit).mean()
         for name in ("oracle", *methods)
     }
     return {name: scores[name] / scores["oracle"] - 1 for name in methods}
