@@ -119,7 +119,7 @@ def test_evaluate_writes_a_run_folder_and_a_report(folder, capsys):
     command = ["evaluate", "table.csv", "--methods", "ridge", "--folds", "3", "--draws", "20", "--out", "run"]
     assert run(command) == 0
     shown = capsys.readouterr().out
-    assert all(name in shown for name in ("ridge", "carry-forward", "reliability", "energy score"))
+    assert all(name in shown for name in ("ridge", "carry-forward", "reliability", "energy"))
     assert (folder / "run" / "report.html").stat().st_size > 10_000
     record = json.loads((folder / "run" / "run.json").read_text())
     assert record["settings"]["n_folds"] == 3
