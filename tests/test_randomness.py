@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nextscan.randomness import bits, mix, subject_keys, uniform
+from nextscan.randomness import bits, mix, normal, subject_keys, uniform
 
 
 def test_mix_is_splitmix64() -> None:
@@ -39,3 +39,14 @@ def test_uniform_is_uniform_along_every_counter() -> None:
 def test_subject_keys_know_the_whole_name() -> None:
     assert len(set(subject_keys(["1", "01", "1 ", "sub-1"]).tolist())) == 4
     assert subject_keys(["a", "b"]).tolist() == [subject_keys([name])[0] for name in "ab"]
+
+
+def test_normal_numbers_are_standard_and_keyed() -> None:
+    keys = subject_keys([f"sub-{i}" for i in range(2000)])
+    drawn = normal(keys, 7, 1, size=51)
+    assert drawn.shape == (2000, 51)
+    assert abs(drawn.mean()) < 4 / np.sqrt(drawn.size)
+    np.testing.assert_allclose([(drawn**2).mean(), (drawn**4).mean()], [1, 3], rtol=0.03)
+    assert np.abs(np.corrcoef(drawn.T) - np.eye(51)).max() < 0.11
+    assert np.array_equal(normal(keys[5:6], 7, 1, size=51), drawn[5:6])
+    assert np.abs(np.corrcoef(drawn.ravel(), normal(keys, 7, 2, size=51).ravel())[0, 1]) < 0.02

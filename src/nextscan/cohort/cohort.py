@@ -46,7 +46,7 @@ class Cohort:
     source : str
         The file or files read, for error messages.
     law : str
-        Path of the law a simulated cohort was drawn from; empty for real data.
+        Path of the law a simulated cohort was drawn from, or how to make it again; empty for real data.
     notes : tuple of str
         How the source was understood: shown by `nextscan describe`, kept in run records.
     """

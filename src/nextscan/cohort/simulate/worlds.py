@@ -16,10 +16,8 @@ World = Literal["linear", "hard"]
 
 GAP_MEAN, GAP_SD = 2.67, 1.17  # years between visits in UK Biobank
 N_STABLE, N_SLOPES = 40, 5
-_DECAY = {
-    "linear": 0.8,
-    "hard": 0.9,
-}  # strength of the r-th factor is r ** -decay: a few (head size) dominate
+# the strength of the r-th factor is r ** -decay: a few, as head size, dominate
+_DECAY = {"linear": 0.8, "hard": 0.9}
 _SHARED_BY_TWINS = 0.5  # of the variation of a region and of its other side
 _SPECIFIC_SHARE = 0.02  # of the stable variance, typical feature
 _SLOPE_SD = 0.13  # spread of individual yearly change, in sd of the feature
@@ -42,6 +40,7 @@ _EFFECTS: dict[str, tuple[float, float, float, float]] = {
     "other_movement_disorder": (0.10, 0.10, 0.01, 0.02),
     "mortality": (0.15, 0.10, 0.02, 0.02),
 }
+
 # The hard world. A pathway: what decides, by a smooth step, which way a leading factor (by its number) pulls on
 # yearly change. Spread: what makes later visits noisier, from the first end to the second.
 _PATHWAYS: tuple[tuple[dict[int | str, float], int], ...] = (({0: 1.5}, 1), ({1: 1.5}, 2), ({"age": 1.5}, 0))
@@ -110,7 +109,9 @@ def _twinned(features: list[Region], generator: np.random.Generator, n_rows: int
     return columns
 
 
-def _label_effects(features: list[Region], generator: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _label_effects(
+    features: list[Region], generator: np.random.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return effects on the level, the drift, and effects on the drift."""
     loss = np.array([1.0 if region.grows else -1.0 for region in features])
     nigra = np.array([region.in_nigra for region in features])
