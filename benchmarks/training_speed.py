@@ -72,10 +72,10 @@ def new_network(encoding: Encoding, seeds: list[int]) -> FeatureUNet:
     return FeatureUNet(n, n + encoding.n_extra, generators=[torch.Generator().manual_seed(seed) for seed in seeds])
 
 
-def epoch_seconds(problem: PairProblem | TrainingOnly, network: FeatureUNet, seeds: list[int]) -> float:
-    """Train one epoch and return its seconds."""
+def epoch_seconds(problem: PairProblem | TrainingOnly, encoding: Encoding, seeds: list[int]) -> float:
+    """Train a new network for one epoch and return its seconds."""
     settings = TrainingSettings(epochs=1, policy=ClipAndSkip(0.3, 1.8))
-    return train(network, problem, settings, seeds=seeds).history[0]["seconds"]
+    return float(train(new_network(encoding, seeds), problem, settings, seeds=seeds).history[0]["seconds"])
 
 
 def plain_subjects(cohort: Cohort, encoding: Encoding) -> list[tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]]:
@@ -170,8 +170,8 @@ def main() -> None:
     for _ in range(chosen.epochs):
         theirs = plain.epoch()
         rate = matrix_rate()
-        ours = epoch_seconds(problem, network, [0])
-        only = epoch_seconds(TrainingOnly(problem), network, [0])
+        ours = epoch_seconds(problem, encoding, [0])
+        only = epoch_seconds(TrainingOnly(problem), encoding, [0])
         rate = (rate + matrix_rate()) / 2
         rows.append((theirs[0], theirs[1], ours, only, rate, (theirs[0] + theirs[1]) / ours, work / only / rate))
         print(
@@ -196,8 +196,8 @@ def main() -> None:
             use_unpaired=False,
             device=torch.device("cpu"),
         )
-        alone = sum(epoch_seconds(small, new_network(encoding, [seed]), [seed]) for seed in range(8))
-        at_once = epoch_seconds(small, new_network(encoding, list(range(8))), list(range(8)))
+        alone = sum(epoch_seconds(small, encoding, [seed]) for seed in range(8))
+        at_once = epoch_seconds(small, encoding, list(range(8)))
         out |= {"eight_runs_seconds": alone, "eight_at_once_seconds": at_once, "saved": 1 - at_once / alone}
     if chosen.quality:
         plain = PlainLoop(plain_subjects(split.train, encoding), validation, new_network(encoding, [1]), seed=1)

@@ -24,7 +24,7 @@ def demo(
 ) -> None:
     """Show the main job on a simulated cohort, in a few minutes.
 
-    Simulates 1,500 people of whom 400 have a follow-up scan, describes the table, compares
+    Simulates 1,000 people of whom 300 have a follow-up scan, describes the table, compares
     SECONDGRAM with the baselines and the best possible score, fits it, imputes the follow-ups
     nobody took, and writes a report. Each step is printed as the command you would type yourself.
 
@@ -36,12 +36,12 @@ def demo(
     cohort, page, study, model = out / "cohort.parquet", out / "cohort.html", out / "study", out / "model"
     completed, draws = out / "completed.csv", out / "draws.parquet"
 
-    _step(f"nextscan simulate --subjects 1500 --features 60 --pairs 400 --out {cohort}")
-    simulate(cohort, subjects=1500, features=60, pairs=400)
+    _step(f"nextscan simulate --subjects 1000 --features 40 --pairs 300 --out {cohort}")
+    simulate(cohort, subjects=1000, features=40, pairs=300)
     _step(f"nextscan describe {cohort} --html {page}")
     describe(cohort, html=page)
-    _step(f"nextscan evaluate {cohort} --methods secondgram --folds 3 --out {study}")
-    evaluate(cohort, study, methods="secondgram", folds=3, jobs=jobs)
+    _step(f"nextscan evaluate {cohort} --methods secondgram --folds 2 --out {study}")
+    evaluate(cohort, study, methods="secondgram", folds=2, jobs=jobs)
     _step(f"nextscan fit {cohort} --method secondgram --out {model}")
     fit(cohort, model)
     _step(f"nextscan impute {model} {cohort} --draws 40 --out {completed} --save-draws {draws}")
