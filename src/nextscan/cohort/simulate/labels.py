@@ -69,19 +69,13 @@ def draw_labels(normals: FloatArray, uniform: FloatArray) -> dict[str, NDArray[n
     return drawn
 
 
-def standardised(
-    labels: Mapping[str, NDArray[np.generic]], standard: Mapping[str, tuple[float, float]]
-) -> FloatArray:
+def standardised(labels: Mapping[str, NDArray[np.generic]], standard: Mapping[str, tuple[float, float]]) -> FloatArray:
     """Return the labels as columns of a law's equations, shape (n, n_labels)."""
-    columns = [
-        (np.asarray(labels[name], np.float64) - centre) / scale for name, (centre, scale) in standard.items()
-    ]
+    columns = [(np.asarray(labels[name], np.float64) - centre) / scale for name, (centre, scale) in standard.items()]
     return np.stack(columns, axis=1)
 
 
-def labels_at_first_visit(
-    cohort: Cohort, rows: IntArray, standard: Mapping[str, tuple[float, float]]
-) -> FloatArray:
+def labels_at_first_visit(cohort: Cohort, rows: IntArray, standard: Mapping[str, tuple[float, float]]) -> FloatArray:
     """Return what the law needs to know of subjects, from one visit of each.
 
     Parameters

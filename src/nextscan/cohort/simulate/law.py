@@ -104,9 +104,7 @@ class Law:
         """Return the change per year given the state, shape (n, n_features)."""
         gates = ndtr(_affine(np.concatenate([factors, labels], axis=1), self.gate)) - self.gate_shift
         pathways = gates * _affine(factors, self.payload)
-        change: FloatArray = (
-            self.drift + labels @ self.drift_effect + slopes @ self.slope + pathways @ self.pattern
-        )
+        change: FloatArray = self.drift + labels @ self.drift_effect + slopes @ self.slope + pathways @ self.pattern
         return change
 
     def noise_scale(self, labels: FloatArray, factors: FloatArray, uniform: FloatArray) -> FloatArray:
@@ -185,22 +183,16 @@ class Law:
             root = np.linalg.cholesky(state.covariance)
             for draw in range(n_draws):
                 at = (_ORACLE, seed, draw)
-                factors = (
-                    state.mean + (root @ normal(own, *at, _FACTORS, size=root.shape[1])[:, :, None])[:, :, 0]
-                )
+                factors = state.mean + (root @ normal(own, *at, _FACTORS, size=root.shape[1])[:, :, None])[:, :, 0]
                 stable, slopes = factors[:, :n_stable], factors[:, n_stable:]
                 specific = self._specific(state, factors)
-                specific += np.sqrt(state.specific_variance) * normal(
-                    own, *at, _SPECIFIC, size=specific.shape[1]
-                )
+                specific += np.sqrt(state.specific_variance) * normal(own, *at, _SPECIFIC, size=specific.shape[1])
                 value = self.stable(labels, stable) + specific
                 change = self.yearly_change(labels, stable, slopes)
                 gap = self.gaps(uniform(visit, *at, _GAP))
                 years = self._years(cohort, wanted, rows, gap)
                 noise = self.noise_scale(labels[subject], stable[subject], uniform(visit, *at, _TAIL))
-                noise = (
-                    noise * np.sqrt(self.noise_variance) * normal(visit, *at, _NOISE, size=specific.shape[1])
-                )
+                noise = noise * np.sqrt(self.noise_variance) * normal(visit, *at, _NOISE, size=specific.shape[1])
                 value = value[subject] + years[:, None] * change[subject] + noise
                 result[draw, rows] = self.centre + self.scale * value
         return result
@@ -219,9 +211,7 @@ class Law:
             If the world is not linear or a target's time is unknown.
         """
         if not self.is_linear or np.isnan(wanted.years).any():
-            raise SettingError(
-                f"the covariance is known in a linear world at known times, not in {self.world} here"
-            )
+            raise SettingError(f"the covariance is known in a linear world at known times, not in {self.world} here")
         result = np.empty((len(wanted), len(self.feature_names), len(self.feature_names)))
         for rows, subject, _, state in self._blocks(cohort, wanted):
             years = wanted.years[rows][:, None, None]
@@ -232,9 +222,7 @@ class Law:
                 ],
                 axis=1,
             )
-            covariance = np.broadcast_to(state.covariance, (len(state.mean), *state.covariance.shape[1:]))[
-                subject
-            ]
+            covariance = np.broadcast_to(state.covariance, (len(state.mean), *state.covariance.shape[1:]))[subject]
             own = state.specific_variance[subject] + self.noise_variance
             result[rows] = keep.swapaxes(1, 2) @ covariance @ keep + own[:, None] * np.eye(own.shape[1])
         return result * self.scale[:, None] * self.scale
@@ -254,9 +242,7 @@ class Law:
     ) -> Iterator[tuple[IntArray, IntArray, FloatArray, StatePosterior]]:
         """Yield, block by block, targets, their subjects within the block, labels and states of these."""
         if cohort.feature_names != self.feature_names:
-            raise SettingError(
-                f"{cohort.source or cohort.name}: features differ from those of the law; use Law.select"
-            )
+            raise SettingError(f"{cohort.source or cohort.name}: features differ from those of the law; use Law.select")
         seen = ~cohort.is_request
         of = cohort.subject_of[wanted.context]
         subjects = np.unique(of)
@@ -321,9 +307,7 @@ class Law:
             "centre", "scale", "level", "drift_effect", "drift", "loading", "slope", "specific_variance",
             "noise_variance", "pattern",
         }  # fmt: skip
-        parts: dict[str, Any] = {
-            name: np.ascontiguousarray(getattr(self, name)[..., columns]) for name in per_feature
-        }
+        parts: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)[..., columns]) for name in per_feature}
         return replace(self, feature_names=tuple(names), **parts)
 
     def state(self) -> dict[str, Any]:
@@ -337,9 +321,7 @@ class Law:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Make the law that `state` came from."""
-        standard = {
-            name: (float(centre), float(scale)) for name, (centre, scale) in state["standard"].items()
-        }
+        standard = {name: (float(centre), float(scale)) for name, (centre, scale) in state["standard"].items()}
         return cls(**{**state, "feature_names": tuple(state["feature_names"]), "standard": standard})
 
 

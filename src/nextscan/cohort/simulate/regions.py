@@ -138,9 +138,7 @@ def _catalogue() -> Iterator[Region]:
 
 
 def _parcellation(names: list[str]) -> Iterator[Region]:
-    for measure, (position, name), side in product(
-        ("thickness", "area", "volume"), enumerate(names), ("lh", "rh")
-    ):
+    for measure, (position, name), side in product(("thickness", "area", "volume"), enumerate(names), ("lh", "rh")):
         thickness = 2.1 + 0.9 * (position * 0.618 % 1)
         area = 400 * 10 ** (position * 0.414 % 1)
         typical = {"thickness": thickness, "area": area, "volume": thickness * area}[measure]

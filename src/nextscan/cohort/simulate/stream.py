@@ -121,9 +121,7 @@ def simulate(
         raise SettingError(f"simulate needs n_visits >= 2 and 0 <= missing < 1, got {n_visits=}, {missing=}")
     law = make_law(world, n_features=n_features, seed=seed)
     if n_visits > 2 and not law.is_linear:
-        raise SettingError(
-            f"the {world} world has an exact law for 2 visits only, got {n_visits=}; use world='linear'"
-        )
+        raise SettingError(f"the {world} world has an exact law for 2 visits only, got {n_visits=}; use world='linear'")
     visits_of = _visits_of(n_subjects, n_pairs, n_visits, seed)
     tiles = _tiles(law, visits_of, missing, seed, progress)
     if out is None:
@@ -211,9 +209,7 @@ def _measured(values: FloatArray) -> FloatArray:
 def _write(out: Path, law: Law, tiles: Iterator[Cohort]) -> Path:
     """Write the law, then the table beside it, each whole or not at all."""
     if out.suffix not in (".parquet", ".csv", ".tsv"):
-        raise SettingError(
-            f"{out}: a cohort is written as .parquet, .csv or .tsv; choose one of these endings"
-        )
+        raise SettingError(f"{out}: a cohort is written as .parquet, .csv or .tsv; choose one of these endings")
     with atomic_path(out) as beside:
         if out.suffix == ".parquet":
             _write_parquet(beside, tiles)

@@ -109,9 +109,7 @@ def _twinned(features: list[Region], generator: np.random.Generator, n_rows: int
     return columns
 
 
-def _label_effects(
-    features: list[Region], generator: np.random.Generator
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _label_effects(features: list[Region], generator: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return effects on the level, the drift, and effects on the drift."""
     loss = np.array([1.0 if region.grows else -1.0 for region in features])
     nigra = np.array([region.in_nigra for region in features])
