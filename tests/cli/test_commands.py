@@ -8,7 +8,11 @@ import pytest
 
 import nextscan
 from bad_inputs.tables import good_table
+from nextscan.cli import demo
+from nextscan.cli.evaluate import evaluate
+from nextscan.cli.fit import fit
 from nextscan.cli.main import run
+from nextscan.cli.simulate import simulate
 
 FEATURES = ["lh_hippocampus", "rh_hippocampus", "lh_thickness", "rh_thickness"]
 
@@ -160,3 +164,26 @@ def test_a_method_that_fails_is_told_and_the_others_are_scored(folder, capsys, n
     shown = capsys.readouterr()
     assert "note: secondgram failed and is not scored: " in shown.err
     assert "ridge" in shown.out
+
+
+def test_demo_goes_through_the_main_job(folder, capsys, no_page, monkeypatch):
+    """The commands it shows are those it runs, here on fewer people and with quick methods."""
+    monkeypatch.setattr(demo, "simulate", lambda out, **_: simulate(out, subjects=90, features=6, pairs=30))
+    monkeypatch.setattr(demo, "evaluate", lambda table, out, **how: evaluate(table, out, **how | {"methods": "ridge"}))
+    monkeypatch.setattr(demo, "fit", lambda table, out: fit(table, out, method="mean-change"))
+    assert run(["demo", "--out", "tour"]) == 0
+    shown = capsys.readouterr().out
+    assert [line.split()[2] for line in shown.splitlines() if line.startswith("$ nextscan ")] == [
+        "simulate",
+        "describe",
+        "evaluate",
+        "fit",
+        "impute",
+    ]
+    assert names(folder / "tour") == {
+        *("cohort.parquet", "cohort.law.npz", "cohort.html", "study", "model", "completed.csv", "draws.parquet")
+    }
+    assert "oracle" in shown
+    assert pd.read_csv("tour/completed.csv")["imputed"].sum() == 60
+    assert len(pd.read_parquet("tour/draws.parquet")) == 60 * 40
+    assert all(f"  tour/{name} " in shown for name in ("study/report.html", "cohort.html", "completed.csv"))

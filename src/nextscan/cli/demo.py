@@ -17,9 +17,7 @@ from nextscan.cli.simulate import simulate
 
 
 def demo(
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files of the demonstration go.")] = Path(
-        "demo"
-    ),
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where its files go.")] = Path("demo"),
     jobs: Jobs = 1,
 ) -> None:
     """Show the main job on a simulated cohort, in a few minutes.
