@@ -142,7 +142,7 @@ def test_evaluate_writes_a_run_folder_and_a_report(folder, capsys):
     assert (folder / "run" / "report.html").stat().st_size > 10_000
     record = json.loads((folder / "run" / "run.json").read_text())
     assert record["settings"]["n_folds"] == 3
-    assert record["command"].startswith("nextscan ")
+    assert record["command"].startswith("nextscan")
     (folder / "run" / "report.html").unlink()
     assert run(["report", "run"]) == 0
     assert capsys.readouterr().out == "report: run/report.html\n"
