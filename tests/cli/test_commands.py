@@ -128,7 +128,8 @@ def no_page(monkeypatch):
     monkeypatch.setattr("nextscan.report.write_report", lambda run: run / "report.html")
 
 
-def test_evaluate_writes_a_run_folder_and_a_report(folder, capsys):
+def test_evaluate_writes_a_run_folder_and_a_report(folder, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/nextscan", *EVALUATE])
     assert run(EVALUATE) == 0
     shown = capsys.readouterr().out
     assert [line.split()[0] for line in shown.splitlines()[-7:]] == [
@@ -142,7 +143,7 @@ def test_evaluate_writes_a_run_folder_and_a_report(folder, capsys):
     assert (folder / "run" / "report.html").stat().st_size > 10_000
     record = json.loads((folder / "run" / "run.json").read_text())
     assert record["settings"]["n_folds"] == 3
-    assert record["command"].startswith("nextscan")
+    assert record["command"] == "nextscan " + " ".join(EVALUATE)
     (folder / "run" / "report.html").unlink()
     assert run(["report", "run"]) == 0
     assert capsys.readouterr().out == "report: run/report.html\n"
