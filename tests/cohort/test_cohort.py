@@ -15,6 +15,7 @@ def test_counts(cohort: Cohort) -> None:
     assert cohort.is_paired.sum() == 40
     assert cohort.observed_visits.tolist() == [2] * 40 + [1] * 20
     assert not cohort.is_request.any()
+    assert repr(cohort) == f"<Cohort {cohort.name!r}: 60 subjects, 100 visits, 6 features, 40 with a follow-up>"
 
 
 def test_a_visit_without_features_is_a_request_and_does_not_pair(cohort: Cohort) -> None:

@@ -21,6 +21,7 @@ def test_mean_is_exact_where_there_is_one(imputation: Imputation) -> None:
     np.testing.assert_allclose(imputation.mean(), imputation.draws.mean(0))
     assert replace(imputation, exact_mean=imputation.context).mean() is imputation.context
     np.testing.assert_allclose(imputation.sd(), imputation.draws.std(0, ddof=1))
+    assert repr(imputation) == "<Imputation by any: 5 visits, 6 features, 39 draws each>"
 
 
 def test_interval_ends_are_order_positions(imputation: Imputation) -> None:

@@ -17,7 +17,7 @@ IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cohort:
     """Subjects seen at one or many visits; visits of a subject are adjacent and in order of time.
 
@@ -101,6 +101,12 @@ class Cohort:
             )
         for array in (self.subjects, self.subject_of, self.visits, self.years, self.features):
             array.flags.writeable = False
+
+    def __repr__(self) -> str:
+        return (
+            f"<Cohort {self.name!r}: {self.n_subjects:,} subjects, {self.n_visits:,} visits, "
+            f"{self.n_features:,} features, {int(self.is_paired.sum()):,} with a follow-up>"
+        )
 
     @property
     def n_subjects(self) -> int:

@@ -13,7 +13,7 @@ from nextscan.cohort.task import Targets
 from nextscan.errors import SettingError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Imputation:
     """Draws from the predictive law of each target visit, in native units.
 
@@ -40,6 +40,10 @@ class Imputation:
     context: FloatArray
     exact_mean: FloatArray | None = None
     seed: int = 0
+
+    def __repr__(self) -> str:
+        n_draws, n_targets, n_features = self.draws.shape
+        return f"<Imputation by {self.method}: {n_targets:,} visits, {n_features:,} features, {n_draws:,} draws each>"
 
     @property
     def targets(self) -> pd.DataFrame:
