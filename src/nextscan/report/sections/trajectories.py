@@ -40,7 +40,8 @@ def trajectories(run: Run) -> Section:
     )
 
 
-def _picture(run: Run, method: str, rival: str | None) -> Block:
+def panels(run: Run, method: str, rival: str | None) -> list[list[Trajectory]]:
+    """Return the panels of a method: a row per feature that changes most, a column per subject."""
     assert run.fans is not None
     assert run.predictions is not None
     there = set(run.fans.loc[run.fans["method"] == method, "feature"])
@@ -48,21 +49,28 @@ def _picture(run: Run, method: str, rival: str | None) -> Block:
     features = [names[i] for i in run.predictions.most_changing(len(names)) if names[i] in there][:_FEATURES]
     fans = run.fans[run.fans["feature"].isin(features) & run.fans["method"].isin([method, rival])]
     fans = fans.astype({"subject": str, "visit": str})
-    own = fans[fans["method"] == method]
+    own, other = fans[fans["method"] == method], fans[fans["method"] == rival]
     targets = list(own[["subject", "visit"]].drop_duplicates().itertuples(index=False, name=None))[:_SUBJECTS]
-    other = fans[fans["method"] == rival]
     rows = []
     for feature in features:
-        panels = [_panel(run.predictions, own, other, subject, visit, feature) for subject, visit in targets]
-        rows.append([panel for panel in panels if panel is not None])
+        row = [_panel(run.predictions, own, other, subject, visit, feature) for subject, visit in targets]
+        rows.append([panel for panel in row if panel is not None])
     width = min((len(row) for row in rows), default=0)
-    if not width:
+    return [row[:width] for row in rows] if width else []
+
+
+def _picture(run: Run, method: str, rival: str | None) -> Block:
+    rows = panels(run, method, rival)
+    if not rows:
         return Notice(f"No chosen subject of {title(method)} has both visits measured.", "missing")
+    assert run.fans is not None
+    assert run.predictions is not None
+    own = run.fans[run.fans["method"] == method]
     looks = method_looks(run.methods)
     outer = float(own["quantile"].max() - own["quantile"].min())
     timed = bool(np.isfinite(run.predictions.targets["years"]).all())
     figure = trajectory_fans(
-        [row[:width] for row in rows],
+        rows,
         look=looks[method],
         rival_look=looks[rival] if rival else None,
         timed=timed,
@@ -72,7 +80,7 @@ def _picture(run: Run, method: str, rival: str | None) -> Block:
     )
     return Picture(
         to_svg(figure, f"fans-{method}"),
-        alt=f"Fans of {title(method)} for {width} subjects and {len(rows)} features: {', '.join(features)}.",
+        alt=f"Fans of {title(method)} for {len(rows[0])} subjects: {', '.join(row[0].feature for row in rows)}.",
         caption=(
             f"{capital(title(method))}: fans for the features that change most, out to the {percent(outer, 0)} "
             f"interval.{beside} Native units."
