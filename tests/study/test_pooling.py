@@ -74,16 +74,29 @@ def test_a_score_that_does_not_exist_stays_missing() -> None:
     assert row["n"] == 0
 
 
-def test_across_seeds_the_interval_is_from_the_standard_error() -> None:
-    pooled = pool(plan(3), ["shift"], TASK, [], lambda job: result(job, ENERGY + job.seed**2))
-    (row,) = rows(pooled, metric="energy_score", **OVERALL)
+def test_several_seeds_widen_the_interval_over_subjects() -> None:
+    def intervals(seeds: int, factor: float) -> list[dict[str, Any]]:
+        groups = [Group("late", np.arange(50) >= 30)]
+        pooled = pool(plan(seeds), ["shift"], TASK, groups, lambda job: result(job, ENERGY + factor * job.seed**2))
+        whole = rows(pooled, metric="energy_score", **OVERALL)
+        return whole + rows(pooled, metric="frechet_distance", **OVERALL) + rows(pooled, group="late")
+
+    one = intervals(1, 0.0)
+    alike = intervals(3, 0.0)
+    for alone, together in zip(one[::2], alike[::2], strict=True):
+        assert [together["low"], together["high"]] == pytest.approx([alone["low"], alone["high"]])
+    row = intervals(3, 1.0)[0]
     per_seed = ENERGY.mean() + np.array([0, 1, 4])
     half = 4.302653 * per_seed.std(ddof=1) / np.sqrt(3)  # Student's t with two degrees of freedom
     assert row["value"] == pytest.approx(per_seed.mean())
-    assert row["low"] == pytest.approx(per_seed.mean() - half, rel=1e-4)
-    assert row["high"] == pytest.approx(per_seed.mean() + half, rel=1e-4)
-    (one,) = rows(pooled, metric="energy_score", seed=2, repeat="all", fold="all")
-    assert one["value"] == pytest.approx(per_seed[2])
+    below, above = one[0]["value"] - one[0]["low"], one[0]["high"] - one[0]["value"]
+    assert row["value"] - row["low"] == pytest.approx(np.hypot(below, half), rel=1e-4)
+    assert row["high"] - row["value"] == pytest.approx(np.hypot(above, half), rel=1e-4)
+    # The draws of a seed are shifted by it: the Fréchet distance differs between seeds, more than between subjects.
+    assert alike[1]["high"] - alike[1]["low"] > one[1]["high"] - one[1]["low"] > 0
+    pooled = pool(plan(3), ["shift"], TASK, [], lambda job: result(job, ENERGY + job.seed**2))
+    (single,) = rows(pooled, metric="energy_score", seed=2, repeat="all", fold="all")
+    assert single["value"] == pytest.approx(per_seed[2])
 
 
 def test_distribution_scores_pool_the_subjects_of_all_folds() -> None:

@@ -1,4 +1,4 @@
-"""95 % intervals: over subjects by the bootstrap, across seeds and leave-out groups by the standard error."""
+"""95 % intervals: over subjects by the bootstrap, over seeds and leave-out groups by the standard error."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,9 +53,9 @@ def pool(
     """Pool the results of methods that finished all their jobs.
 
     Scores are averaged over subjects, each of whom is in one test set per repeat, that is over folds
-    weighted by their size; then over repeats and seeds. With one seed the interval is a bootstrap over
-    subjects, for distribution scores the jackknife over groups of subjects; with more it comes from
-    the standard error across seeds.
+    weighted by their size; then over repeats and seeds. The interval is a bootstrap over subjects, for
+    distribution scores the jackknife over groups of subjects (of the first seed only, to save time).
+    With several seeds the standard error over seeds widens it: half-widths add in quadrature.
 
     Parameters
     ----------
@@ -67,11 +67,13 @@ def pool(
         Returns the result of a job.
     """
     pooled = Pooled()
+    of_seeds: dict[str, list[float]] = {}
     for method in methods:
         seeds = [_OneSeed(plan, method, seed, task, load) for seed in plan.seeds_of(method)]
+        of_seeds[method] = [_value(one.subjects["energy_score"]) for one in seeds]
         _pool_method(plan, method, seeds, groups, pooled)
     if ORACLE in pooled.energy:
-        pooled.scores.extend(_excess(plan, pooled.energy))
+        pooled.scores.extend(_excess(plan, pooled.energy, of_seeds))
     return pooled
 
 
@@ -122,7 +124,7 @@ class _OneSeed:
         from threadpoolctl import threadpool_limits
 
         real, drawn = _completed(results, rows, task)
-        with_parts = len(plan.seeds_of(here["method"])) == 1
+        with_parts = self.seed == plan.seeds_of(here["method"])[0]
         samples = [slice(None), *(_leave_out(len(real), plan.seed) if with_parts else ())]
         whole = {}
         for name, score in DISTRIBUTION.items():
@@ -134,7 +136,7 @@ class _OneSeed:
 
 def _pool_method(plan: Plan, method: str, seeds: list[_OneSeed], groups: list[Group], pooled: Pooled) -> None:
     subjects = _average([one.subjects for one in seeds])
-    whole = _average([one.whole for one in seeds])
+    whole = {name: float(np.mean([one.whole[name][0] for one in seeds])) for name in seeds[0].whole}
     covered = np.mean([one.covered for one in seeds], axis=0)
     n = len(covered)
     place = {"method": method, "seed": ALL, "repeat": ALL, "fold": ALL}
@@ -145,25 +147,37 @@ def _pool_method(plan: Plan, method: str, seeds: list[_OneSeed], groups: list[Gr
             for name, values in one.whole.items():
                 pooled.scores.append(_row(place | {"seed": one.seed}, name, values[0], n))
     rows = _subject_rows(place, subjects, plan.seed)
-    rows += [_row(place, name, values[0], n, _interval(values)) for name, values in whole.items()]
-    if len(seeds) > 1:
-        for row in rows:
-            name = row["metric"]
-            of_seed = [_value(one.subjects[name]) if name in subjects else one.whole[name][0] for one in seeds]
-            row["low"], row["high"] = standard_error_interval(of_seed)
+    for row in rows:
+        _widen(row, [_value(one.subjects[row["metric"]]) for one in seeds])
+    for name, value in whole.items():
+        first = seeds[0].whole[name]
+        row = _row(place, name, value, n, _interval(first + (value - first[0])))
+        rows.append(_widen(row, [one.whole[name][0] for one in seeds]))
     for group in groups:
         members = {name: subjects[name][group.member] for name in subjects if name.startswith("coverage_")}
-        rows += _subject_rows(place, members, plan.seed, group=group.name)
+        for row in _subject_rows(place, members, plan.seed, group=group.name):
+            rows.append(_widen(row, [_value(one.subjects[row["metric"]][group.member]) for one in seeds]))
     pooled.scores.extend(rows)
     pooled.energy[method] = subjects["energy_score"]
     low, high = percentile_interval(resampled_means(covered, seed=plan.seed))
     for i, level in enumerate(LEVELS):
         if not np.isnan(covered[:, i]).all():
-            row = {"level": level, "coverage": _value(covered[:, i]), "low": low[i], "high": high[i], "n": n}
-            pooled.calibration.append({"method": method, **row})
+            row = {"level": level, "value": _value(covered[:, i]), "low": low[i], "high": high[i], "n": n}
+            _widen(row, [_value(one.covered[:, i]) for one in seeds])
+            pooled.calibration.append({"method": method, "level": level, "coverage": row.pop("value"), **row})
 
 
-def _excess(plan: Plan, energy: Mapping[str, FloatArray]) -> Iterator[Row]:
+def _widen(row: Row, of_seeds: Sequence[float]) -> Row:
+    """Add to a row's interval over subjects what its values of several seeds tell of training by chance."""
+    if len(of_seeds) > 1:
+        low, high = standard_error_interval(of_seeds)
+        half = (high - low) / 2
+        row["low"] = row["value"] - float(np.hypot(row["value"] - row["low"], half))
+        row["high"] = row["value"] + float(np.hypot(row["high"] - row["value"], half))
+    return row
+
+
+def _excess(plan: Plan, energy: Mapping[str, FloatArray], of_seeds: Mapping[str, Sequence[float]]) -> Iterator[Row]:
     """Yield the energy score over the oracle's, less one, on the same subjects (paired bootstrap)."""
     for method, scores in energy.items():
         if method == ORACLE:
@@ -173,7 +187,8 @@ def _excess(plan: Plan, energy: Mapping[str, FloatArray]) -> Iterator[Row]:
         low, high = percentile_interval((means[:, 0] / means[:, 1] - 1)[:, None])
         place = {"method": method, "seed": ALL, "repeat": ALL, "fold": ALL}
         value = _value(scores) / _value(energy[ORACLE]) - 1
-        yield _row(place, "excess_energy_score", value, len(pair), (float(low[0]), float(high[0])))
+        row = _row(place, "excess_energy_score", value, len(pair), (float(low[0]), float(high[0])))
+        yield _widen(row, [mean / _value(energy[ORACLE]) - 1 for mean in of_seeds[method]])
 
 
 def _subject_rows(place: Row, scores: Scores, seed: int, *, group: str = ALL) -> list[Row]:

@@ -81,7 +81,7 @@ def _against_baselines(run: Run, method: str) -> str:
 def _over(run: Run) -> str:
     """Say what the intervals of the pooled scores range over."""
     several = len(run.record.get("seeds", ())) > 1
-    return "subjects (of methods with several training seeds: over seeds)" if several else "subjects"
+    return "subjects (of methods with several training seeds: and over seeds)" if several else "subjects"
 
 
 def _ends(difference: Difference) -> str:
