@@ -90,6 +90,14 @@ def test_reaches_the_moments_of_the_data(name, path):
     assert many < min(few, 0.12 if sampler.order == 1 else 0.003)
 
 
+@pytest.mark.parametrize(("variance", "tolerance"), [(0.5, 0.035), (1.0, 0.01), (1.3, 0.01)])
+def test_twelve_steps_keep_the_spread_of_whitened_data(variance, tolerance):
+    data, path = GaussianData(torch.zeros(1), variance * torch.eye(1, dtype=torch.float64)), PATHS["cosine, limited"]
+    start = (torch.zeros(1, dtype=torch.float64), data.identity)
+    _, covariance = data.end_law(path, SAMPLERS["dpm-solver++"], path.sampling_levels(12), start)
+    assert math.sqrt(float(covariance) / variance) == pytest.approx(1, abs=tolerance)
+
+
 def test_pure_noise_is_the_wrong_start_where_signal_remains():
     """The published schedule keeps a third of the signal's power at its last step, and is started from noise."""
     data = GaussianData(torch.full((2,), 2.0, dtype=torch.float64), 0.25 * torch.eye(2, dtype=torch.float64))

