@@ -65,6 +65,27 @@ def test_fit_writes_a_model_and_says_what_comes_next(folder, capsys):
     assert "next:  nextscan impute model table.csv --out completed.csv" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["fit", "table.csv", "--method", "mean-change", "--out", "model"],
+        ["evaluate", "table.csv", "--methods", "ridge", "--folds", "3", "--draws", "20", "--out", "run"],
+    ],
+)
+def test_what_describe_warns_of_is_said_once_before_the_work(folder, capsys, no_page, command):
+    table = good_table(n_paired=24)
+    table["eTIV"] = 1500.0 + table["participant_id"].str[-2:].astype(int)
+    table["lh_thickness"] = np.where(table.index % 7 == 3, -999.0, table["lh_thickness"])
+    table.to_csv("table.csv", index=False)
+    assert run(command) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    found = nextscan.describe(nextscan.read_cohort("table.csv")).findings
+    expected = [f"warning: {each.text}; see nextscan describe table.csv" for each in found if each.level == "warning"]
+    assert said == expected
+    assert any("eTIV" in line for line in said)
+    assert any("impossible" in line for line in said)
+
+
 def test_a_model_folder_can_be_read_by_others(fitted):
     (fitted / "new").mkdir()
     assert (fitted / "model").stat().st_mode == (fitted / "new").stat().st_mode

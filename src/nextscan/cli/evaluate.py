@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from nextscan.cli.cautions import warn_of_data
 from nextscan.cli.options import (
     Dictionary,
     Draws,
@@ -64,6 +65,8 @@ def evaluate(
     The baselines are never optional: a method that does not beat carrying the last scan forward should
     not be used, and the report says so.
 
+    What `nextscan describe` warns of is said first, on stderr.
+
     Finished parts are kept: after an interruption the same command goes on where it stopped.
 
         nextscan evaluate cohort.csv --out study
@@ -82,6 +85,7 @@ def evaluate(
     cohort = read_table(
         table, schema, unpaired=unpaired, exclude=exclude, dictionary=dictionary, participants=participants
     )
+    warn_of_data(cohort, table)
     with show_progress() as progress:
         run = evaluate_methods(
             cohort,

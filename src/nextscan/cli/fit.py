@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from nextscan.cli.cautions import warn_of_data
 from nextscan.cli.options import Dictionary, Exclude, Participants, Schema, Table, Unpaired, read_table
 from nextscan.cli.outputs import check_folder
 from nextscan.cli.progress import show_progress
@@ -51,6 +52,8 @@ def fit(
     Subjects scanned once help the methods that can use them; whether they did is decided on held-out
     pairs and recorded. The model folder holds arrays and JSON only, nothing that runs when it is read.
 
+    What `nextscan describe` warns of is said first, on stderr.
+
     Training is saved as it goes: after an interruption the same command goes on where it stopped.
 
         nextscan fit cohort.csv --out model
@@ -66,6 +69,7 @@ def fit(
     cohort = read_table(
         table, schema, unpaired=unpaired, exclude=exclude, dictionary=dictionary, participants=participants
     )
+    warn_of_data(cohort, table)
     train, validation = split_validation(cohort, fraction=validation_fraction, seed=seed)
     state = out.with_name(f".{out.name}.training")
     with show_progress() as progress:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from nextscan.cli import demo, describe, evaluate, fit, impute, report, simulate
+from nextscan.cli.cautions import Caution
 from nextscan.errors import NextscanError, NextscanWarning
 
 DEBUG = "NEXTSCAN_DEBUG"
@@ -76,7 +77,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     def note(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         if issubclass(category, NextscanWarning) and str(message) not in said:
             said.add(str(message))
-            _say(f"note: {message}")
+            _say(f"{'warning' if issubclass(category, Caution) else 'note'}: {message}")
 
     with warnings.catch_warnings():
         if not os.environ.get(DEBUG):
