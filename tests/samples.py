@@ -33,3 +33,25 @@ def tiny_cohort(n_paired: int = 40, n_single: int = 20, n_features: int = 6, see
         visit_labels=pd.DataFrame({"age": age[subject_of] + years}),
         units={"feature-0": "mm3"},
     )
+
+
+def many_visits(n_subjects: int, n_visits: int = 6, n_features: int = 60, seed: int = 1) -> Cohort:
+    """Make subjects with many visits, two years apart: stable part, noise per visit, drift; one law for all seeds."""
+    loading = np.random.default_rng(0).normal(size=(5, n_features))
+    generator = np.random.default_rng(seed)
+    subject_of = np.repeat(np.arange(n_subjects), n_visits)
+    visit = np.tile(np.arange(n_visits), n_subjects)
+    stable = generator.normal(size=(n_subjects, 5)) @ loading + 0.5 * generator.normal(size=(n_subjects, n_features))
+    noise = 0.5 * generator.normal(size=(len(subject_of), n_features))
+    return Cohort(
+        name="many visits",
+        subjects=np.array([f"sub-{i:03d}" for i in range(n_subjects)]),
+        subject_of=subject_of,
+        visits=(visit + 1).astype(str),
+        years=2.0 * visit,
+        features=50 + stable[subject_of] - 0.1 * visit[:, None] + noise,
+        feature_names=tuple(f"feature-{i}" for i in range(n_features)),
+        labels=pd.DataFrame(index=range(n_subjects)),
+        visit_labels=pd.DataFrame(index=range(len(subject_of))),
+        units={},
+    )

@@ -12,7 +12,7 @@ from nextscan.imputers.carry_forward import CarryForward
 from nextscan.imputers.paired_visits import PairedVisits
 from nextscan.imputers.reliability import Reliability, _noise_variance, _shrinkage
 from nextscan.metrics import energy_score
-from samples import tiny_cohort
+from samples import many_visits, tiny_cohort
 
 
 class World:
@@ -110,6 +110,31 @@ def test_errors_leave_their_own_pair_out():
     within = change - change.mean(axis=0) + fitted.strength * noise * (z @ np.linalg.inv(covariance))
     assert np.linalg.norm(fitted.errors - expected) < 0.04 * np.linalg.norm(expected)
     assert np.linalg.norm(within * scale - expected) > 0.1 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("n_visits", [2, 4])
+def test_errors_leave_their_subject_out(n_visits):
+    data = PairedVisits.of(many_visits(30, n_visits=n_visits, n_features=8), None, minimum=5)
+    fitted = _shrinkage(data, data.context[:0])
+    scale = data.context.std(axis=0)
+    z, change = (data.context - data.context.mean(axis=0)) / scale, data.change / scale
+    covariance, rho = ledoit_wolf(z, assume_centered=True)
+    noise = _noise_variance(change, covariance.diagonal())
+    expected = np.empty_like(z)
+    for name in np.unique(data.subject):
+        own = data.subject == name
+        # The part of the identity is scaled with the rest: its own change is of a lower order.
+        rest = (1 - rho) * np.cov(z[~own].T, bias=True) + rho * len(z) / (~own).sum() * np.eye(8)
+        pull = fitted.strength * noise * np.linalg.solve(rest, (z[own] - z[~own].mean(axis=0)).T).T
+        expected[own] = (change[own] - change[~own].mean(axis=0) + pull) * scale
+    assert fitted.errors == pytest.approx(expected, abs=1e-9)
+
+
+def test_residuals_are_honest_with_many_visits_per_subject():
+    model = Reliability().fit(many_visits(24))
+    task = hide(many_visits(200, seed=9))
+    error = task.truth - model.impute(task.shown, 2).mean()
+    assert model.residuals_.std() == pytest.approx(error.std(), rel=0.05)
 
 
 def test_noise_variances_are_half_the_variance_of_change_as_far_as_sampling_lets_them_differ():

@@ -7,9 +7,10 @@ import pytest
 from sklearn.linear_model import Ridge as ReferenceRidge
 
 from nextscan.cohort import hide
-from nextscan.errors import SettingError
+from nextscan.errors import SettingError, TooFewPairsError
+from nextscan.imputers.paired_visits import rows_of_subjects
 from nextscan.imputers.ridge import Ridge, _fit_ridge, _left_out
-from samples import tiny_cohort
+from samples import many_visits, tiny_cohort
 
 
 def standardised(n=30, d=6, noise=0.5, seed=0):
@@ -21,18 +22,24 @@ def standardised(n=30, d=6, noise=0.5, seed=0):
     return context - context.mean(axis=0), target
 
 
+ALONE = np.array([f"sub-{i:02d}" for i in range(60)])
+SHARED = np.array([f"sub-{i:02d}" for i in np.r_[np.arange(10), np.arange(10), np.arange(5), 20:25]])
+
+
+@pytest.mark.parametrize("owners", [ALONE[:30], SHARED], ids=["one pair each", "one to three pairs"])
 @pytest.mark.parametrize("carried", [0.0, 0.4, 1.0])
-def test_left_out_residuals_equal_refitting_without_the_pair(carried):
+def test_left_out_residuals_equal_refitting_without_the_subject(carried, owners):
     context, target = standardised()
     left, singular, _ = np.linalg.svd(context, full_matrices=False)
     seen = np.ones(target.shape, bool)
-    error, penalty, c, residuals = _left_out(left, singular, 3.0, context, target, seen, carried)
+    subjects = rows_of_subjects(owners)
+    error, penalty, c, residuals = _left_out(left, singular, 3.0, context, target, seen, carried, subjects)
     assert (penalty, c) == (3.0, carried)
-    for i in range(len(context)):
-        x, y = np.delete(context, i, axis=0), np.delete(target - carried * context, i, axis=0)
-        refit = ReferenceRidge(alpha=3.0).fit(x, y)
-        expected = target[i] - carried * context[i] - refit.predict(context[[i]])[0]
-        assert residuals[i] == pytest.approx(expected, abs=1e-9)
+    for name in np.unique(owners):
+        own = owners == name
+        refit = ReferenceRidge(alpha=3.0).fit(context[~own], (target - carried * context)[~own])
+        expected = target[own] - carried * context[own] - refit.predict(context[own])
+        assert residuals[own] == pytest.approx(expected, abs=1e-9)
     assert error == pytest.approx(np.mean(residuals**2))
 
 
@@ -40,17 +47,21 @@ def test_carried_fraction_has_the_least_left_out_error():
     context, target = standardised()
     left, singular, _ = np.linalg.svd(context, full_matrices=False)
     seen = np.ones(target.shape, bool)
-    best = _left_out(left, singular, 30.0, context, target, seen, None)
-    others = [_left_out(left, singular, 30.0, context, target, seen, c)[0] for c in np.linspace(0, 1, 101)]
+    best = _left_out(left, singular, 30.0, context, target, seen, None, rows_of_subjects(ALONE[:30]))
+    others = [
+        _left_out(left, singular, 30.0, context, target, seen, c, rows_of_subjects(ALONE[:30]))[0]
+        for c in np.linspace(0, 1, 101)
+    ]
     assert 0 < best[2] < 1
     assert best[0] <= min(others)
 
 
-def test_missing_follow_up_cells_are_left_out_feature_by_feature():
+@pytest.mark.parametrize("owners", [ALONE, np.repeat(ALONE[:20], 3)], ids=["one pair each", "three pairs each"])
+def test_missing_follow_up_cells_are_left_out_feature_by_feature(owners):
     context, target = standardised(n=60)
     gaps = np.random.default_rng(5).random(target.shape) < 0.15
     gapped = np.where(gaps, np.nan, target)
-    fitted = _fit_ridge(context, context, gapped, 0.5)
+    fitted = _fit_ridge(context, context, gapped, 0.5, rows_of_subjects(owners))
     for j in range(context.shape[1]):
         seen = ~gaps[:, j]
         reference = ReferenceRidge(alpha=fitted.penalty).fit(context[seen], (target - 0.5 * context)[seen, j])
@@ -103,6 +114,18 @@ def test_draws_are_honest_where_ridge_could_overfit():
     task = hide(cohort.select_subjects(range(40, 240)))
     error = task.truth - model.impute(task.shown, 2).mean()
     assert model.residuals_.std() == pytest.approx(error.std(), rel=0.05)
+
+
+def test_residuals_are_honest_with_many_visits_per_subject():
+    model = Ridge().fit(many_visits(24))
+    task = hide(many_visits(200, seed=9))
+    error = task.truth - model.impute(task.shown, 2).mean()
+    assert model.residuals_.std() == pytest.approx(error.std(), rel=0.05)
+
+
+def test_pairs_of_one_subject_only_are_refused():
+    with pytest.raises(TooFewPairsError, match="all pairs of visits are of one subject"):
+        Ridge().fit(many_visits(1, n_visits=8))
 
 
 def test_carried_outside_the_unit_interval_is_refused(cohort):

@@ -79,6 +79,52 @@ class PairedVisits:
         return self.target - self.context
 
 
+def rows_of_subjects(subject: Sequence[str] | NDArray[np.str_]) -> list[NDArray[np.int64]]:
+    """Return the pairs of each subject: one array per number of pairs, shape (n_subjects, n_pairs).
+
+    Raises
+    ------
+    TooFewPairsError
+        If all pairs are of one subject: without it nothing is left to learn from.
+    """
+    _, of, counts = np.unique(np.asarray(subject), return_inverse=True, return_counts=True)
+    if len(counts) < 2:
+        raise TooFewPairsError(
+            "all pairs of visits are of one subject; this method needs at least 2 subjects with pairs"
+        )
+    order = np.argsort(of, kind="stable")
+    each = np.split(order, np.cumsum(counts)[:-1])
+    return [np.array([rows for rows in each if len(rows) == size]) for size in np.unique(counts)]
+
+
+def without_subject(
+    values: FloatArray, left: FloatArray, right: FloatArray, subjects: Sequence[NDArray[np.int64]]
+) -> FloatArray:
+    """Return (I - H)⁻¹ `values` per subject, H = 1/n + `left` `right`ᵀ among the subject's own pairs.
+
+    This turns residuals of a linear fit with intercept and hat matrix H into those of fits without
+    the subject.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, n_features)
+    left, right : ndarray, shape (n, rank)
+    subjects : sequence of ndarray
+        From `rows_of_subjects`.
+    """
+    n = len(values)
+    outside = np.empty_like(values)
+    for rows in subjects:
+        if rows.shape[1] == 1:
+            alone = rows[:, 0]
+            own = np.einsum("ij,ij->i", left[alone], right[alone])
+            outside[alone] = values[alone] / (1 - 1 / n - own)[:, None]
+        else:
+            hat = 1 / n + left[rows] @ right[rows].transpose(0, 2, 1)
+            outside[rows] = np.linalg.solve(np.eye(rows.shape[1]) - hat, values[rows])
+    return outside
+
+
 def centred(residuals: FloatArray) -> FloatArray:
     """Centre residual vectors, shape (n, n_features), and fill their gaps.
 

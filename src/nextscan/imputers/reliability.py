@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nextscan.cohort import Cohort, Targets, merge
 from nextscan.errors import SettingError
 from nextscan.imputers.base import Imputer, Progress
-from nextscan.imputers.paired_visits import PairedVisits, centred, donors, resampled
+from nextscan.imputers.paired_visits import PairedVisits, centred, donors, resampled, rows_of_subjects, without_subject
 from nextscan.preprocess import CellImputer, context_rows
 
 FloatArray = NDArray[np.float64]
@@ -33,7 +33,7 @@ class Reliability(Imputer):
     follow-up. Change that is not noise inflates M, therefore λ in [0, 1], one number, is fitted to the
     pairs. Whatever a method knows beyond this row is knowledge of change, not of noise.
 
-    Draws add resampled vectors of leave-one-out residuals.
+    Draws add resampled vectors of leave-one-out residuals; all pairs of a subject are left out at once.
 
     Parameters
     ----------
@@ -139,10 +139,9 @@ def _pool(cohort: Cohort, cells: CellImputer) -> FloatArray:
 
 
 def _shrinkage(data: PairedVisits, pool: FloatArray) -> _Shrinkage:
-    """Fit in units of the paired context visits; everything about pair i's residual leaves pair i out."""
+    """Fit in units of the paired context visits; a pair's error leaves out its subject in μ, Σ and drift."""
     from sklearn.covariance import ledoit_wolf
 
-    n = len(data.context)
     mean, change = data.context.mean(axis=0), data.change
     scale = np.where(np.ptp(data.context, axis=0) > 0, data.context.std(axis=0), 1.0)
     z = (data.context - mean) / scale
@@ -151,17 +150,23 @@ def _shrinkage(data: PairedVisits, pool: FloatArray) -> _Shrinkage:
     noise = _noise_variance(change / scale, covariance.diagonal())
     precision = np.linalg.inv(covariance)
     pull = (z @ precision) * noise
-    # Without pair i, mean and covariance change by a rank-one update of z_i (Sherman & Morrison).
-    distance = np.einsum("ij,ij->i", z @ precision, z)
-    weight = (1 - towards_identity) * n / (n - 1) / len(together)
-    pull_outside = pull * (n / (n - 1)) * (1 - 1 / len(together)) / (1 - weight * distance)[:, None]
+    # Without a subject, mean and covariance change by an update of as many ranks as it has pairs (Woodbury).
+    of, counts = np.unique(data.subject, return_inverse=True, return_counts=True)[1:]
+    weight = (1 - towards_identity) / len(together)
+    rows = rows_of_subjects(data.subject)
+    pull_outside = without_subject(pull, weight * (z @ precision), z, rows)
+    pull_outside *= (1 - counts[of] / len(together))[:, None]
     drift = np.nanmean(change, axis=0)
     seen = ~np.isnan(change)
     moved = np.where(seen, (change - drift) / scale, 0.0)
     square = np.sum(pull_outside**2, where=seen)
     strength = float(np.clip(-np.sum(moved * pull_outside) / square, 0.0, 1.0)) if square > 0 else 0.0
-    n_seen = seen.sum(axis=0)
-    errors = (change - drift) * n_seen / (n_seen - 1) + strength * pull_outside * scale
+    own, n_own = np.zeros((2, len(counts), change.shape[1]))
+    np.add.at(own, of, np.where(seen, change - drift, 0.0))
+    np.add.at(n_own, of, seen)
+    # A feature that one subject alone has keeps its drift: nothing is left to learn it from.
+    n_others = np.maximum(seen.sum(axis=0) - n_own, 1)
+    errors = change - drift + (own / n_others)[of] + strength * pull_outside * scale
     shrink = strength * precision * noise * scale / scale[:, None]
     return _Shrinkage(mean, drift, shrink, strength, errors, centred(errors))
 
@@ -194,8 +199,8 @@ def _left_out_energy(data: PairedVisits, fitted: _Shrinkage) -> float:
     unit = np.where(np.ptp(data.context, axis=0) > 0, data.context.std(axis=0), 1.0)
     errors, residuals = fitted.errors / unit, fitted.residuals / unit
     which = donors(len(residuals), data.subject, _DRAWS_TO_CHOOSE, 0)
-    own = data.subject[which] == data.subject
-    which = np.where(own, (which + 1) % len(residuals), which)
+    while (own := data.subject[which] == data.subject).any():
+        which = np.where(own, (which + 1) % len(residuals), which)
     # The truth minus its left-out prediction is its error: score that against the others' residuals.
     scores = [
         energy_score(errors[start : start + 200], residuals[which[:, start : start + 200]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from nextscan.cohort import Cohort, Targets
 from nextscan.errors import SettingError
 from nextscan.imputers.base import Imputer, Progress
-from nextscan.imputers.paired_visits import PairedVisits, centred, resampled
+from nextscan.imputers.paired_visits import PairedVisits, centred, resampled, rows_of_subjects, without_subject
 from nextscan.preprocess import CellImputer, LabelEncoder
 
 FloatArray = NDArray[np.float64]
@@ -32,8 +33,9 @@ class Ridge(Imputer):
 
     c is the fraction of the context that is carried over before anything is learned of a subject's other
     features: c = 1 is ridge of the change, c = 0 ridge of the follow-up. By default c and the penalty
-    minimise the leave-one-out error over all features, which the hat matrix gives without refitting.
-    Draws add resampled vectors of leave-one-out residuals, which are honest though ridge overfits.
+    minimise the leave-one-out error over all features, which the hat matrix gives without refitting;
+    all pairs of a subject are left out at once. Draws add resampled vectors of leave-one-out residuals,
+    which are honest though ridge overfits.
 
     Deviation: ridge of the follow-up, the textbook row, shrinks towards the cohort's mean and loses to
     carry forward where the context visit is reliable; ridge of the change does not shrink at all where it
@@ -55,7 +57,7 @@ class Ridge(Imputer):
 
     Notes
     -----
-    Missing follow-up cells are filled with their own leave-one-out prediction, a few times over, which
+    Missing follow-up cells are filled with their prediction without the pair, a few times over, which
     converges to the solution that leaves them out. Cost: one singular value decomposition of the
     predictors and, per penalty, two products of n_pairs x rank x n_features.
     """
@@ -89,7 +91,7 @@ class Ridge(Imputer):
         self.label_scale_: FloatArray = np.where(label_spread > 1e-12, label_spread, 1.0)
         predictors = np.concatenate([context, (encoded - self.label_mean_) / self.label_scale_], axis=1)
         target = (data.target - self.mean_) / self.scale_
-        fitted = _fit_ridge(predictors, context, target, self.carried)
+        fitted = _fit_ridge(predictors, context, target, self.carried, rows_of_subjects(data.subject))
         self.intercept_: FloatArray = fitted.intercept
         self.carried_: float = fitted.carried
         self.coefficients_: FloatArray = fitted.coefficients
@@ -141,7 +143,13 @@ class _Fitted:
     penalty: float
 
 
-def _fit_ridge(predictors: FloatArray, context: FloatArray, target: FloatArray, carried: float | None) -> _Fitted:
+def _fit_ridge(
+    predictors: FloatArray,
+    context: FloatArray,
+    target: FloatArray,
+    carried: float | None,
+    subjects: Sequence[NDArray[np.int64]],
+) -> _Fitted:
     """Choose penalty and carried fraction by leave-one-out error; missing targets are left out."""
     left, singular, right = np.linalg.svd(predictors, full_matrices=False)
     missing = np.isnan(target)
@@ -149,11 +157,13 @@ def _fit_ridge(predictors: FloatArray, context: FloatArray, target: FloatArray, 
     penalties = tuple(_PENALTIES * (np.mean(singular**2) or 1.0))
     for _ in range(_FILLINGS if missing.any() else 1):
         _, penalty, c, residuals = min(
-            (_left_out(left, singular, penalty, context, filled, ~missing, carried) for penalty in penalties),
+            (_left_out(left, singular, penalty, context, filled, ~missing, carried, subjects) for penalty in penalties),
             key=lambda found: found[0],
         )
         penalties = (penalty,)
-        filled = np.where(missing, filled - residuals, filled)
+        kept = singular**2 / (singular**2 + penalty)
+        within = _within(left, kept, filled - filled.mean(axis=0) - c * context)
+        filled = np.where(missing, filled - within / (1 - 1 / len(left) - left**2 @ kept)[:, None], filled)
     intercept = filled.mean(axis=0)
     shrunk = singular / (singular**2 + penalty)
     coefficients = right.T @ (shrunk[:, None] * (left.T @ (filled - intercept - c * context)))
@@ -168,16 +178,16 @@ def _left_out(
     target: FloatArray,
     seen: NDArray[np.bool_],
     carried: float | None,
+    subjects: Sequence[NDArray[np.int64]],
 ) -> tuple[float, float, float, FloatArray]:
     """Return error, penalty, carried fraction and leave-one-out residuals at one penalty.
 
-    Leaving pair i out changes its residual from r_i to r_i / (1 - H_ii). The residual is linear in
-    c, so that the best c is a quotient.
+    Leaving out subject S changes the residuals of its pairs from r to (I - H_SS)⁻¹ r. They are linear
+    in c, so that the best c is a quotient.
     """
     kept = singular**2 / (singular**2 + penalty)
-    outside = 1 - 1 / len(left) - left**2 @ kept
     of_target, of_context = (
-        (outcome - left @ (kept[:, None] * (left.T @ outcome))) / outside[:, None]
+        without_subject(_within(left, kept, outcome), left * kept, left, subjects)
         for outcome in (target - target.mean(axis=0), context)
     )
     if carried is None:
@@ -186,3 +196,8 @@ def _left_out(
         carried = float(np.clip(product / square, 0.0, 1.0)) if square > 0 else 1.0
     residuals = of_target - carried * of_context
     return float(np.mean(residuals**2, where=seen)), float(penalty), carried, residuals
+
+
+def _within(left: FloatArray, kept: FloatArray, outcome: FloatArray) -> FloatArray:
+    """Return the residuals of a centred outcome within the pairs that it was fitted to."""
+    return outcome - left @ (kept[:, None] * (left.T @ outcome))
