@@ -140,6 +140,24 @@ def test_impute_at_chosen_times(fitted):
     assert paired["years"].tolist() == [3.5, 7.0]
 
 
+def test_a_method_that_does_not_use_time_leaves_yearly_change_empty(fitted, capsys):
+    assert run(["impute", "model", "table.csv", "--at-years", "1,5", "--out", "later.csv"]) == 0
+    later = pd.read_csv("later.csv")
+    assert later[[f"{name}__annual_percent" for name in FEATURES]].isna().all(axis=None)
+    assert later.loc[later["imputed"], [f"{name}__low" for name in FEATURES]].notna().all(axis=None)
+    said = capsys.readouterr().err
+    assert "warning: feature-regression does not use time: its prediction is the same at every time" in said
+
+
+def test_a_method_that_uses_time_tells_yearly_change(folder, capsys, monkeypatch):
+    monkeypatch.setattr(nextscan.Ridge, "uses_time", True, raising=False)
+    assert run(["fit", "table.csv", "--method", "ridge", "--out", "model"]) == 0
+    assert run(["impute", "model", "table.csv", "--at-years", "1,5", "--out", "later.csv"]) == 0
+    later = pd.read_csv("later.csv").query("imputed")
+    assert later[[f"{name}__annual_percent" for name in FEATURES]].notna().all(axis=None)
+    assert "does not use time" not in capsys.readouterr().err
+
+
 EVALUATE = ["evaluate", "table.csv", "--methods", "ridge", "--folds", "3", "--draws", "20", "--out", "run"]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nextscan.cli.cautions import warn_of_time
 from nextscan.cli.options import Dictionary, Draws, Participants, Schema, Table, parse_years, read_table
 from nextscan.cli.outputs import TABLE_SUFFIXES, check_file
 from nextscan.cli.progress import Display, show_progress
@@ -59,6 +60,9 @@ def impute(
     each subject scanned once. The result is your table in your layout: observed cells are untouched,
     imputed rows are marked, and columns with the mean, an interval and the change per year are added.
 
+    Change per year is a prediction that shrinks towards the average, not a measured rate of atrophy; a
+    method that does not use time predicts the same at every time, and its change per year is left empty.
+
     **One draw is not enough.** The mean is smoother than any real brain and one draw is one guess among
     many: a test computed on either claims more than you know. For statistics save all draws, run the
     analysis once per draw, and pool estimates and variances with Rubin's rules (multiple imputation).
@@ -85,6 +89,9 @@ def impute(
             f"{table}: every subject has a follow-up and no row asks for another visit; "
             "ask for times after the last scan, as in --at-years 2"
         )
+    uses_time = bool(getattr(imputer, "uses_time", False))
+    if not uses_time:
+        warn_of_time(imputer, wanted)
     with show_progress() as progress:
         imputed = _in_chunks(imputer, cohort, wanted, draws, seed=seed, at_years=years, progress=progress)
         if save_draws is not None:
@@ -97,6 +104,7 @@ def impute(
             dictionary=dictionary,
             participants=participants,
             level=level,
+            annual=uses_time,
         )
     print(f"completed: {out} ({len(wanted):,} visits imputed by {imputer.name}, {draws} draws each)")
     if save_draws is not None:

@@ -35,8 +35,8 @@ class Summaries:
         self.companions = companions
         self._file = file
 
-    def add(self, imputation: Imputation, level: float | None) -> None:
-        """Append the targets of a chunk.
+    def add(self, imputation: Imputation, level: float | None, *, annual: bool = True) -> None:
+        """Append the targets of a chunk; without `annual`, yearly change is missing.
 
         Raises
         ------
@@ -49,7 +49,8 @@ class Summaries:
         self.targets.append(imputation.requested)
         parts = [imputation.mean()]
         if level is not None:
-            parts += [*imputation.interval(level), imputation.annual_change()]
+            change = imputation.annual_change() if annual else np.full_like(parts[0], np.nan, dtype=np.float64)
+            parts += [*imputation.interval(level), change]
         self._file.write(np.stack(parts, axis=1).astype(np.float64).tobytes())
 
     def read(self, positions: list[int]) -> FloatArray:
@@ -64,7 +65,9 @@ class Summaries:
 
 
 @contextmanager
-def summarise(imputations: Iterable[Imputation], folder: Path, *, level: float | None) -> Iterator[Summaries]:
+def summarise(
+    imputations: Iterable[Imputation], folder: Path, *, level: float | None, annual: bool = True
+) -> Iterator[Summaries]:
     """Yield the summaries of all chunks; a chunk's draws are let go of before the next is asked for.
 
     Parameters
@@ -75,9 +78,11 @@ def summarise(imputations: Iterable[Imputation], folder: Path, *, level: float |
         Where the temporary file lies; it has no name and vanishes at the end.
     level : float or None
         Of the intervals; None leaves the companions out.
+    annual : bool
+        Whether yearly change means anything; otherwise it is missing.
     """
     with tempfile.TemporaryFile(dir=folder) as file:
         summaries = Summaries(file, () if level is None else COMPANIONS)
         for imputation in imputations:
-            summaries.add(imputation, level)
+            summaries.add(imputation, level, annual=annual)
         yield summaries

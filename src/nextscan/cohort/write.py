@@ -34,6 +34,7 @@ def complete_table(
     dictionary: str | Path | None = None,
     participants: str | Path | None = None,
     level: float | None = 0.9,
+    annual: bool = True,
 ) -> Path:
     """Write the user's own table with the imputed visits in it.
 
@@ -49,7 +50,8 @@ def complete_table(
       as `Imputation.targets` does (several, in a wide table, are separated by semicolons).
     - Behind all of these, for each feature column, ``<column>__low`` and ``<column>__high``, the ends of
       its interval, and ``<column>__annual_percent``, the mean change per year in percent of the visit
-      before. They are empty where nothing was imputed. For hundreds of features these columns are the
+      before: a prediction that shrinks towards the average, not a measured rate. They are empty where
+      nothing was imputed. For hundreds of features these columns are the
       bulk of the table: ``level=None`` leaves them out, and Parquet stores them well.
 
     For statistics use `write_draws`: a mean is smoother than any measured visit.
@@ -66,6 +68,9 @@ def complete_table(
         As given to `read_cohort`.
     level : float or None
         Of the intervals.
+    annual : bool
+        False leaves yearly change empty: right for a method that does not use time, whose prediction
+        is the same at every time.
 
     Returns
     -------
@@ -89,7 +94,10 @@ def complete_table(
     path, out = Path(path), Path(out)
     as_text = not is_parquet(out)
     cohort, rows, layout = _read_again(path, schema, dictionary, participants)
-    with atomic_path(out) as beside, summarise(_chunks(imputation), beside.parent, level=level) as summaries:
+    with (
+        atomic_path(out) as beside,
+        summarise(_chunks(imputation), beside.parent, level=level, annual=annual) as summaries,
+    ):
         if isinstance(layout, WideLayout):
             slots = place_wide(layout, cohort, rows, summaries)
         else:
