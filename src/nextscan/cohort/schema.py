@@ -73,7 +73,10 @@ class LabelSchema(_Closed):
     codes: Mapping[str, str | float] | None = None
     """What each value of the column means; a value that is not listed is an error."""
     present: bool = False
-    """1 where the column holds anything (such as the date of a diagnosis), else 0."""
+    """1 where the column holds anything (such as the date of a diagnosis), else 0.
+
+    In UK-Biobank exports a date after the first imaging visit gives 0.
+    """
 
 
 def _checked(pattern: str) -> str:

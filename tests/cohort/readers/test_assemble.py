@@ -17,6 +17,13 @@ def test_labels_that_vary_belong_to_visits(read: Read) -> None:
     assert cohort.visit_labels["site"].tolist() == ["A", "B", "A"]
 
 
+def test_a_label_known_only_later_belongs_to_visits(read: Read) -> None:
+    cohort = read("id,visit,dx,group,a\ns,1,,HC,1\ns,2,AD,HC,2\nt,1,HC,,3\nt,2,HC,,4\n")
+    assert list(cohort.labels) == ["group"]
+    assert cohort.visit_labels["dx"].isna().tolist() == [True, False, False, False]
+    assert any("dx is known only after the first visit of s; taken as a label of visits" in n for n in cohort.notes)
+
+
 def test_a_person_whose_sex_changes_is_reported(read: Read) -> None:
     with pytest.warns(NextscanWarning, match="sex differs between visits of s; check them"):
         cohort = read("id,visit,sex,a\ns,1,M,2\ns,2,F,3\n")

@@ -216,3 +216,18 @@ def test_parquet_exports_are_read_alike(read: Read, tmp_path: Path) -> None:
     np.testing.assert_array_equal(typed.features, text.features)
     np.testing.assert_array_equal(typed.years, text.years)
     assert typed.visit_labels["site"].tolist() == text.visit_labels["site"].tolist()
+
+
+def test_a_diagnosis_after_the_first_imaging_visit_is_not_present_there(tmp_path: Path) -> None:
+    (tmp_path / "ukb.csv").write_text(
+        "eid,53-2.0,53-3.0,25005-2.0,25005-3.0,25006-2.0,25006-3.0,42006-0.0\n"
+        "1,2016-01-01,2018-01-01,1,2,3,4,2017-05-01\n"
+        "2,2016-01-01,2018-01-01,5,6,7,8,2015-05-01\n"
+        "3,2016-01-01,,9,,8,,\n"
+        "4,,,7,,6,,2017-05-01\n"
+    )
+    (tmp_path / "schema.toml").write_text('[labels.stroke]\ncolumn = "42006"\npresent = true\n')
+    cohort = read_cohort(tmp_path / "ukb.csv", tmp_path / "schema.toml")
+    assert cohort.labels["stroke"].tolist() == [0, 1, 0, 1]
+    assert any("stroke: after the first imaging visit in 1 participants" in note for note in cohort.notes)
+    assert any("imaging visit is unknown in 1 participants" in note for note in cohort.notes)

@@ -22,7 +22,8 @@ def assemble(rows: VisitRows, name: str, *, law: str = "") -> tuple[Cohort, Visi
 
     Visits of a subject are in order of time, or by the numbers in their names where time is unknown.
     The first visit is at 0 years; later ones are at unknown years (NaN) where the table does not
-    tell. A label that differs between visits of a subject belongs to visits, others to subjects.
+    tell. A label belongs to subjects if everyone who has it has it from the first observed visit on,
+    with one value; others belong to visits.
 
     Raises
     ------
@@ -40,8 +41,8 @@ def assemble(rows: VisitRows, name: str, *, law: str = "") -> tuple[Cohort, Visi
     years = rows.time - rows.time[first][position]
     years[first] = 0.0
     visits = rows.visits if rows.visits is not None else _numbered(position, first)
-    of_subject, of_visit, strange = _split_labels(rows, position, len(subjects))
-    rows = rows.telling(_about_time(rows, position, years), strange)
+    of_subject, of_visit, late, strange = _split_labels(rows, position, len(subjects))
+    rows = rows.telling([*_about_time(rows, position, years), *late], strange)
     for line in rows.warnings:
         warnings.warn(line, NextscanWarning, stacklevel=3)
     cohort = Cohort(
@@ -127,18 +128,33 @@ def _numbered(position: IntArray, first: IntArray) -> Texts:
     return (np.arange(len(position)) - first[position] + 1).astype(str).astype(object)
 
 
-def _split_labels(rows: VisitRows, position: IntArray, n_subjects: int) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+def _split_labels(
+    rows: VisitRows, position: IntArray, n_subjects: int
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]:
+    """Return labels of subjects, labels of visits, notes and warnings; what only a later visit tells is no baseline."""
     grouped = rows.labels.groupby(position, sort=True)
-    of_visit = [name for name in rows.labels if name in _OF_VISITS or grouped[name].nunique().max() > 1]
+    observed = np.flatnonzero(~rows.is_request)
+    start = observed[np.unique(position[observed], return_index=True)[1]]
+    varying, late = [], {}
+    for name in rows.labels:
+        if name in _OF_VISITS or grouped[name].nunique().max() > 1:
+            varying.append(name)
+        elif (only_later := (grouped[name].count() > 0).to_numpy() & rows.labels[name].iloc[start].isna()).any():
+            late[name] = rows.subjects[start[only_later]]
+    of_visit = [name for name in rows.labels if name in varying or name in late]
     of_subject = [name for name in rows.labels if name not in of_visit]
+    notes = [
+        f"{rows.source}: {name} is known only after the first visit of {some(who, 3)}; taken as a label of visits"
+        for name, who in late.items()
+    ]
     strange = []
-    for name in of_visit:
+    for name in varying:
         if canonical(name) in _OF_PERSONS:
             differing = grouped[name].nunique()
             who = rows.subjects[np.isin(position, differing.index[differing > 1])]
             strange.append(f"{rows.source}: {name} differs between visits of {some(dict.fromkeys(who))}; check them")
     subject_labels = grouped[of_subject].first() if of_subject else pd.DataFrame(index=range(n_subjects))
-    return subject_labels.reset_index(drop=True), rows.labels[of_visit].reset_index(drop=True), strange
+    return subject_labels.reset_index(drop=True), rows.labels[of_visit].reset_index(drop=True), notes, strange
 
 
 def _about_time(rows: VisitRows, position: IntArray, years: FloatArray) -> list[str]:

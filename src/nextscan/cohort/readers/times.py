@@ -134,6 +134,16 @@ def _dates(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArray, 
     return values, TimeColumn(column.column, "date", "years", fitting[0])
 
 
+def known_dates(texts: Texts) -> FloatArray:
+    """Return dates in years, counted as `read_time` does; NaN where a text is missing or no unambiguous date."""
+    given = pd.Series(texts, dtype="str")
+    days = pd.Series(np.nan, index=given.index)
+    for form in DATE_FORMATS[:-2]:
+        parsed = pd.to_datetime(given, format=form, errors="coerce")
+        days = days.fillna((parsed - pd.Timestamp(0)) / pd.Timedelta(days=1))
+    return days.to_numpy(float) / DAYS_PER_YEAR
+
+
 def settle_time(column: TimeColumn, values: FloatArray, first: FloatArray) -> TimeColumn:
     """Decide whether a column that is only called ``time`` holds years or age.
 

@@ -14,7 +14,7 @@ from nextscan.cohort.readers.labels import label_values
 from nextscan.cohort.readers.layout import WideLayout
 from nextscan.cohort.readers.long import units_of, whole
 from nextscan.cohort.readers.tables import IMPUTED_VISIT, Block, Cells, Missing, Table, Texts
-from nextscan.cohort.readers.times import TimeColumn, read_time
+from nextscan.cohort.readers.times import TimeColumn, known_dates, read_time
 from nextscan.cohort.readers.visits import VisitRows
 from nextscan.cohort.schema import LabelSchema, TableSchema, fits, nearest
 from nextscan.errors import CohortError, SchemaError, some
@@ -96,7 +96,7 @@ def read_ukb(
         ((kind, known) for kind, known in (("date", dates), ("age", ages)) if set(known) & set(columns.instances)),
         ("", {}),
     )
-    labels = _labels(table, columns, people, row, instance)
+    labels, about_labels = _labels(table, columns, people, dates, row, instance)
     if (age := _age(labels, dates, ages, row, instance)) is not None:
         labels["age"] = age
     units = {columns.features[f]: dictionary.units[f[0]] for f in kept if f[0] in dictionary.units}
@@ -120,6 +120,7 @@ def read_ukb(
         f"{table.form} wide UK-Biobank export of {gathered.n_rows} participants": True,
         f"visits: instances {some(columns.instances)}; time: {times[kind]}": True,
         f"labels: {some(labels, 20) if labels else 'none'}": True,
+        **dict.fromkeys(about_labels, True),
         f"features: {len(names)} fields ({some(names, 3)})": True,
         f"{gathered.n_rows - len(np.unique(row))} participants without imaging skipped": True,
         f"fields without numbers left out: {some(sorted({f for f, _ in words}))}": bool(words),
@@ -308,13 +309,31 @@ def _age(
 
 
 def _labels(
-    table: Table, columns: _Columns, people: Mapping[str, Texts], row: IntArray, instance: IntArray
-) -> dict[str, pd.Series]:
-    labels = {}
+    table: Table,
+    columns: _Columns,
+    people: Mapping[str, Texts],
+    dates: Mapping[int, FloatArray],
+    row: IntArray,
+    instance: IntArray,
+) -> tuple[dict[str, pd.Series], list[str]]:
+    labels, notes = {}, []
+    start = np.full(len(people[columns.eid]), np.nan)  # date of the first imaging visit
+    imaged, first = np.unique(row, return_index=True)
+    start[imaged] = _pick(dates, row, instance)[first]
     for label, (column, field, schema) in columns.labels.items():
         codes = () if field in fields.MAY_BE_NEGATIVE else ("-1", "-3", "-1.0", "-3.0", *fields.NOT_KNOWN)
         texts = np.array([None if text in codes else text for text in people[column]], dtype=object)
         of_people = label_values(texts, schema, table, column)
+        if schema.present:
+            when = known_dates(texts)
+            later = np.flatnonzero(when > start)
+            of_people.iloc[later] = 0.0
+            later = np.intersect1d(later, imaged)
+            unsure = int((pd.notna(texts) & (np.isnan(when) | np.isnan(start)))[imaged].sum())
+            if len(later):
+                notes.append(f"{label}: after the first imaging visit in {len(later)} participants, not present there")
+            if unsure:
+                notes.append(f"{label}: before or after the first imaging visit is unknown in {unsure} participants")
         labels[label] = of_people.iloc[row].reset_index(drop=True)
     site = np.full(len(row), None, dtype=object)
     for i, column in columns.sites.items():
@@ -322,4 +341,4 @@ def _labels(
         site[here] = people[column][row[here]]
     if pd.notna(site).any():
         labels.setdefault("site", pd.Series(site, dtype="str"))
-    return labels
+    return labels, notes
