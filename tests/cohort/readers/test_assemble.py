@@ -36,6 +36,19 @@ def test_visits_without_a_known_time_go_by_their_names(read: Read) -> None:
     np.testing.assert_array_equal(cohort.years, [0, 0.5, np.nan])
 
 
+@pytest.mark.parametrize("names", [("preop", "postop"), ("test", "retest"), ("before", "after")])
+def test_known_words_order_visits(read: Read, names: tuple[str, str]) -> None:
+    cohort = read(f"id,session,a\ns,ses-{names[1]},3\ns,ses-{names[0]},1\n")
+    assert cohort.visits.tolist() == [f"ses-{name}" for name in names]
+    assert not any("order of the file" in note for note in cohort.notes)
+
+
+def test_names_that_tell_no_order_stay_as_in_the_file(read: Read) -> None:
+    cohort = read("id,session,a\nr,home,4\ns,ward,3\ns,home,1\nt,ward,2\nt,home,5\n")
+    assert cohort.visits.tolist() == ["home", "ward", "home", "ward", "home"]
+    assert any("visits in order of the file: ward, home" in note for note in cohort.notes)
+
+
 def test_visits_at_the_same_time_are_noted(read: Read) -> None:
     cohort = read("id,visit,age,a\ns,1,60,1\ns,2,60,2\n")
     assert cohort.years.tolist() == [0, 0]

@@ -10,7 +10,7 @@ import pandas as pd
 from nextscan.cohort.cohort import BoolArray, Cohort, FloatArray, IntArray
 from nextscan.cohort.readers.tables import Texts
 from nextscan.cohort.readers.visits import VisitRows
-from nextscan.cohort.readers.vocabulary import canonical, visit_order
+from nextscan.cohort.readers.vocabulary import canonical, is_ordered, visit_order
 from nextscan.errors import CohortError, NextscanWarning, some
 
 _OF_VISITS = frozenset({"age"})
@@ -20,7 +20,8 @@ _OF_PERSONS = frozenset({"sex", "gender"})
 def assemble(rows: VisitRows, name: str, *, law: str = "") -> tuple[Cohort, VisitRows]:
     """Make the cohort, and return the rows it was made of in the order of its visits.
 
-    Visits of a subject are in order of time, or by the numbers in their names where time is unknown.
+    Visits of a subject are in order of time, or by their names where time is unknown: by known words
+    (baseline, post) and numbers, else as they appear in the file, with a note.
     The first visit is at 0 years; later ones are at unknown years (NaN) where the table does not
     tell. A label belongs to subjects if everyone who has it has it from the first observed visit on,
     with one value; others belong to visits.
@@ -73,11 +74,16 @@ def in_order(rows: VisitRows) -> VisitRows:
         If time runs backwards along numbered visits.
     """
     position, _ = pd.factorize(pd.Series(rows.subjects), sort=False)
-    rank = _visit_rank(rows.visits) if rows.visits is not None else np.zeros(len(rows), int)
+    names = _visit_names(rows.visits, position) if rows.visits is not None else []
+    rank = np.zeros(len(rows), int) if rows.visits is None else pd.Index(names).get_indexer(pd.Index(rows.visits))
     unknown = np.isnan(rows.time)
     by_name = unknown & (np.bincount(position, minlength=len(rows)) > 1)[position]
     partly = np.bincount(position, by_name, minlength=len(rows))[position] > 0
     time = np.where(partly & (rows.visits is not None), 0.0, rows.time)
+    if names and not _tells_order(names):
+        by_file = pd.DataFrame({"subject": position, "time": time}).duplicated(keep=False).any()
+        line = f"{rows.source}: visits in order of the file: {some(names, 8)}"
+        rows = rows.telling([line] if by_file and line not in rows.notes else [])
     order = np.lexsort((rank, time, position))
     if (np.diff(order) < 0).any():
         rows, position = rows.take(order), position[order]
@@ -85,10 +91,20 @@ def in_order(rows: VisitRows) -> VisitRows:
     return rows
 
 
-def _visit_rank(visits: Texts) -> IntArray:
-    names = sorted(set(visits), key=visit_order)
-    rank = {name: i for i, name in enumerate(names)}
-    return np.array([rank[name] for name in visits])
+def _visit_names(visits: Texts, position: IntArray) -> list[str]:
+    """Return the names of visits in order; names that tell none as they appear, in the longest series first."""
+    longest = np.argsort(-np.bincount(position)[position], kind="stable")
+    names: list[str] = list(dict.fromkeys(visits[longest]))
+    if _tells_order(names):
+        return sorted(names, key=visit_order)
+    return sorted(names, key=lambda name: visit_order(name)[0])
+
+
+def _tells_order(names: list[str]) -> bool:
+    """Tell whether names alone order visits; one that says nothing between first and last words is in order too."""
+    unknown = [name for name in names if not is_ordered(name)]
+    middle = [name for name in names if visit_order(name)[0] == visit_order(unknown[0])[0]] if unknown else []
+    return len(middle) <= 1
 
 
 def _check_direction(rows: VisitRows, position: IntArray) -> None:

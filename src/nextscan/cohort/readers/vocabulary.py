@@ -54,7 +54,9 @@ _ID_LIKE = re.compile(r"(?:^|[_\-. ])(?:id|uid|num|nr|idx)$", re.IGNORECASE)
 _ID_NAMES = frozenset({"sitenum", "siteno", "imageid", "scanid", "imageuid", "index", "row", "unnamed0", "run"})
 
 # first words of the names of first visits, in the order in which they happen
-_EARLY = ("screening", "sc", "scr", "baseline", "bl", "base", "initial", "first", "pre")
+_EARLY = ("screening", "sc", "scr", "baseline", "bl", "base", "initial", "first", "pre", "before", "test")
+_LATE = ("post", "after", "retest", "imputed")
+_PREFIXES = ("pre", "post")
 
 
 def canonical(name: str) -> str:
@@ -90,12 +92,28 @@ def is_identifier(column: str) -> bool:
 
 
 def visit_order(visit: str) -> tuple[int, list[tuple[int, str]]]:
-    """Return a key that sorts visit names as people do: screening, baseline, by the numbers in them, imputed.
+    """Return a key that sorts visit names as people do: screening, baseline, by the numbers in them, post, imputed.
 
-    >>> sorted(["m12", "m6", "bl"], key=visit_order)
-    ['bl', 'm6', 'm12']
+    >>> sorted(["m12", "postop", "m6", "bl"], key=visit_order)
+    ['bl', 'm6', 'm12', 'postop']
     """
     lower = visit.lower().removeprefix("ses-")
-    first = re.split(r"[^a-z]", lower)[0]
-    rank = _EARLY.index(first) if first in _EARLY else len(_EARLY) + (first == "imputed")
+    rank = _rank(lower)
     return rank, [(int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", lower)]
+
+
+def is_ordered(visit: str) -> bool:
+    """Tell whether a visit's name says when it was: by a known word or a number.
+
+    >>> is_ordered("postop"), is_ordered("wave2"), is_ordered("red")
+    (True, True, False)
+    """
+    return _rank(visit.lower().removeprefix("ses-")) != len(_EARLY) or bool(re.search(r"\d", visit))
+
+
+def _rank(lower: str) -> int:
+    first = re.split(r"[^a-z]", lower)[0]
+    known = first if first in (*_EARLY, *_LATE) else next((word for word in _PREFIXES if first.startswith(word)), "")
+    if known in _LATE:
+        return len(_EARLY) + 1 + _LATE.index(known)
+    return _EARLY.index(known) if known else len(_EARLY)
