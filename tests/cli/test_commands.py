@@ -117,6 +117,17 @@ def test_impute_completes_the_table(fitted, capsys):
     assert names(fitted) == {"table.csv", "model", "completed.csv"}
 
 
+def test_impute_says_what_a_visit_without_a_time_stands_for(fitted, capsys):
+    time = "not given; draws average over the intervals seen in training"
+    assert run(["impute", "model", "table.csv", "--out", "a.csv"]) == 0
+    assert f"time:      {time}, 2.5 years on average (use --at-years 2.5 for a time)\n" in capsys.readouterr().out
+    nextscan.MeanChange().fit(nextscan.read_cohort("table.csv")).save("other")
+    assert run(["impute", "other", "table.csv", "--out", "b.csv"]) == 0
+    assert f"time:      {time} (use --at-years 2.5 for a time)\n" in capsys.readouterr().out
+    assert run(["impute", "model", "table.csv", "--at-years", "2", "--out", "c.csv"]) == 0
+    assert "time:" not in capsys.readouterr().out
+
+
 def test_chunks_do_not_change_what_is_imputed(fitted, monkeypatch):
     command = ["impute", "model", "table.csv", "--draws", "20", "--save-draws"]
     assert run([*command, "d.parquet", "--out", "a.csv"]) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,6 +61,9 @@ def impute(
     each subject scanned once. The result is your table in your layout: observed cells are untouched,
     imputed rows are marked, and columns with the mean, an interval and the change per year are added.
 
+    Time: where it is not given, draws average over the intervals seen in training, and age and change per
+    year are left empty (use `--at-years 2.5` for a time).
+
     Change per year is a prediction that shrinks towards the average, not a measured rate of atrophy; a
     method that does not use time predicts the same at every time, and its change per year is left empty.
 
@@ -109,6 +113,21 @@ def impute(
     print(f"completed: {out} ({len(wanted):,} visits imputed by {imputer.name}, {draws} draws each)")
     if save_draws is not None:
         print(f"draws:     {save_draws}")
+    _tell_time(imputer, wanted)
+
+
+def _tell_time(imputer: Imputer, wanted: Targets) -> None:
+    """Say what visits of unknown time stand for, if there are any."""
+    unknown = sum(isnan(gap) for gap in wanted.gap.tolist())
+    if not unknown:
+        return
+    visits = "" if unknown == len(wanted) else f" for {unknown:,} of {len(wanted):,} visits"
+    mean = imputer.record_.get("mean_gap")
+    seen = "" if mean is None else f", {mean:.1f} years on average"
+    print(
+        f"time:      not given{visits}; draws average over the intervals seen in training{seen} "
+        "(use --at-years 2.5 for a time)"
+    )
 
 
 def _in_chunks(
