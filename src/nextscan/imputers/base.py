@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.cohort import Cohort, Imputation, Targets, pairs, targets
-from nextscan.errors import FeatureMismatchError, NotFittedError, SettingError, TooFewPairsError, some
+from nextscan.errors import CohortError, FeatureMismatchError, NotFittedError, SettingError, TooFewPairsError, some
 
 Progress = Callable[[Mapping[str, Any]], None]
 FloatArray = NDArray[np.float64]
@@ -28,6 +28,8 @@ class Imputer:
 
     Attributes
     ----------
+    predicts_backward : bool
+        Whether visits before the first observed one can be imputed; `impute` refuses them otherwise.
     feature_names_ : tuple of str
     units_ : dict of feature name to unit
     record_ : dict
@@ -37,6 +39,7 @@ class Imputer:
     name: ClassVar[str]
     uses_unpaired: ClassVar[bool] = False
     minimum_pairs: ClassVar[int] = 2
+    predicts_backward: ClassVar[bool] = False
 
     feature_names_: tuple[str, ...]
     units_: dict[str, str]
@@ -206,12 +209,15 @@ class Imputer:
         Raises
         ------
         NotFittedError, FeatureMismatchError, SettingError
+        CohortError
+            If a target lies before its subject's first observed visit and the method predicts forward only.
         """
         self._check_fitted()
         if draws < 1:
             raise SettingError(f"draws must be at least 1, got {draws}")
         cohort = self._check_features(cohort)
         wanted = targets(cohort, at_years)
+        self._check_direction(cohort, wanted)
         values, exact = self._draw(cohort, wanted, draws, seed, progress)
         floor = np.where(self.nonnegative_, 0.0, -np.inf)
         np.maximum(values, floor.astype(values.dtype), out=values)
@@ -233,6 +239,24 @@ class Imputer:
     def _check_fitted(self) -> None:
         if not hasattr(self, "feature_names_"):
             raise NotFittedError(f"{type(self).__name__} is not fitted yet; call fit(train, validation) first")
+
+    def _check_direction(self, cohort: Cohort, wanted: Targets) -> None:
+        asked = wanted.row >= 0
+        backward = (wanted.gap < 0) | (asked & (wanted.row < wanted.context))
+        if self.predicts_backward or not backward.any():
+            return
+        if (backward & ~asked).any():
+            raise SettingError(
+                f"{self.name} predicts forward only: at_years counts from the last observed visit, it must not be "
+                "negative"
+            )
+        i = int(np.flatnonzero(backward)[0])
+        more = np.count_nonzero(backward) - 1
+        raise CohortError(
+            f"{cohort.source or cohort.name}: visit {wanted.visit[i]} of subject {wanted.subject[i]}"
+            f"{f' (and {more:,} more)' if more else ''} lies before its first observed visit; {self.name} predicts "
+            "forward only: leave the row out"
+        )
 
     def _check_features(self, cohort: Cohort) -> Cohort:
         where = cohort.source or cohort.name

@@ -225,12 +225,17 @@ def check_single_visits(candidate: Candidate) -> None:
 
 
 def check_requests_before_and_after(candidate: Candidate) -> None:
-    """Assert that a visit before or after the observed one is imputed, or refused by a named error."""
+    """Assert that a visit before or after the observed one is imputed, or refused by a named error.
+
+    One before it is refused unless the imputer says that it `predicts_backward`.
+    """
     test = candidate.test
     for hidden in (test.years == 0, test.years > 0):
         asked = replace(test, features=np.where(hidden[:, None], np.nan, test.features))
         result = handled(partial(candidate.impute, asked), "a request before or after a visit")
         if result is not None:
+            backward = bool((targets(asked).gap < 0).any())
+            assert candidate.fitted.predicts_backward or not backward, "a visit before the observed one must be refused"
             assert finite(result), "draws must be finite before and after a visit"
             context = asked.features[targets(asked).context]
             assert np.array_equal(result.context, context, equal_nan=True), "the context is the observed visit"

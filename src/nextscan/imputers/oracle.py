@@ -31,6 +31,7 @@ class Oracle(Imputer):
 
     name: ClassVar[str] = "oracle"
     minimum_pairs: ClassVar[int] = 0
+    predicts_backward: ClassVar[bool] = True
 
     def _fit(
         self,
