@@ -35,3 +35,14 @@ def test_the_oracle_predicts_backward():
     pair = cohort.select_subjects(np.flatnonzero(cohort.is_paired)[:2])
     asked = replace(pair, features=np.where((pair.years == 0)[:, None], np.nan, pair.features))
     assert (model.impute(asked, 2).requested.gap < 0).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["carry-forward", "mean-change", "feature-regression", "ridge", "reliability", "oracle"]
+)
+def test_uses_time_tells_whether_the_time_of_the_target_changes_the_prediction(name):
+    cohort = simulate.simulate(n_subjects=60, n_features=4, n_pairs=40, seed=1)
+    model = make_imputer(name).fit(cohort)
+    first = cohort.select_visits(cohort.years == 0)
+    means = [model.impute(first, 2, at_years=[years]).mean() for years in (1.0, 4.0)]
+    assert model.uses_time == (not np.array_equal(*means))

@@ -30,6 +30,8 @@ class Imputer:
     ----------
     predicts_backward : bool
         Whether visits before the first observed one can be imputed; `impute` refuses them otherwise.
+    uses_time : bool
+        Whether the time of the target changes the prediction.
     feature_names_ : tuple of str
     units_ : dict of feature name to unit
     record_ : dict
@@ -40,6 +42,7 @@ class Imputer:
     uses_unpaired: ClassVar[bool] = False
     minimum_pairs: ClassVar[int] = 2
     predicts_backward: ClassVar[bool] = False
+    uses_time: ClassVar[bool] = False
 
     feature_names_: tuple[str, ...]
     units_: dict[str, str]

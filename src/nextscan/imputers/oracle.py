@@ -32,6 +32,7 @@ class Oracle(Imputer):
     name: ClassVar[str] = "oracle"
     minimum_pairs: ClassVar[int] = 0
     predicts_backward: ClassVar[bool] = True
+    uses_time: ClassVar[bool] = True
 
     def _fit(
         self,

@@ -64,6 +64,7 @@ class Ridge(Imputer):
 
     name: ClassVar[str] = "ridge"
     minimum_pairs: ClassVar[int] = 5
+    uses_time: ClassVar[bool] = True
 
     def __init__(self, carried: float | None = None) -> None:
         self.carried = carried
