@@ -17,6 +17,7 @@ _PUBLIC = {
     "FeatureRegression": "nextscan.imputers.feature_regression",
     "Imputation": "nextscan.cohort",
     "MeanChange": "nextscan.imputers.mean_change",
+    "MixedFactor": "nextscan.imputers.mixed_factor",
     "NextscanError": "nextscan.errors",
     "NextscanWarning": "nextscan.errors",
     "Oracle": "nextscan.imputers.oracle",

@@ -16,12 +16,13 @@ CHECKS = {check.__name__: check for check in imputer_checks()}
 
 @pytest.fixture(scope="module")
 def candidates() -> dict[str, Candidate]:
-    return {name: Candidate(lambda name=name: make_imputer(name)) for name in BASELINES}
+    made = {name: Candidate(lambda name=name: make_imputer(name)) for name in BASELINES}
+    return made | {"mixed-factor": Candidate(lambda: make_imputer("mixed-factor", n_factors=2, n_slopes=1))}
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", BASELINES)
-def test_baselines_keep_the_contract(candidates, name, check):
+@pytest.mark.parametrize("name", [*BASELINES, "mixed-factor"])
+def test_imputers_keep_the_contract(candidates, name, check):
     CHECKS[check](candidates[name])
 
 

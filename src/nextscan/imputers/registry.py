@@ -21,6 +21,7 @@ _REGISTRY: dict[str, tuple[str, str, dict[str, Any]]] = {
     "feature-regression": ("feature_regression", "FeatureRegression", {}),
     "ridge": ("ridge", "Ridge", {}),
     "reliability": ("reliability", "Reliability", {}),
+    "mixed-factor": ("mixed_factor", "MixedFactor", {}),
     "oracle": ("oracle", "Oracle", {}),
 }
 

@@ -112,6 +112,11 @@ class Secondgram(Imputer):
         self.preset, self.device, self.replicas_at_once = preset, device, replicas_at_once
 
     @property
+    def uses_time(self) -> bool:  # type: ignore[override]
+        """Whether the time of the target changes the prediction."""
+        return self.settings.use_years
+
+    @property
     def settings(self) -> SecondgramSettings:
         """The settings in full: the preset with the changes given to the constructor."""
         changes = self.get_params()

@@ -17,6 +17,7 @@ _TITLES = {
     "secondgram": "SECONDGRAM",
     "secondgram-paper": "SECONDGRAM, paper preset",
     "secondgram-released": "SECONDGRAM, released preset",
+    "mixed-factor": "mixed-factor model",
     CARRY_FORWARD: "carry forward",
     "mean-change": "mean change",
     REGRESSION: "per-feature regression",

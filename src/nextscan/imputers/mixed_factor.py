@@ -1,0 +1,221 @@
+"""Mixed-factor: a multivariate mixed-effects factor model of all visits of all subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nextscan.cohort import Cohort, Split, Targets, Task, folds, hide, merge, pairs
+from nextscan.diffusion import counter_normal
+from nextscan.errors import SettingError
+from nextscan.imputers.base import Imputer, Progress
+from nextscan.imputers.mixed_effects import MixedEffects, compressed, groups, sums
+from nextscan.imputers.mixed_effects_fit import Moments, maximise
+from nextscan.imputers.paired_visits import donors
+from nextscan.preprocess import LabelEncoder
+from nextscan.randomness import subject_keys
+
+FloatArray = NDArray[np.float64]
+_FACTORS, _OWN, _NOISE = range(3)  # what a stream of random numbers is for
+_RANKS, _SLOPES = (2, 5, 10, 20, 40), (0, 2, 5)
+_DRAWS_TO_CHOOSE = 30
+_MANY_PAIRS = 600
+
+
+class MixedFactor(Imputer):
+    """Predict by the Gaussian law of a factor model with individual slopes, fitted to everybody's visits.
+
+    Each visit is a level by labels, plus years times a drift by labels, plus stable factors, plus years
+    times slope factors, plus a stable part and measurement noise of each feature; see
+    `nextscan.imputers.mixed_effects`. Any number of visits, at any times, with any cells missing, of
+    paired and unpaired subjects, inform the fit, and all visits of a subject its prediction. Mean and
+    draws are those of the fitted law, exactly.
+
+    Parameters
+    ----------
+    n_factors, n_slopes : int, optional
+        Ranks of the stable part and of the slopes; by default what scores best on held-out pairs.
+    unpaired : "auto", "use" or "ignore"
+        Whether subjects with a single visit inform the fit; "auto" decides by held-out pairs. Where
+        they do, their level may differ from the others' by a constant.
+
+    Notes
+    -----
+    Time starts at a subject's first visit. An unknown time of a visit is taken as the mean gap after the
+    visit before; an unknown time of a target is drawn from the gaps seen in training.
+    """
+
+    name: ClassVar[str] = "mixed-factor"
+    uses_unpaired: ClassVar[bool] = True
+    uses_time: ClassVar[bool] = True
+    predicts_backward: ClassVar[bool] = True
+    minimum_pairs: ClassVar[int] = 5
+
+    def __init__(self, n_factors: int | None = None, n_slopes: int | None = None, unpaired: str = "auto") -> None:
+        self.n_factors = n_factors
+        self.n_slopes = n_slopes
+        self.unpaired = unpaired
+
+    def _fit(
+        self,
+        train: Cohort,
+        validation: Cohort | None,
+        seed: int,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> None:
+        if self.unpaired not in ("auto", "use", "ignore"):
+            raise SettingError(f"unpaired must be auto, use or ignore, got {self.unpaired!r}")
+        cohort = merge(train, validation)
+        chosen = self._choose(cohort)
+        self._learn(cohort, **chosen)
+        self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()}
+
+    def _choose(self, cohort: Cohort) -> dict[str, Any]:
+        """Choose ranks and pool one after the other, by the energy score of held-out pairs."""
+        most = min(cohort.n_features - 1, cohort.n_subjects // 4)
+        grid: dict[str, list[Any]] = {
+            "n_factors": [rank for rank in _RANKS if rank <= most] or [0],
+            "n_slopes": [rank for rank in _SLOPES if rank <= most],
+            "unpaired": ["use", "ignore"],
+        }
+        chosen = self.get_params()
+        if not (~cohort.is_paired).any():
+            chosen["unpaired"] = "ignore"
+        undecided = [name for name, value in chosen.items() if value in (None, "auto")]
+        chosen |= {name: grid[name][len(grid[name]) // 2 if name == "n_factors" else 0] for name in undecided}
+        tasks = [(split.train, hide(split.test)) for split in _inner_folds(cohort)] if undecided else []
+        self.record_["held_out_energy_score"] = {}
+        for name in undecided:
+            scores = {value: _held_out(type(self)(**{**chosen, name: value}), tasks) for value in grid[name]}
+            chosen[name] = min(scores, key=scores.__getitem__)
+            self.record_["held_out_energy_score"][name] = {str(value): score for value, score in scores.items()}
+        return chosen
+
+    def _learn(self, cohort: Cohort, n_factors: int, n_slopes: int, unpaired: str) -> None:
+        if unpaired == "ignore":
+            cohort = cohort.select_subjects(cohort.is_paired)
+        first = _first_visits(cohort)
+        self.mean_: FloatArray = np.nanmean(cohort.features[first], axis=0)
+        constant = np.nanmax(cohort.features, axis=0) == np.nanmin(cohort.features, axis=0)
+        self.scale_: FloatArray = np.where(constant, 0.0, np.nanstd(cohort.features[first], axis=0))
+        found = pairs(cohort)
+        known = found.gap[np.isfinite(found.gap)]
+        self.gaps_: FloatArray = known if len(known) else np.ones(1)
+        labels = cohort.labels_at(first)
+        self.labels_ = LabelEncoder.fit(labels)
+        encoded = self.labels_.transform(labels)
+        self.label_mean_: FloatArray = encoded.mean(axis=0)
+        label_spread = encoded.std(axis=0)
+        self.label_scale_: FloatArray = np.where(label_spread > 1e-12, label_spread, 1.0)
+        z, years, design = self._scaled(cohort), self._years(cohort), self._design(cohort)
+        n_columns = design.shape[1]
+        if not cohort.is_paired.all():  # a level of their own, which predictions leave out
+            design = np.column_stack([design, np.where(cohort.is_paired, 0.0, 1.0)])
+        moments = Moments(
+            z[found.target] - z[found.context],
+            years[found.target] - years[found.context],
+            design[cohort.subject_of[found.context]],
+        )
+        at_first = np.nan_to_num(z[first])
+        level: FloatArray = np.linalg.lstsq(design, at_first, rcond=1e-8)[0]
+        left: FloatArray = at_first - design @ level
+        data = [compressed(part) for _, part in groups(sums(z, years, cohort.subject_of, design))]
+        start = moments.start(np.asarray(left.T @ left / len(left), np.float64), level, n_factors, n_slopes)
+        fitted = maximise(start, data, moments.prior())
+        self.model_ = replace(fitted, level=fitted.level[:n_columns], drift=fitted.drift[:n_columns])
+
+    def _scaled(self, cohort: Cohort) -> FloatArray:
+        scaled: FloatArray = (cohort.features - self.mean_) / np.where(self.scale_ > 0, self.scale_, 1.0)
+        return scaled
+
+    def _years(self, cohort: Cohort) -> FloatArray:
+        """Return years since the first visit; a visit of unknown time is a mean gap after the one before."""
+        years, step = cohort.years.copy(), float(self.gaps_.mean())
+        new = np.diff(cohort.subject_of, prepend=-1) > 0
+        for row in np.flatnonzero(np.isnan(years)):
+            years[row] = 0.0 if new[row] else years[row - 1] + step
+        return years
+
+    def _design(self, cohort: Cohort) -> FloatArray:
+        first = _first_visits(cohort)
+        encoded = self.labels_.transform(cohort.labels_at(first))
+        return np.column_stack([np.ones(len(first)), (encoded - self.label_mean_) / self.label_scale_])
+
+    @torch.no_grad()
+    def _draw(
+        self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int, progress: Progress | None
+    ) -> tuple[NDArray[np.floating], FloatArray]:
+        years = self._years(cohort)
+        whole = sums(self._scaled(cohort), years, cohort.subject_of, self._design(cohort))
+        unknown, started = np.isnan(wanted.gap), years[wanted.context]
+        drawn_gap = self.gaps_[donors(len(self.gaps_), wanted.subject, n_draws, seed)]
+        drawn_at = torch.from_numpy(started + np.where(unknown, drawn_gap, wanted.gap))
+        mean_at = torch.from_numpy(started + np.where(unknown, self.gaps_.mean(), wanted.gap))
+        names = [f"{subject}\n{visit}" for subject, visit in zip(wanted.subject, wanted.visit, strict=True)]
+        subject_key, visit_key = (torch.from_numpy(subject_keys(part)) for part in (cohort.subjects, names))
+        noise_sd, width = self.model_.noise.sqrt(), cohort.n_features
+        draws = np.empty((n_draws, len(wanted), width), np.float32)
+        mean = np.empty((len(wanted), width))
+        of = torch.from_numpy(cohort.subject_of[wanted.context])
+        for rows, part in groups(whole):
+            place = torch.full((cohort.n_subjects,), -1).index_put((rows,), torch.arange(len(rows)))
+            here = torch.nonzero(place[of] >= 0).flatten()
+            known, local = self.model_.posterior(part), place[of[here]]
+            mean[here] = self.model_.visit(known, known.root.backward(known.whitened), local, mean_at[here]).numpy()
+            for draw in range(n_draws):
+                normal = partial(_normal, seed, draw)
+                scores = known.root.backward(known.whitened + normal(subject_key[rows], _FACTORS, known.n_scores))
+                x = self.model_.visit(known, scores, local, drawn_at[draw, here])
+                x += (known.own_sd * normal(subject_key[rows], _OWN, width))[local]
+                x += noise_sd * normal(visit_key[here], _NOISE, width)
+                draws[draw, here] = x.numpy() * self.scale_ + self.mean_
+        return draws, mean * self.scale_ + self.mean_
+
+    _LEARNED: ClassVar[tuple[str, ...]] = ("mean_", "scale_", "gaps_", "label_mean_", "label_scale_")
+
+    def _state(self) -> dict[str, Any]:
+        learned = {name: getattr(self, name) for name in self._LEARNED}
+        return {"labels": self.labels_.state(), "model": self.model_.state(), **learned}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.labels_ = LabelEncoder.from_state(state["labels"])
+        self.model_ = MixedEffects.from_state(state["model"])
+        for name in self._LEARNED:
+            setattr(self, name, state[name])
+
+
+def _first_visits(cohort: Cohort) -> NDArray[np.intp]:
+    return np.flatnonzero(np.diff(cohort.subject_of, prepend=-1))
+
+
+def _inner_folds(cohort: Cohort) -> Iterator[Split]:
+    """Yield four folds; with many pairs the first is enough to choose by."""
+    n = int(cohort.is_paired.sum())
+    return islice(folds(cohort, min(4, n), seed=1, validation_fraction=0.0), 1 if n > _MANY_PAIRS else None)
+
+
+def _held_out(model: MixedFactor, tasks: Sequence[tuple[Cohort, Task]]) -> float:
+    """Return the mean energy score of a model's draws for held-out pairs."""
+    from nextscan.metrics import energy_score
+
+    scores = []
+    for train, task in tasks:
+        model.fit(train)
+        draws = model.impute(task.shown, _DRAWS_TO_CHOOSE).draws
+        unit = np.where(model.scale_ > 0, model.scale_, 1.0)
+        scores.append(np.nanmean(energy_score(task.truth / unit, draws / unit)))
+    return float(np.mean(scores))
+
+
+def _normal(seed: int, draw: int, keys: Tensor, purpose: int, width: int) -> Tensor:
+    return counter_normal(keys, seed, draw, purpose, (width,), dtype=torch.float64)
