@@ -127,7 +127,7 @@ class MixedFactor(Imputer):
             design[cohort.subject_of[found.context]],
         )
         at_first = np.nan_to_num(z[first])
-        level: FloatArray = np.linalg.lstsq(design, at_first, rcond=1e-8)[0]
+        level = np.asarray(np.linalg.lstsq(design, at_first, rcond=1e-8)[0], np.float64)
         left: FloatArray = at_first - design @ level
         data = [compressed(part) for _, part in groups(sums(z, years, cohort.subject_of, design))]
         start = moments.start(np.asarray(left.T @ left / len(left), np.float64), level, n_factors, n_slopes)
