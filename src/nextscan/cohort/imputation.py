@@ -78,7 +78,9 @@ class Imputation:
         """Return the ends of the central predictive interval of each feature.
 
         From K draws the ends are the order positions p(K + 1) (Weibull), which keep their level for
-        any K: a level needs at least 2 / (1 - level) - 1 draws.
+        any K if the draws come from the true law: a level needs at least 2 / (1 - level) - 1 draws.
+        Draws that resample n residuals reach no further than these: their coverage is at most about
+        1 - 2 / (n + 1), however many draws there are.
 
         Returns
         -------

@@ -20,7 +20,8 @@ class FeatureRegression(Imputer):
     """Regress each follow-up feature on the same feature at the context visit, by least squares.
 
     Draws add resampled vectors of leave-one-out residuals ``r / (1 - h)``, h being the leverage of the
-    pair, so that their spread holds the uncertainty of intercept and slope as well.
+    pair, so that their spread for a subject holds the uncertainty of intercept and slope as well. For
+    means over a group it does not: there these errors are common to all, in the draws independent.
 
     Attributes
     ----------

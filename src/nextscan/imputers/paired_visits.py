@@ -158,8 +158,9 @@ def resampled(
 ) -> FloatArray:
     """Add to each mean, shape (n, n_features), residual vectors drawn with replacement.
 
-    Which ones depends on the subject's name, the seed and the draw only. All visits of a subject
-    imputed at once share them: their errors have a common part, the error of the context visit.
+    Which ones depends on the subject's name, the seed and the draw only. Several visits of a subject
+    imputed at once share the whole residual, so that the difference between two imputed visits has no
+    residual spread at all: use the draws one visit at a time, not for change between imputed visits.
 
     Returns
     -------

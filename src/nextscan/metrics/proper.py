@@ -73,8 +73,9 @@ def central_level(truth: FloatArray, draws: Draws) -> FloatArray:
     """Return the level of the smallest central interval that holds the truth.
 
     Interval ends are quantiles at the order positions p(K + 1) (Weibull; `numpy.quantile` with
-    ``method="weibull"``), which keep their level for any number of draws K. Infinite where the truth
-    lies beyond all draws: no interval that K draws can give holds it.
+    ``method="weibull"``), which keep their level for any number of draws K if the draws come from the
+    true law; draws that resample n residuals cover at most about 1 - 2 / (n + 1), whatever K. Infinite
+    where the truth lies beyond all draws: no interval that K draws can give holds it.
 
     Returns
     -------
