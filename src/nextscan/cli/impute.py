@@ -68,8 +68,11 @@ def impute(
     method that does not use time predicts the same at every time, and its change per year is left empty.
 
     **One draw is not enough.** The mean is smoother than any real brain and one draw is one guess among
-    many: a test computed on either claims more than you know. For statistics save all draws, run the
-    analysis once per draw, and pool estimates and variances with Rubin's rules (multiple imputation).
+    many: a test computed on either claims more than you know. Save all draws, run the analysis once per
+    draw and pool (multiple imputation): that carries the uncertainty about each person, given the model.
+    It does not carry that of the model: with few pairs, standard errors of group means are far too small.
+    For group statistics repeat fit and impute on bootstrap samples of the paired subjects, too, and pool
+    over all. Put every variable of the analysis into the labels; the effect of any other is diluted.
 
         nextscan impute model cohort.csv --out completed.csv
         nextscan impute model cohort.csv --at-years 1,2,5 --out forecast.csv

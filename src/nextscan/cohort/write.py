@@ -54,7 +54,7 @@ def complete_table(
       nothing was imputed. For hundreds of features these columns are the
       bulk of the table: ``level=None`` leaves them out, and Parquet stores them well.
 
-    For statistics use `write_draws`: a mean is smoother than any measured visit.
+    For statistics see `write_draws`: a mean is smoother than any measured visit.
 
     Parameters
     ----------
@@ -114,8 +114,14 @@ def write_draws(imputation: Imputation | Iterable[Imputation], out: str | Path) 
     """Write all draws in long form, the form statistics with multiple imputation need.
 
     Columns: subject, visit, years (since the first visit), draw (from 1), and the features; one row per
-    target and draw. Analyse each draw as if it were data, then pool estimates and variances with
-    Rubin's rules.
+    target and draw. Analyse each draw as if it were data, not the mean of draws, then pool estimates and
+    variances with Rubin's rules.
+
+    Draws are conditional on one fitted model: pooling over them carries the uncertainty about each person,
+    not that of the model. With few pairs and many imputed people the pooled standard error of a group mean
+    is far too small; for group statistics repeat fit and impute on bootstrap samples of the paired
+    subjects, too, and pool over all. Variables of the analysis that were no labels in the fit have their
+    effects diluted.
 
     Parameters
     ----------
