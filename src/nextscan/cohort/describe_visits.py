@@ -14,6 +14,7 @@ from nextscan.errors import some
 
 FEW_PAIRS = 30
 _LEAST_PAIRS = 10  # fewer pairs say nothing about repeatability
+_LONG_GAP = 5  # mean years between visits that few studies have
 _CHUNK = 4096  # visits hashed at a time
 
 
@@ -43,6 +44,9 @@ def visits(data: Observed) -> Part:
     if len(gap) > len(known):
         text = f"the gap is unknown for {len(gap) - len(known):,} of {counted(len(gap), 'pair')} of visits"
         findings.append(Finding("note", "unknown-gaps", text + "; methods that use time will guess there"))
+    if len(known) and known.mean() > _LONG_GAP and any("time has no unit" in note for note in cohort.notes):
+        text = f"time has no unit; gaps of {known.mean():.1f} read as years; give the unit in a schema"
+        findings.append(Finding("warning", "time-unit", text))
     if (known == 0).any():
         text = f"{counted(int((known == 0).sum()), 'pair')} of visits at the same time"
         findings.append(Finding("note", "zero-gaps", text + ": repeated scans of one day?"))

@@ -50,8 +50,8 @@ def test_names_that_tell_no_order_stay_as_in_the_file(read: Read) -> None:
 
 
 def test_visits_at_the_same_time_are_noted(read: Read) -> None:
-    cohort = read("id,visit,age,a\ns,1,60,1\ns,2,60,2\n")
-    assert cohort.years.tolist() == [0, 0]
+    cohort = read("id,visit,age,a\ns,1,60,1\ns,2,60,2\nt,1,60,1\nt,2,61,2\n")
+    assert cohort.years.tolist() == [0, 0, 0, 1]
     assert any("1 visits are at the same time as the visit before (whole years?)" in note for note in cohort.notes)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nextscan.cohort import Cohort, read_cohort
+from nextscan.cohort import Cohort, describe, read_cohort
 from nextscan.errors import CohortError, NextscanWarning, SchemaError
 
 Read = Callable[..., Cohort]
@@ -226,3 +226,47 @@ def test_schema_that_does_not_fit(read: Read, schema: str, says: str) -> None:
 def test_a_text_column_cannot_be_named_a_feature(read: Read) -> None:
     with pytest.raises(CohortError, match="line 2, column g: expected a number, found 'x'"):
         read("id,g,a\n1,x,2\n2,y,3\n", schema='features = ["g", "a"]')
+
+
+@pytest.mark.parametrize(
+    ("table", "taken"),
+    [
+        ("id,ses,visit,a\ns,2,1,5\ns,2,2,6\n", "visit: visit"),
+        ("id,ses,age,a\ns,2,60,5\ns,2,61,6\nt,,60,5\n", "visit: not named"),
+        ("id,ses,a\ns,1,5\ns,2,6\nt,1,4\n", "visit: ses"),
+        ("id,ses,a\ns,ses-01,5\nt,ses-01,6\n", "visit: ses"),
+    ],
+)
+def test_socioeconomic_status_is_no_session(read: Read, table: str, taken: str) -> None:
+    cohort = read(table)
+    assert any(taken in note for note in cohort.notes)
+    assert cohort.feature_names == ("a",)
+
+
+def test_a_visit_twice_names_its_column(read: Read) -> None:
+    with pytest.raises(CohortError, match=r"has visit 1 twice .*visits are taken from column wave"):
+        read("id,wave,a\ns,1,5\ns,1,6\n")
+
+
+def test_age_that_stays_is_age_at_entry(read: Read) -> None:
+    cohort = read("id,visit,age,a\ns,1,60,1\ns,2,60,2\nt,1,70,3\n")
+    assert cohort.labels["age_at_entry"].tolist() == [60, 70]
+    np.testing.assert_array_equal(cohort.years, [0, np.nan, 0])
+    beside = read("id,time,age,a\ns,0,60,1\ns,2,60,2\nt,0,70,3\n")
+    assert beside.years.tolist() == [0, 2, 0]
+    assert list(beside.labels) == ["age_at_entry"]
+
+
+def test_months_are_time_if_they_start_at_0_or_increase(read: Read) -> None:
+    assert read("id,Month_bl,age,a\ns,0,60,1\ns,18,60,2\nt,0,70,3\n").years.tolist() == [0, 1.5, 0]
+    assert read("id,months,a\ns,3,1\ns,9,2\nt,4,3\n").years.tolist() == [0, 0.5, 0]
+    calendar = read("id,visit,month,a\ns,1,11,1\ns,2,2,2\nt,1,4,3\n")
+    np.testing.assert_array_equal(calendar.years, [0, np.nan, 0])
+
+
+def test_long_gaps_without_a_unit_are_a_warning(read: Read) -> None:
+    table = "id,time,a\ns,0,1\ns,12,2\nt,0,3\nt,12,4\n"
+    (finding,) = describe(read(table)).of("time-unit")
+    assert finding.text == "time has no unit; gaps of 12.0 read as years; give the unit in a schema"
+    typed = read(table, schema='[time]\ncolumn = "time"\nunit = "months"\n')
+    assert describe(typed).of("time-unit") == ()

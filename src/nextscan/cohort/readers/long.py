@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +14,13 @@ from nextscan.cohort.readers.labels import as_label, label_name, label_values
 from nextscan.cohort.readers.layout import Layout
 from nextscan.cohort.readers.plan import Plan, plan
 from nextscan.cohort.readers.tables import IMPUTED, Cells, Missing, Table, Texts
-from nextscan.cohort.readers.times import read_time, settle_time
+from nextscan.cohort.readers.times import TimeColumn, counts_from_start, is_of_baseline, read_time, settle_time
 from nextscan.cohort.readers.visits import VisitRows
 from nextscan.cohort.schema import TableSchema, fits
 from nextscan.errors import CohortError, some
 
+NO_UNIT = "time has no unit; read as years"
+"""The note about a column that is only called ``time``."""
 _FREE_TEXT_LEVELS = 50
 _FREE_TEXT_SHARE = 0.2
 _ENOUGH_ROWS = 20
@@ -30,6 +34,7 @@ def read_long(
     schema_path: str = "schema",
     like: VisitRows | None = None,
     only_labels: bool = False,
+    no_times: tuple[str, ...] = (),
 ) -> tuple[VisitRows, Layout]:
     """Read a long table.
 
@@ -48,12 +53,15 @@ def read_long(
         Rows of the main table: nothing but its features and labels is looked for.
     only_labels : bool
         The table holds no features; every column that is nothing else is a label.
+    no_times : tuple of str
+        Columns found to hold no times of visits, whatever their names.
 
     Raises
     ------
     CohortError, SchemaError
     """
-    columns = plan(table, schema, schema_path=schema_path, like=like, only_labels=only_labels)
+    options: dict[str, Any] = {"schema_path": schema_path, "like": like, "only_labels": only_labels}
+    columns = plan(table, schema, **options, no_times=no_times)
     marks = [IMPUTED] if table.is_completed else []
     cells = Cells(table, columns.candidates, [*columns.texts, *marks], Missing.of(schema.missing))
     numbers, texts = _gather(cells)
@@ -64,17 +72,29 @@ def read_long(
     has_row = _rows_with_subject(table, columns.subject, texts, numbers)
     n_rows = len(numbers)
     time, time_column = np.full(n_rows, np.nan), columns.time
+    open_unit = False
     if time_column is not None:
         time, time_column = read_time(table, time_column, texts[time_column.column])
         first = pd.Series(time).groupby(texts[columns.subject]).min().dropna()
+        open_unit = time_column.kind == "time"
         time_column = settle_time(time_column, time, first.to_numpy())
+        open_unit &= time_column.kind == "years"
+        if schema.time is None and not _is_time(time_column, time, texts[columns.subject]):
+            others = (*no_times, time_column.column)
+            if columns.visit is not None or plan(table, schema, **options, no_times=others).time is not None:
+                return read_long(table, schema, **options, no_times=others)
     labels = {
         name: label_values(texts[column], label, table, column) for name, (column, label) in columns.labels.items()
     }
     label_columns = {name: column for name, (column, _) in columns.labels.items()}
     if columns.age is not None:
-        labels["age"] = pd.Series(read_time(table, columns.age, texts[columns.age.column])[0])
-        label_columns["age"] = columns.age.column
+        original = columns.age.column
+        age = read_time(table, columns.age, texts[columns.age.column])[0]
+        at_entry = columns.age.column in no_times or (like is None and is_of_baseline(age, texts[columns.subject]))
+        at_entry |= like is not None and "age" not in like.labels and "age_at_entry" in like.labels
+        columns = replace(columns, age=None) if at_entry else columns
+        labels[name := "age_at_entry" if at_entry else "age"] = pd.Series(age)
+        label_columns[name] = original
     elif time_column is not None and time_column.kind == "age":
         labels["age"] = pd.Series(time)
 
@@ -94,6 +114,7 @@ def read_long(
         source=str(table.path),
         subjects=_subject_names(table, columns.subject, texts[columns.subject], schema.subject_prefix),
         visits=_visit_names(table, columns.visit, texts, has_row),
+        visit_column=columns.visit or "",
         time=time,
         time_kind="" if time_column is None else time_column.kind,
         time_unit="years" if time_column is None else time_column.kept_unit,
@@ -110,6 +131,7 @@ def read_long(
         + (f"time: {time_column.column} ({time_column.meaning})" if time_column else "time: unknown"),
         f"labels: {some(labels, 20) if labels else 'none'}",
         f"features: {len(sorting.features)} columns of numbers ({some(sorting.features, 3)})",
+        *([NO_UNIT] if open_unit else []),
         *columns.notes,
         *sorting.notes,
     ]
@@ -125,6 +147,12 @@ def read_long(
         age=columns.age,
     )
     return (rows if has_row.all() else rows.take(has_row)), layout
+
+
+def _is_time(column: TimeColumn, values: FloatArray, subjects: Texts) -> bool:
+    if column.kind == "age":
+        return not is_of_baseline(values, subjects)
+    return column.unit != "months" or counts_from_start(values, subjects)
 
 
 class _Sorting:

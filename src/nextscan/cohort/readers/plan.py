@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import pandas as pd
+
 from nextscan.cohort.readers.labels import label_name
-from nextscan.cohort.readers.tables import Table
+from nextscan.cohort.readers.tables import Table, to_texts
 from nextscan.cohort.readers.times import TimeColumn, age_column, from_schema, time_column
 from nextscan.cohort.readers.visits import VisitRows
-from nextscan.cohort.readers.vocabulary import SUBJECT, VISIT, find, is_identifier, is_label
+from nextscan.cohort.readers.vocabulary import SUBJECT, VISIT, canonical, find, is_identifier, is_label
 from nextscan.cohort.schema import LabelSchema, TableSchema, fits, matching, nearest
 from nextscan.errors import CohortError, SchemaError, some
 
@@ -59,6 +61,7 @@ def plan(
     schema_path: str,
     like: VisitRows | None = None,
     only_labels: bool = False,
+    no_times: tuple[str, ...] = (),
 ) -> Plan:
     """Give every column a role.
 
@@ -72,6 +75,8 @@ def plan(
         Rows of the main table: nothing but its features and labels is looked for.
     only_labels : bool
         The table holds no features; every column that is nothing else is a label.
+    no_times : tuple of str
+        Columns whose values are no times of visits, whatever their names.
 
     Raises
     ------
@@ -103,8 +108,11 @@ def plan(
             f'{some(columns, 8)}; rename the column, or name it in a schema: subject = "..."'
         )
     only_number = schema.time.column if schema.time and schema.time.kind == "visit" else None
-    visit = take(schema.visit or only_number or find(rest, VISIT), "visit" if schema.visit else "time.column")
-    time = from_schema(schema.time) if schema.time else time_column(rest)
+    found = find(rest, VISIT)
+    if found is not None and canonical(found) == "ses" and not _are_sessions(table, subject, found):
+        found = None  # socioeconomic status
+    visit = take(schema.visit or only_number or found, "visit" if schema.visit else "time.column")
+    time = from_schema(schema.time) if schema.time else time_column([name for name in rest if name not in no_times])
     take(time.column if time else None, "time.column")
     age = None if time is not None and time.kind == "age" else age_column(rest)
     take(age.column if age else None, "age")
@@ -143,3 +151,22 @@ def plan(
         candidates = [name for name in rest if name not in {*identifiers, *times}]
     certain = like is not None or only_labels or schema.features is not None
     return Plan(subject, visit, time, age, labels, candidates, certain, like is not None, notes)
+
+
+def _are_sessions(table: Table, subject: str, column: str) -> bool:
+    """Tell whether a column called ``ses`` names sessions: words, ``01``, or numbers that tell visits apart."""
+    batches = [
+        [to_texts(batch.column(name)) for name in (subject, column)] for batch in table.batches([subject, column])
+    ]
+    frame = pd.DataFrame({
+        key: [text for batch in batches for text in batch[i]] for i, key in enumerate(("subject", "value"))
+    }).dropna(subset="subject")  # fmt: skip
+    known = frame["value"].dropna().astype(str)
+    if not known.str.fullmatch(r"[0-9]|[1-9][0-9](\.0*)?|[0-9]\.[0-9]*").all():
+        return True
+    several = frame[frame["subject"].duplicated(keep=False)]
+    if len(known) < len(frame):
+        return False
+    if not len(several):
+        return bool(known.nunique() == 1)
+    return bool(several.groupby("subject")["value"].agg(lambda values: values.is_unique).mean() > 0.5)

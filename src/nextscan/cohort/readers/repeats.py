@@ -132,11 +132,12 @@ def _check_distinct(rows: VisitRows, kept: pd.DataFrame) -> None:
     differs = np.flatnonzero(rows.features[first] != rows.features[second])
     column = next((c for c in differs if not np.isnan(rows.features[[first, second], c]).all()), differs[0])
     left, right = rows.features[first, column], rows.features[second, column]
+    taken = f"; visits are taken from column {rows.visit_column}" if rows.visit_column else ""
     raise CohortError(
         f"{rows.source}: subject {subject} {f'has {which}' if which else 'is there'} twice with different values "
         f"({rows.place(int(rows.rows[first]))} and {rows.place(int(rows.rows[second]))}; "
         f"{rows.feature_names[column]} is {left:g} and {right:g}); keep one row, or tell visits apart by a visit or "
-        "time column"
+        f"time column{taken}"
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,11 @@ from nextscan.cohort.readers.vocabulary import TIME, canonical
 from nextscan.cohort.schema import TimeSchema
 from nextscan.errors import CohortError
 
+_MONTHS = frozenset({"month", "months"})
+_OF_MONTHS = _MONTHS | {
+    "bl", "baseline", "base", "since", "from", "first", "to", "visit", "scan", "mri", "mr", "session", "time",
+    "interval", "gap", "elapsed", "follow", "up", "followup", "in", "post", "after", "study",
+}  # fmt: skip
 PER_YEAR = {"years": 1.0, "months": 12.0, "weeks": DAYS_PER_YEAR / 7, "days": DAYS_PER_YEAR}
 DATE_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d-%b-%Y",
                 "%d/%m/%Y", "%m/%d/%Y")  # fmt: skip
@@ -64,7 +71,16 @@ class TimeColumn:
 def time_column(columns: list[str]) -> TimeColumn | None:
     """Return the best known time column of a table: years before dates before age."""
     known = {canonical(column): column for column in reversed(columns)}
-    return next((TimeColumn(known[name], *meaning) for name, meaning in TIME.items() if name in known), None)
+    found = next((TimeColumn(known[name], *meaning) for name, meaning in TIME.items() if name in known), None)
+    if found is None or found.kind in ("age", "time"):
+        months = next((column for column in columns if _counts_months(column)), None)
+        return found if months is None else TimeColumn(months, "years", "months")
+    return found
+
+
+def _counts_months(column: str) -> bool:
+    words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", column).lower())
+    return not _MONTHS.isdisjoint(words) and _OF_MONTHS.issuperset(words)
 
 
 def age_column(columns: list[str]) -> TimeColumn | None:
@@ -141,7 +157,8 @@ def known_dates(texts: Texts) -> FloatArray:
     for form in DATE_FORMATS[:-2]:
         parsed = pd.to_datetime(given, format=form, errors="coerce")
         days = days.fillna((parsed - pd.Timestamp(0)) / pd.Timedelta(days=1))
-    return days.to_numpy(float) / DAYS_PER_YEAR
+    years: FloatArray = days.to_numpy(float) / DAYS_PER_YEAR
+    return years
 
 
 def settle_time(column: TimeColumn, values: FloatArray, first: FloatArray) -> TimeColumn:
@@ -154,3 +171,23 @@ def settle_time(column: TimeColumn, values: FloatArray, first: FloatArray) -> Ti
     known = values[~np.isnan(values)]
     looks_like_age = len(known) > 0 and (first > 0).all() and known.min() >= 5 and known.max() <= 120
     return TimeColumn(column.column, "age" if looks_like_age else "years", column.unit)
+
+
+def is_of_baseline(values: FloatArray, subjects: Texts) -> bool:
+    """Tell whether ages are those at baseline: equal at all visits of everyone with several visits."""
+    of = _of_several(values, subjects)
+    return bool(of.ngroups and (of.nunique() <= 1).all())
+
+
+def counts_from_start(values: FloatArray, subjects: Texts) -> bool:
+    """Tell whether months count time: everyone starts at 0, or they increase along the visits of everyone."""
+    first = pd.Series(values).groupby(subjects).min()
+    of = _of_several(values, subjects)
+    grows = bool(of.ngroups and (of.diff().dropna() > 0).all())
+    return bool((first.dropna() == 0).all()) or grows
+
+
+def _of_several(values: FloatArray, subjects: Texts) -> Any:
+    known = pd.DataFrame({"value": values, "subject": subjects}).dropna()
+    several = known[known["subject"].duplicated(keep=False)]
+    return several.groupby("subject")["value"]

@@ -43,6 +43,8 @@ class VisitRows:
     place : callable
         Names a row for the user.
     units : mapping of feature name to unit
+    visit_column : str
+        The column that names visits, for messages.
     notes, warnings : tuple of str
         What was understood; warnings are about what the user should check.
     """
@@ -59,6 +61,7 @@ class VisitRows:
     place: Callable[[int], str]
     units: Mapping[str, str] = field(default_factory=dict)
     time_unit: str = "years"
+    visit_column: str = ""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -10,8 +10,8 @@ SUBJECT = (
     "ptid", "rid", "eid", "patientid", "patient", "fsid", "id", "subjectkey",
 )  # fmt: skip
 VISIT = (
-    "sessionid", "session", "ses", "visit", "visitid", "visitname", "visitnumber", "visitnum", "visitno", "viscode",
-    "viscode2", "timepoint", "tp", "wave", "eventname", "event", "instance",
+    "sessionid", "session", "visit", "visitid", "visitname", "visitnumber", "visitnum", "visitno", "viscode",
+    "viscode2", "timepoint", "tp", "wave", "eventname", "event", "instance", "ses",
 )  # fmt: skip
 
 # name -> (kind, unit); the first that a table has gives the time
@@ -38,7 +38,7 @@ TIME = {
 QUANTITIES = frozenset({
     "age", "ageatrecruitment", "ageatentry", "ageatbaseline", "ageatonset", "education",
     "educationyears", "yearsofeducation", "educ", "edyears", "bmi", "iq", "fsiq", "income",
-    "townsend", "townsendindex", "height", "weight",
+    "townsend", "townsendindex", "height", "weight", "ses",
 })  # fmt: skip
 SITES = frozenset({
     "site", "scanner", "center", "centre", "study", "dataset", "cohort", "institution", "scannerid", "siteid",
