@@ -74,6 +74,9 @@ def test_a_scan_that_a_table_lacks_has_missing_features(folder: Path) -> None:
         (["sub-1_ses-1.long.sub-1", "sub-1_ses-2.long.sub-1"], ["sub-1"], ["ses-1", "ses-2"]),
         (["S1_tp1.long.S1_base", "S1_tp2.long.S1_base"], ["S1"], ["tp1", "tp2"]),
         (["S1_tp1.long.S1", "S1_tp2.long.S1", "S1"], ["S1"], ["tp1", "tp2"]),
+        (["sub-000_ses-1_run-01", "sub-000_ses-2_run-01"], ["sub-000"], ["ses-1", "ses-2"]),
+        (["sub-1_ses-1_run-1", "sub-1_ses-1_run-2"], ["sub-1"], ["ses-1_run-1", "ses-1_run-2"]),
+        (["sub000_tp1", "sub000_tp2"], ["sub000"], ["tp1", "tp2"]),
         (["1001.0", "1002.0"], ["1001", "1002"], ["1", "1"]),
     ],
 )
@@ -165,6 +168,15 @@ def test_templates_are_left_out_with_a_note(tmp_path: Path) -> None:
     cohort = read_cohort(tmp_path / "lh.tsv")
     assert cohort.features.tolist() == [[5]]
     assert any("2 scans are not of the longitudinal stream and left out: A_ses-1, A" in note for note in cohort.notes)
+
+
+def test_people_without_a_longitudinal_scan_are_kept_with_a_note(tmp_path: Path) -> None:
+    lines = ["A_ses-1.long.A\t5\t1", "A_ses-2.long.A\t6\t3", "A_ses-1\t4\t2", "A\t3\t4", "B_ses-1\t7\t5"]
+    (tmp_path / "lh.tsv").write_text("\n".join(["lh.aparc.area\ta\tb", *lines]) + "\n")
+    cohort = read_cohort(tmp_path / "lh.tsv")
+    assert cohort.subjects.tolist() == ["A", "B"]
+    assert cohort.features[:, 0].tolist() == [5, 6, 7]
+    assert any("1 scans of people without a longitudinal scan are kept" in note for note in cohort.notes)
 
 
 def test_one_scan_under_two_names(tmp_path: Path) -> None:

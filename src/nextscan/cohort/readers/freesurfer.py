@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nextscan.cohort.cohort import FloatArray
+from nextscan.cohort.cohort import BoolArray, FloatArray
 from nextscan.cohort.readers.long import units_of, whole
 from nextscan.cohort.readers.tables import Cells, Missing, Table, Texts, open_table
 from nextscan.cohort.readers.visits import VisitRows
@@ -32,7 +32,9 @@ _UNITS = {
 _VOLUMES = frozenset({"BrainSegVolNotVent", "eTIV", "EstimatedTotalIntraCranialVol", "BrainSegVol"})
 _NOT_VOLUMES = re.compile(r"-to-eTIV$|SurfaceHoles$")
 _SUFFIXES = frozenset({".tsv", ".csv", ".txt", ".dat", ".table", ".stats"})
-_SESSION = re.compile(r"(?P<subject>.+?)_(?P<visit>ses-[A-Za-z0-9]+)")
+_SESSION = re.compile(
+    r"(?P<subject>.+?)_(?P<visit>ses-[A-Za-z0-9]+|tp-?[0-9]+)(?P<entities>(?:_[A-Za-z]+-[A-Za-z0-9]+)*)"
+)
 _LONG = re.compile(r"(?P<scan>.+)\.long\.(?P<base>.+)")
 
 
@@ -85,7 +87,8 @@ def read_freesurfer(
     volume get it as suffix (``Left-Hippocampus_mean``). A column that several tables repeat, such as
     eTIV, is kept once; where tables give the same name different values, the name of the table's
     parcellation or file is put before it. Units follow from the measure. Names of longitudinal scans
-    (``sub-01_ses-2.long.sub-01``) and of BIDS sessions give subject and visit.
+    (``sub-01_ses-2.long.sub-01``), of BIDS sessions and of time points (``sub01_tp2``) give subject and visit.
+    Beside longitudinal scans, others are kept of people who have no longitudinal one.
 
     Parameters
     ----------
@@ -214,27 +217,59 @@ def _chosen(names: list[str], schema: TableSchema, schema_path: str) -> list[str
 def _subjects_and_visits(
     scans: Texts,
 ) -> tuple[list[str], Texts | None, np.ndarray[tuple[int], np.dtype[np.bool_]], list[str]]:
-    """Split scan names into subject and visit; beside longitudinal scans, others are templates or earlier runs."""
+    """Split scan names into subject and visit; people with a longitudinal scan keep only such."""
     longitudinal = [_LONG.fullmatch(scan) for scan in scans]
-    keep = np.array([match is not None for match in longitudinal]) if any(longitudinal) else np.ones(len(scans), bool)
-    notes = []
-    if not keep.all():
-        notes.append(
-            f"{int((~keep).sum())} scans are not of the longitudinal stream and left out: {some(scans[~keep], 3)}"
-        )
     subjects: list[str] = []
     visits: list[str] = []
+    entities: list[str] = []
     for scan, match in zip(scans, longitudinal, strict=True):
         session = _SESSION.fullmatch(match["scan"] if match else scan)
         if session:
             subject, visit = session["subject"], session["visit"]
         elif match:
-            subject = re.sub(r"[_.\-](?:base|template|long)$", "", match["base"])
+            subject = _stem(match["base"])
             visit = match["scan"].removeprefix(subject).lstrip("_.-") or match["scan"]
         else:
             subject, visit = scan, ""
         subjects.append(subject)
         visits.append(visit)
+        entities.append(session["entities"] if session else "")
+    keep, notes = _kept(scans, longitudinal, subjects)
+    named = pd.DataFrame({"subject": subjects, "visit": visits})
+    if named[keep].duplicated().any():  # runs of a session
+        visits = [visit + more for visit, more in zip(visits, entities, strict=True)]
     if any(visits):
         return subjects, np.array([visit or "1" for visit in visits], dtype=object), keep, notes
     return subjects, None, keep, notes
+
+
+def _stem(base: str) -> str:
+    return re.sub(r"[_.\-](?:base|template|long)$", "", base)
+
+
+def _kept(scans: Texts, longitudinal: list[re.Match[str] | None], subjects: list[str]) -> tuple[BoolArray, list[str]]:
+    """Mark longitudinal scans, and scans of people who have none; the others are templates or earlier runs."""
+    if not any(longitudinal):
+        return np.ones(len(scans), bool), []
+    bases = {match["base"] for match in longitudinal if match}
+    known = {subject for subject, match in zip(subjects, longitudinal, strict=True) if match}
+    known |= bases | {_stem(base) for base in bases} | {match["scan"] for match in longitudinal if match}
+    is_long = np.array([match is not None for match in longitudinal])
+    cross = np.array([_person_among(scan, subject, known) for scan, subject in zip(scans, subjects, strict=True)])
+    cross = ~is_long & ~cross
+    left = ~is_long & ~cross
+    notes = []
+    if left.any():
+        notes.append(f"{int(left.sum())} scans are not of the longitudinal stream and left out: {some(scans[left], 3)}")
+    if cross.any():
+        notes.append(
+            f"{int(cross.sum())} scans of people without a longitudinal scan are kept, from the cross-sectional "
+            f"stream: {some(scans[cross], 3)}"
+        )
+    return is_long | cross, notes
+
+
+def _person_among(scan: str, subject: str, known: set[str]) -> bool:
+    """Tell whether a scan belongs to someone known: by subject, or by a name cut at any of its separators."""
+    cuts = [scan[: part.start()] for part in re.finditer(r"[_.\-]", scan)]
+    return not known.isdisjoint({scan, subject, _stem(scan), *cuts})
