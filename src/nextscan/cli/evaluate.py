@@ -37,7 +37,7 @@ def evaluate(
         str,
         typer.Option(
             metavar="A,B,...",
-            help="What to compare: secondgram, secondgram-paper, secondgram-released. The baselines "
+            help="What to compare: mixed-factor, secondgram, secondgram-paper, secondgram-released. The baselines "
             "(carry-forward, mean-change, feature-regression, ridge, reliability) and, for simulated "
             "cohorts, the oracle are always there.",
         ),
