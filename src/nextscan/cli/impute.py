@@ -96,8 +96,7 @@ def impute(
             f"{table}: every subject has a follow-up and no row asks for another visit; "
             "ask for times after the last scan, as in --at-years 2"
         )
-    uses_time = bool(getattr(imputer, "uses_time", False))
-    if not uses_time:
+    if not imputer.uses_time:
         warn_of_time(imputer, wanted)
     with show_progress() as progress:
         imputed = _in_chunks(imputer, cohort, wanted, draws, seed=seed, at_years=years, progress=progress)
@@ -111,7 +110,7 @@ def impute(
             dictionary=dictionary,
             participants=participants,
             level=level,
-            annual=uses_time,
+            annual=imputer.uses_time,
         )
     print(f"completed: {out} ({len(wanted):,} visits imputed by {imputer.name}, {draws} draws each)")
     if save_draws is not None:

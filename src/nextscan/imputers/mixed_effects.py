@@ -144,9 +144,8 @@ class Root:
 
     def log_determinant(self) -> Tensor:
         """Return the mean log determinant of the precisions, shape ()."""
-        return sum(  # type: ignore[return-value]
-            2 * part.diagonal(dim1=-2, dim2=-1).log().sum() / len(part) for part in (self.first, self.second)
-        )
+        first, second = (part.diagonal(dim1=-2, dim2=-1).log().sum() / len(part) for part in (self.first, self.second))
+        return 2 * (first + second)
 
     def forward(self, score: Tensor) -> Tensor:
         """Solve root · y = score for each row, shape (n, k + r)."""

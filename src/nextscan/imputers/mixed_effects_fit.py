@@ -96,7 +96,9 @@ class Moments:
             float(np.sqrt(scatter)),
         )
 
-    def start(self, covariance: FloatArray, level: FloatArray, n_factors: int, n_slopes: int) -> MixedEffects:
+    def start(
+        self, prior: Prior, covariance: FloatArray, level: FloatArray, n_factors: int, n_slopes: int
+    ) -> MixedEffects:
         """Return starting values: principal factors of what is not noise, slopes from the change.
 
         Parameters
@@ -113,7 +115,7 @@ class Moments:
         left = covariance.diagonal() - noise - (loading**2).sum(axis=0)
         return MixedEffects(
             level=torch.from_numpy(level),
-            drift=self.prior().drift,
+            drift=prior.drift,
             loading=torch.from_numpy(loading),
             slope=torch.from_numpy(0.5 * _principal(slopes, n_slopes)),
             specific=torch.from_numpy(np.maximum(left, 0.02 * covariance.diagonal())),
@@ -132,7 +134,7 @@ def _principal(matrix: FloatArray, rank: int) -> FloatArray:
 def maximise(start: MixedEffects, data: Sequence[Sums], prior: Prior, *, iterations: int = 150) -> MixedEffects:
     """Return the parameters that maximise the posterior density, found by L-BFGS from `start`.
 
-    Cost of one evaluation: about 6 · rows · p · (k + r) operations, rows as left by `blocks`.
+    Cost of one evaluation: about 6 · rows · p · (k + r) operations, rows as left by `compressed`.
     """
     from scipy.optimize import minimize
 

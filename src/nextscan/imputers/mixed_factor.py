@@ -130,8 +130,8 @@ class MixedFactor(Imputer):
         level = np.asarray(np.linalg.lstsq(design, at_first, rcond=1e-8)[0], np.float64)
         left: FloatArray = at_first - design @ level
         data = [compressed(part) for _, part in groups(sums(z, years, cohort.subject_of, design))]
-        start = moments.start(np.asarray(left.T @ left / len(left), np.float64), level, n_factors, n_slopes)
-        fitted = maximise(start, data, moments.prior())
+        covariance, prior = np.asarray(left.T @ left / len(left), np.float64), moments.prior()
+        fitted = maximise(moments.start(prior, covariance, level, n_factors, n_slopes), data, prior)
         self.model_ = replace(fitted, level=fitted.level[:n_columns], drift=fitted.drift[:n_columns])
 
     def _scaled(self, cohort: Cohort) -> FloatArray:
