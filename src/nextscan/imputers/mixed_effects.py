@@ -14,7 +14,8 @@ visits, whatever their number, times and gaps.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,10 +57,59 @@ class Sums:
         whole = self.count.shape[1] == 1
         return whole and all(bool((part == part[:1]).all()) for part in (self.count, self.time, self.time2))
 
+    @property
+    def visits(self) -> Tensor:
+        """`count`, in a single row where features were seen at the same visits: their number is a group's own."""
+        return self.count[:1] if self.count.shape[1] == 1 else self.count
+
     def select(self, rows: Tensor) -> Sums:
         """Return the sums of some subjects."""
-        parts = {name: value[rows] for name, value in vars(self).items() if name != "n_subjects"}
+        parts = {part.name: getattr(self, part.name)[rows] for part in fields(self) if part.name != "n_subjects"}
         return Sums(**parts, n_subjects=len(rows))
+
+    @cached_property
+    def products(self) -> Products:
+        """Cross products over subjects, of features seen at the same visits."""
+        level = torch.cat([self.count * self.design, self.time * self.design], dim=1)
+        drift = torch.cat([self.time * self.design, self.time2 * self.design], dim=1)
+        return Products(
+            level=level,
+            drift=drift,
+            square=self.square.sum(dim=0),
+            value_square=self.value.square().sum(dim=0),
+            design_square=torch.cat([self.design.T @ level, self.design.T @ drift]),
+            level_square=level.T @ level,
+            design_value=torch.cat([self.design.T @ self.value, self.design.T @ self.time_value]),
+            level_value=level.T @ self.value,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """Cross products with which a likelihood needs no array of subjects by features of its own.
+
+    With effects Θ = (level, drift) stacked, shape (2 q, p), the sums of what they leave are
+    ``value - level @ Θ`` and ``time_value - drift @ Θ``.
+
+    Attributes
+    ----------
+    level, drift : Tensor, shape (n, 2 q)
+    square, value_square : Tensor, shape (p,)
+        Σ square and Σ value² over subjects.
+    design_square, level_square : Tensor, shape (2 q, 2 q)
+        Of the squares of fitted values: summed over visits, and of sums over visits.
+    design_value, level_value : Tensor, shape (2 q, p)
+        The same with the data.
+    """
+
+    level: Tensor
+    drift: Tensor
+    square: Tensor
+    value_square: Tensor
+    design_square: Tensor
+    level_square: Tensor
+    design_value: Tensor
+    level_value: Tensor
 
 
 def sums(values: FloatArray, years: FloatArray, subject_of: NDArray[np.intp], design: FloatArray) -> Sums:
@@ -71,17 +121,16 @@ def sums(values: FloatArray, years: FloatArray, subject_of: NDArray[np.intp], de
         NaN where missing.
     years : ndarray, shape (n_visits,)
     subject_of : ndarray of int, shape (n_visits,)
-        Position of each visit's subject in `design`.
+        Position of each visit's subject in `design`: never decreasing, every subject at least once.
     design : ndarray, shape (n, q)
     """
     seen = ~np.isnan(values)
     filled = np.where(seen, values, 0.0)
     t = years[:, None]
+    starts = np.flatnonzero(np.diff(subject_of, prepend=-1))
 
     def add(part: FloatArray) -> Tensor:
-        total = np.zeros((len(design), part.shape[1]))
-        np.add.at(total, subject_of, part)
-        return torch.from_numpy(total)
+        return torch.from_numpy(np.add.reduceat(part, starts, axis=0))
 
     weights = seen.astype(np.float64)
     return Sums(
@@ -129,18 +178,21 @@ def compressed(part: Sums) -> Sums:
 
 @dataclass(frozen=True, eq=False)
 class Root:
-    """Block Cholesky factor of precisions of stable factors and slopes: ``[[first, 0], [across, second]]``.
+    """Block Cholesky factor of precisions of stable factors and slopes: ``[[first, 0], [time · across, second]]``.
 
     Attributes
     ----------
     first : Tensor, shape (n or 1, k, k)
     across : Tensor, shape (n or 1, r, k)
     second : Tensor, shape (n or 1, r, r)
+    time : Tensor, shape (n or 1, 1)
+        Sum of years, where subjects differ in it only; else 1.
     """
 
     first: Tensor
     across: Tensor
     second: Tensor
+    time: Tensor
 
     def log_determinant(self) -> Tensor:
         """Return the mean log determinant of the precisions, shape ()."""
@@ -151,14 +203,14 @@ class Root:
         """Solve root · y = score for each row, shape (n, k + r)."""
         stable, slope = score.split([self.first.shape[1], self.second.shape[1]], dim=1)
         stable = _solve(self.first, stable, upper=False)
-        slope = _solve(self.second, slope - (self.across @ stable[..., None])[..., 0], upper=False)
+        slope = _solve(self.second, slope - self.time * _times(stable, self.across.mT), upper=False)
         return torch.cat([stable, slope], dim=1)
 
     def backward(self, whitened: Tensor) -> Tensor:
         """Solve rootᵀ · y = whitened for each row, shape (n, k + r)."""
         stable, slope = whitened.split([self.first.shape[1], self.second.shape[1]], dim=1)
         slope = _solve(self.second.mT, slope, upper=True)
-        stable = _solve(self.first.mT, stable - (self.across.mT @ slope[..., None])[..., 0], upper=True)
+        stable = _solve(self.first.mT, stable - _times(self.time * slope, self.across), upper=True)
         return torch.cat([stable, slope], dim=1)
 
 
@@ -184,13 +236,22 @@ class MixedEffects:
 
     def log_likelihood(self, part: Sums) -> Tensor:
         """Return the log likelihood of a block, without its constant, shape ()."""
-        around = self.residual_sums(part)
-        total = self.noise + part.count * self.specific
-        quadratic = around.square / self.noise - around.value**2 * (self.specific / (self.noise * total))
+        total = self.noise + part.visits * self.specific
+        carried = self.specific / (self.noise * total)
         root = self.root(part)
-        solved = root.forward(self.scores(part, around))
+        if part.count.shape[1] == 1:
+            known = part.products
+            effects = torch.cat([self.level, self.drift])
+            square = known.square - (effects * (2 * known.design_value - known.design_square @ effects)).sum(dim=0)
+            value = known.value_square - (effects * (2 * known.level_value - known.level_square @ effects)).sum(dim=0)
+            quadratic = square / self.noise - value * carried[0]
+            solved = root.forward(self._scores_of_products(part, effects, total, carried))
+        else:
+            around = self.residual_sums(part)
+            quadratic = around.square / self.noise - around.value**2 * carried
+            solved = root.forward(self.scores(part, around))
         n_rows = part.n_subjects / len(part.value)
-        log_noise = ((part.count - 1) * self.noise.log() + total.log()).expand_as(part.value).sum()
+        log_noise = ((part.visits - 1) * self.noise.log() + total.log()).sum() * len(part.value) / len(total)
         log_factor = root.log_determinant() * len(part.value)
         return -0.5 * (n_rows * (log_noise + log_factor) + quadratic.sum() - solved.square().sum())
 
@@ -210,10 +271,20 @@ class MixedEffects:
 
     def scores(self, part: Sums, around: Sums) -> Tensor:
         """Return loadingᵀ C⁻¹ residuals of stable and slope factors, shape (n, k + r)."""
-        total = self.noise + part.count * self.specific
+        total = self.noise + part.visits * self.specific
         stable = around.value / total
         slope = (around.time_value - part.time * self.specific * stable) / self.noise
         return torch.cat([stable @ self.loading.T, slope @ self.slope.T], dim=1)
+
+    def _scores_of_products(self, part: Sums, effects: Tensor, total: Tensor, carried: Tensor) -> Tensor:
+        """Return `scores` of features seen at the same visits, by products of matrices only."""
+        known = part.products
+        weights = torch.cat([self.loading / total, self.slope * carried])
+        of_value = part.value @ weights.T - known.level @ (effects @ weights.T)
+        stable, carried_slope = of_value.split([len(self.loading), len(self.slope)], dim=1)
+        of_time = (self.slope / self.noise).T
+        slope = part.time_value @ of_time - known.drift @ (effects @ of_time)
+        return torch.cat([stable, slope - part.time * carried_slope], dim=1)
 
     def root(self, part: Sums) -> Root:
         """Return the block Cholesky factor of the posterior precision of the factors.
@@ -222,36 +293,37 @@ class MixedEffects:
         them, and only slopes, of small rank, have a factor per subject.
         """
         k, r = len(self.loading), len(self.slope)
-        total = self.noise + part.count * self.specific
+        total = self.noise + part.visits * self.specific
         if part.count.shape[1] == 1:
             rows = slice(0, 1) if part.shared else slice(None)
-            time, time2, total = part.time[rows, :, None], part.time2[rows, :, None], total[:1]
-            stable = part.count[:1] * (self.loading / total) @ self.loading.T
-            cross = time * ((self.slope / total) @ self.loading.T)
-            within = time2 * ((self.slope / self.noise) @ self.slope.T)
-            shared = time**2 * ((self.slope * (self.specific / (self.noise * total))) @ self.slope.T)
-            slopes, stable = within - shared, stable[None]
+            time, time2 = part.time[rows, :, None], part.time2[rows, :, None]
+            stable = (part.visits * (self.loading / total) @ self.loading.T)[None]
+            cross = ((self.slope / total) @ self.loading.T)[None]
+            within = (self.slope / self.noise) @ self.slope.T
+            shared = (self.slope * (self.specific / (self.noise * total))) @ self.slope.T
+            slopes = time2 * within - time**2 * shared
         else:
+            time = torch.ones_like(part.time[:, :1, None])
             weights = part.time2 / self.noise - self.specific * part.time**2 / (self.noise * total)
             stable = ((part.count / total) @ _products(self.loading, self.loading)).unflatten(1, (k, k))
             cross = ((part.time / total) @ _products(self.slope, self.loading)).unflatten(1, (r, k))
             slopes = (weights @ _products(self.slope, self.slope)).unflatten(1, (r, r))
         first = torch.linalg.cholesky(stable + torch.eye(k, dtype=stable.dtype))
         across = torch.linalg.solve_triangular(first, cross.mT, upper=False).mT
-        second = torch.linalg.cholesky(slopes + torch.eye(r, dtype=slopes.dtype) - across @ across.mT)
-        return Root(first, across, second)
+        within = slopes + torch.eye(r, dtype=slopes.dtype) - time**2 * (across @ across.mT)
+        return Root(first, across, torch.linalg.cholesky(within), time[:, 0])
 
     def posterior(self, part: Sums) -> Posterior:
         """Condition on the observed visits of each subject; a block of any kind but compressed."""
         around, root = self.residual_sums(part), self.root(part)
-        total = self.noise + part.count * self.specific
+        total = self.noise + part.visits * self.specific
         carried = self.specific / total
         return Posterior(
             at_start=part.design @ self.level + carried * around.value,
             per_year=part.design @ self.drift,
             root=root,
             whitened=root.forward(self.scores(part, around)),
-            kept=1 - carried * part.count,
+            kept=1 - carried * part.visits,
             kept_time=carried * part.time,
             own_sd=(self.specific * self.noise / total).sqrt(),
         )
@@ -318,6 +390,11 @@ class Posterior:
 def _products(a: Tensor, b: Tensor) -> Tensor:
     """Return the products of every row of a with every row of b, shape (p, len(a) · len(b))."""
     return (a[:, None] * b[None]).flatten(0, 1).T
+
+
+def _times(rows: Tensor, matrix: Tensor) -> Tensor:
+    """Multiply each row, shape (n, a), by its matrix, shape (n or 1, a, b)."""
+    return rows @ matrix[0] if len(matrix) == 1 else (rows[:, None] @ matrix)[:, 0]
 
 
 def _solve(triangle: Tensor, rows: Tensor, *, upper: bool) -> Tensor:
