@@ -23,6 +23,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nextscan.imputers.predictive import Predictive
+
 FloatArray = NDArray[np.float64]
 _BLOCK = 4096  # subjects with gaps at a time: each has a precision matrix of its own
 
@@ -206,6 +208,13 @@ class Root:
         slope = _solve(self.second, slope - self.time * _times(stable, self.across.mT), upper=False)
         return torch.cat([stable, slope], dim=1)
 
+    def forward_columns(self, load: Tensor) -> Tensor:
+        """Solve root · y = load for each row's matrix, shape (n, k + r, p)."""
+        stable, slope = load.split([self.first.shape[1], self.second.shape[1]], dim=1)
+        stable = torch.linalg.solve_triangular(self.first, stable, upper=False)
+        slope = slope - self.time[..., None] * (self.across @ stable)
+        return torch.cat([stable, torch.linalg.solve_triangular(self.second, slope, upper=False)], dim=1)
+
     def backward(self, whitened: Tensor) -> Tensor:
         """Solve rootᵀ · y = whitened for each row, shape (n, k + r)."""
         stable, slope = whitened.split([self.first.shape[1], self.second.shape[1]], dim=1)
@@ -233,6 +242,11 @@ class MixedEffects:
     slope: Tensor
     specific: Tensor
     noise: Tensor
+
+    @property
+    def rank(self) -> int:
+        """Number of factors, stable and slopes."""
+        return len(self.loading) + len(self.slope)
 
     def log_likelihood(self, part: Sums) -> Tensor:
         """Return the log likelihood of a block, without its constant, shape ()."""
@@ -344,6 +358,22 @@ class MixedEffects:
         stable, slope = scores.split([len(self.loading), len(self.slope)], dim=1)
         fixed = known.at_start + known.kept * (stable @ self.loading) - known.kept_time * (slope @ self.slope)
         return fixed[rows] + t * (known.per_year + slope @ self.slope)[rows]
+
+    def predictive(self, known: Posterior, rows: Tensor, years: Tensor) -> Predictive:
+        """Return the laws of visits, measurement noise included; arguments as for `visit`."""
+
+        def of(part: Tensor) -> Tensor:
+            return part.expand(len(known.whitened), *part.shape[1:])[rows]
+
+        scores = known.root.backward(known.whitened)
+        kept_time = (years[:, None] - of(known.kept_time))[:, None]
+        load = torch.cat([of(known.kept)[:, None] * self.loading, kept_time * self.slope], dim=1)
+        root = Root(*(of(part) for part in vars(known.root).values()))
+        return Predictive(
+            mean=self.visit(known, scores, rows, years),
+            load=root.forward_columns(load),
+            own=of(known.own_sd) ** 2 + self.noise,
+        )
 
     def state(self) -> dict[str, FloatArray]:
         """Return the parameters as arrays."""

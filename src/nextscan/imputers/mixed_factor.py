@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,6 +22,7 @@ from nextscan.imputers.base import Imputer, Progress
 from nextscan.imputers.mixed_effects import MixedEffects, compressed, groups, sums
 from nextscan.imputers.mixed_effects_fit import Moments, maximise
 from nextscan.imputers.paired_visits import donors
+from nextscan.imputers.predictive import Predictive
 from nextscan.preprocess import LabelEncoder
 from nextscan.randomness import subject_keys
 
@@ -29,6 +31,7 @@ _FACTORS, _OWN, _NOISE = range(3)  # what a stream of random numbers is for
 _RANKS, _SLOPES = (2, 5, 10, 20, 40), (0, 2, 5)
 _DRAWS_TO_CHOOSE = 30
 _MANY_PAIRS = 600
+_BLOCK = 512  # targets at a time: each has a load of its own
 
 
 class MixedFactor(Imputer):
@@ -76,12 +79,13 @@ class MixedFactor(Imputer):
         if self.unpaired not in ("auto", "use", "ignore"):
             raise SettingError(f"unpaired must be auto, use or ignore, got {self.unpaired!r}")
         cohort = merge(train, validation)
-        chosen = self._choose(cohort)
+        chosen, tried = self.choose(cohort)
         self._learn(cohort, **chosen)
         self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()}
+        self.record_["held_out_energy_score"] = tried
 
-    def _choose(self, cohort: Cohort) -> dict[str, Any]:
-        """Choose ranks and pool one after the other, by the energy score of held-out pairs."""
+    def choose(self, cohort: Cohort) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+        """Return all settings, open ones chosen one after the other by held-out energy scores, and those scores."""
         most = min(cohort.n_features - 1, cohort.n_subjects // 4)
         grid: dict[str, list[Any]] = {
             "n_factors": [rank for rank in _RANKS if rank <= most] or [0],
@@ -94,12 +98,12 @@ class MixedFactor(Imputer):
         undecided = [name for name, value in chosen.items() if value in (None, "auto")]
         chosen |= {name: grid[name][len(grid[name]) // 2 if name == "n_factors" else 0] for name in undecided}
         tasks = [(split.train, hide(split.test)) for split in _inner_folds(cohort)] if undecided else []
-        self.record_["held_out_energy_score"] = {}
+        tried = {}
         for name in undecided:
             scores = {value: _held_out(type(self)(**{**chosen, name: value}), tasks) for value in grid[name]}
             chosen[name] = min(scores, key=scores.__getitem__)
-            self.record_["held_out_energy_score"][name] = {str(value): score for value, score in scores.items()}
-        return chosen
+            tried[name] = {str(value): score for value, score in scores.items()}
+        return chosen, tried
 
     def _learn(self, cohort: Cohort, n_factors: int, n_slopes: int, unpaired: str) -> None:
         if unpaired == "ignore":
@@ -148,8 +152,12 @@ class MixedFactor(Imputer):
 
     def _design(self, cohort: Cohort) -> FloatArray:
         first = _first_visits(cohort)
-        encoded = self.labels_.transform(cohort.labels_at(first))
-        return np.column_stack([np.ones(len(first)), (encoded - self.label_mean_) / self.label_scale_])
+        return np.column_stack([np.ones(len(first)), self.standardised(cohort.labels_at(first))])
+
+    def standardised(self, labels: pd.DataFrame) -> FloatArray:
+        """Encode labels, shape (n, n_columns), with mean 0 and spread 1 over the subjects of the fit."""
+        encoded: FloatArray = (self.labels_.transform(labels) - self.label_mean_) / self.label_scale_
+        return encoded
 
     @torch.no_grad()
     def _draw(
@@ -180,6 +188,35 @@ class MixedFactor(Imputer):
                 x += noise_sd * normal(visit_key[here], _NOISE, width)
                 draws[draw, here] = x.numpy() * self.scale_ + self.mean_
         return draws, mean * self.scale_ + self.mean_
+
+    @torch.no_grad()
+    def scores(self, cohort: Cohort, wanted: Targets) -> Tensor:
+        """Return the expected factors of each target's subject, stable ones and slopes, shape (n_targets, rank)."""
+        whole = sums(self._scaled(cohort), self._years(cohort), cohort.subject_of, self._design(cohort))
+        of_subject = torch.empty(cohort.n_subjects, self.model_.rank, dtype=torch.float64)
+        for rows, part in groups(whole):
+            known = self.model_.posterior(part)
+            of_subject[rows] = known.root.backward(known.whitened)
+        return of_subject[torch.from_numpy(cohort.subject_of[wanted.context])]
+
+    @torch.no_grad()
+    def predictive(self, cohort: Cohort, wanted: Targets, gap: FloatArray) -> Predictive:
+        """Return the law of each target at these gaps, shape (n_targets,), in units of `scale_` around `mean_`."""
+        years = self._years(cohort)
+        whole = sums(self._scaled(cohort), years, cohort.subject_of, self._design(cohort))
+        at = torch.from_numpy(years[wanted.context] + gap)
+        of = torch.from_numpy(cohort.subject_of[wanted.context])
+        n, width, rank = len(wanted), cohort.n_features, self.model_.rank
+        empty = (torch.empty(n, *shape, dtype=torch.float64) for shape in ((width,), (rank, width), (width,)))
+        law = Predictive(*empty)
+        for rows, part in groups(whole):
+            place = torch.full((cohort.n_subjects,), -1).index_put((rows,), torch.arange(len(rows)))
+            here = torch.nonzero(place[of] >= 0).flatten()
+            for chunk in here.split(_BLOCK):
+                found = self.model_.predictive(self.model_.posterior(part), place[of[chunk]], at[chunk])
+                for name, value in vars(found).items():
+                    getattr(law, name)[chunk] = value
+        return law
 
     _LEARNED: ClassVar[tuple[str, ...]] = ("mean_", "scale_", "gaps_", "label_mean_", "label_scale_")
 
