@@ -308,7 +308,7 @@ MODELS = [
         "groups by a label that is not there",
         calibrated,
         f"{IMPUTE} --interval conformal --by site",
-        "by=site: the calibration knows no such label; there are: sex",
+        "by=site: the calibration knows no such label; there are: sex, gap",
     ),
     Case(
         "fewer draws than calibrated with",

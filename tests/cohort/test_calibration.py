@@ -101,7 +101,9 @@ def test_groups_have_intervals_of_their_own() -> None:
 
 
 def test_a_group_without_enough_subjects_is_refused_not_replaced() -> None:
-    known = calibration(np.ones((30, 1)), sex=["F"] * 27 + ["M"] * 2 + [None], number=np.arange(30.0))
+    known = calibration(
+        np.ones((30, 1)), sex=["F"] * 27 + ["M"] * 2 + [None], number=np.arange(30.0), name=[f"n{i}" for i in range(30)]
+    )
     subject = np.array(["sub-1", "sub-2"])
     ask = {"level": 0.9, "subject": subject, "by": "sex"}
     assert known.factors(**ask, labels=pd.DataFrame({"sex": ["F", "F"]}))[0] == [[1.0]]
@@ -115,10 +117,22 @@ def test_a_group_without_enough_subjects_is_refused_not_replaced() -> None:
         known.factors(**ask, labels=pd.DataFrame({"sex": ["other", "F"]}))
     with pytest.raises(SettingError, match="the imputed subjects have no label sex"):
         known.factors(**ask, labels=pd.DataFrame(index=range(2)))
-    with pytest.raises(SettingError, match="the calibration knows no such label; there are: sex, number"):
+    with pytest.raises(SettingError, match="the calibration knows no such label; there are: sex, number, name, gap"):
         known.factors(0.5, subject, by="site")
-    with pytest.raises(SettingError, match="by=number: 30 different values; by needs a label with at most 20"):
-        known.factors(0.5, subject, by="number")
+    with pytest.raises(SettingError, match="by=name: 30 different values; by needs a label with at most 20"):
+        known.factors(0.5, subject, pd.DataFrame({"name": ["n1", "n2"]}), by="name")
+
+
+def test_groups_of_numbers_are_thirds() -> None:
+    known = calibration(np.repeat([1.0, 2.0, 3.0], 30)[:, None], age=np.arange(90.0))
+    known = replace(known, gap=np.arange(90.0)[::-1])
+    subject, ages = np.array(["a", "b", "c", "d"]), np.array([-5.0, 31.0, 88.0, 29.0])
+    found, of = known.factors(0.9, subject, pd.DataFrame({"age": ages}), by="age")
+    assert found[of].ravel().tolist() == [1.0, 2.0, 3.0, 1.0]
+    found, of = known.factors(0.9, subject, None, ages, by="gap")
+    assert found[of].ravel().tolist() == [3.0, 2.0, 1.0, 3.0]
+    with pytest.raises(SettingError, match="for subject b needs at least 9 held-out subjects with gap missing"):
+        known.factors(0.9, subject, None, np.array([1.0, np.nan, 1.0, 1.0]), by="gap")
 
 
 def test_a_subject_with_many_held_out_visits_counts_once() -> None:

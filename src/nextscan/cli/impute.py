@@ -56,7 +56,8 @@ def impute(
         typer.Option(
             metavar="LABEL",
             show_default=False,
-            help="A label such as sex: conformal intervals keep their level in each of its groups.",
+            help="A label such as sex or age, or gap, the years since the last scan: conformal intervals keep "
+            "their level in each of its groups (of numbers, in each third).",
         ),
     ] = None,
     at_years: Annotated[
@@ -127,7 +128,7 @@ def impute(
         )
     if conformal:  # refuses before the work what cannot be kept
         calibration = check_calibration(imputer.calibration_, draws)
-        calibration.factors(level, wanted.subject, cohort.labels_at(wanted.context), by=by)
+        calibration.factors(level, wanted.subject, cohort.labels_at(wanted.context), wanted.gap, by=by)
     if not imputer.uses_time:
         warn_of_time(imputer, wanted)
     with show_progress() as progress:

@@ -17,6 +17,7 @@ Over = Literal["visit", "subject"]
 _MOST_GROUPS = 20
 _LEAST_SD = 0.1  # of the root mean square over held-out visits
 _MISSING = "missing"
+GAP = "gap"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,6 +112,7 @@ class Calibration:
         level: float,
         subject: NDArray[np.str_],
         labels: pd.DataFrame | None = None,
+        gap: FloatArray | None = None,
         *,
         by: str | None = None,
         over: Over = "visit",
@@ -123,8 +125,11 @@ class Calibration:
         subject : ndarray of str, shape (n_targets,)
         labels : DataFrame, n_targets rows
             Of the visits that targets start from; needed for `by`.
+        gap : ndarray of float, shape (n_targets,), optional
+            Years from there; needed for ``by="gap"``.
         by : str, optional
-            A label with few values: only held-out subjects of the target's own group count.
+            A label, or ``gap``: only held-out subjects of the target's own group count. Groups are the
+            values; of a number with more than 20 they are the thirds of the held-out visits.
         over : "visit" or "subject"
             Whether the level is that of one visit, or of all imputed visits of a subject at once. For m
             visits the latter needs held-out subjects with m held-out visits or more; each counts by its
@@ -149,10 +154,7 @@ class Calibration:
         group: list[str | None] = [None] * len(subject)
         own: list[str | None] = [None] * len(self.subject)
         if by is not None:
-            own = self._groups(by)
-            if labels is None or by not in labels:
-                raise SettingError(f"by={by}: the imputed subjects have no label {by}; add it or leave by out")
-            group = list(groups_of_label(labels[by]))
+            own, group = self._groups(by, _label(by, labels, gap))
         count = np.ones(len(subject), int)
         if over == "subject":
             _, position, visits = np.unique(subject, return_inverse=True, return_counts=True)
@@ -164,16 +166,24 @@ class Calibration:
         factor = np.array(found).reshape(len(distinct), self.errors.shape[1])
         return factor, np.array([distinct[kind] for kind in kinds], np.intp)
 
-    def _groups(self, by: str) -> list[str | None]:
-        if by not in self.labels:
-            there = ", ".join(map(str, self.labels.columns)) or "none"
+    def _groups(self, by: str, wanted: pd.Series | None) -> tuple[list[str | None], list[str | None]]:
+        """Return the groups of held-out visits and of targets."""
+        held_out = _label(by, self.labels, self.gap)
+        if held_out is None:
+            there = ", ".join(map(str, [*self.labels.columns, GAP]))
             raise SettingError(f"by={by}: the calibration knows no such label; there are: {there}")
-        own = list(groups_of_label(self.labels[by]))
-        if len(set(own)) > _MOST_GROUPS:
+        if wanted is None:
+            raise SettingError(f"by={by}: the imputed subjects have no label {by}; add it or leave by out")
+        n_values = held_out.nunique()
+        if n_values > _MOST_GROUPS and not pd.api.types.is_numeric_dtype(held_out):
             raise SettingError(
-                f"by={by}: {len(set(own))} different values; by needs a label with at most {_MOST_GROUPS}, such as sex"
+                f"by={by}: {n_values} different values; by needs a label with at most {_MOST_GROUPS}, such as sex, or "
+                "numbers"
             )
-        return [*own]
+        if n_values <= _MOST_GROUPS and by != GAP:
+            return [*groups_of_label(held_out)], [*groups_of_label(wanted)]
+        cuts = np.nanquantile(held_out.to_numpy(np.float64), [1 / 3, 2 / 3]) if n_values else np.zeros(2)
+        return _thirds(held_out, cuts), _thirds(wanted, cuts)
 
     def _factor(
         self,
@@ -253,6 +263,19 @@ def groups_of_label(values: pd.Series) -> list[str]:
         _MISSING if pd.isna(value) else f"{value:.15g}" if isinstance(value, float | np.floating) else str(value)
         for value in values
     ]
+
+
+def _label(by: str, labels: pd.DataFrame | None, gap: FloatArray | None) -> pd.Series | None:
+    if labels is not None and by in labels:
+        return labels[by]
+    return pd.Series(gap) if by == GAP and gap is not None else None
+
+
+def _thirds(values: pd.Series, cuts: FloatArray) -> list[str | None]:
+    low, high = cuts
+    names = [f"below {low:.3g}", f"from {low:.3g} to {high:.3g}", f"above {high:.3g}"]
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64)
+    return [_MISSING if np.isnan(number) else names[int(number >= low) + int(number > high)] for number in numbers]
 
 
 def _quantile(scores: FloatArray, weights: FloatArray, level: float) -> FloatArray:

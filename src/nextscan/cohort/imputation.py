@@ -123,7 +123,8 @@ class Imputation:
         level : float
         method : "draws" or "conformal"
         by : str, optional
-            A label with few values, as sex: a conformal interval keeps its level in each group.
+            A label, as sex or age, or ``gap``, the years from the context visit: a conformal interval keeps
+            its level in each group; of numbers the groups are thirds.
         over : "visit" or "subject"
             Whether a conformal interval keeps its level for one visit, or all imputed visits of a subject
             at once: a band around a trajectory.
@@ -152,7 +153,9 @@ class Imputation:
     def _conformal(self, level: float, by: str | None, over: Over) -> tuple[FloatArray, FloatArray]:
         calibration = check_calibration(self.calibration, self.n_draws)
         used = replace(self, draws=self.draws[: calibration.n_draws])
-        factor, of = calibration.factors(level, self.requested.subject, self.labels, by=by, over=over)
+        factor, of = calibration.factors(
+            level, self.requested.subject, self.labels, self.requested.gap, by=by, over=over
+        )
         return calibration.interval(used.mean(), used.sd(), factor, of)
 
     def annual_change(self) -> FloatArray:
