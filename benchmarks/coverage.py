@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--world", choices=["linear", "hard"], nargs="*", default=["linear", "hard"])
     parser.add_argument("--methods", nargs="*", default=["reliability", "ridge", "mixed-factor"])
-    parser.add_argument("--by", nargs="*", default=["sex", "gap"], help="labels to calibrate by, one at a time")
+    parser.add_argument("--by", nargs="*", default=["sex", "age", "gap"], help="labels to calibrate by, one at a time")
     parser.add_argument("--subjects", type=int, default=2000)
     parser.add_argument("--features", type=int, default=40)
     parser.add_argument("--pairs", type=int, default=600)
