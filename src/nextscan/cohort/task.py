@@ -170,21 +170,28 @@ class Task:
         return self.shown.features[self.targets.context]
 
 
-def hide(cohort: Cohort) -> Task:
+def hide(cohort: Cohort, *, later: bool = False) -> Task:
     """Hide the last observed visit of every paired subject; unpaired subjects and requests are left out.
 
     Labels of the hidden visit other than its time are hidden too, unless they belong to the subject.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    later : bool
+        Hide every visit after the first instead.
     """
     cohort = cohort.select_visits(~cohort.is_request)
     cohort = cohort.select_subjects(cohort.is_paired)
     if not cohort.n_subjects:
         raise CohortError(f"{cohort.source or cohort.name}: nobody has two visits with features; nothing to hide")
-    last = np.flatnonzero(np.diff(cohort.subject_of, append=cohort.n_subjects))
+    if later:
+        hidden = np.diff(cohort.subject_of, prepend=-1) == 0
+    else:
+        hidden = np.diff(cohort.subject_of, append=cohort.n_subjects) > 0
     features = cohort.features.copy()
-    truth = features[last]
-    features[last] = np.nan
-    hidden = np.zeros(cohort.n_visits, bool)
-    hidden[last] = True
+    truth = features[hidden]
+    features[hidden] = np.nan
     visit_labels = cohort.visit_labels.loc[~hidden].reindex(range(cohort.n_visits))
     shown = replace(cohort, features=features, visit_labels=visit_labels)
     return Task(shown, targets(shown), truth)
