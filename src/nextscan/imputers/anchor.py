@@ -81,29 +81,44 @@ class Anchor:
         gaps: FloatArray = np.where(np.isnan(wanted.gap), instead, wanted.gap)
         return gaps
 
-    def means(self, cohort: Cohort, wanted: Targets) -> FloatArray:
-        """Return the companions' means, shape (n_companions, n_targets, p), in units of the model."""
-        means = [companion._draw(cohort, wanted, 1, 0, None)[1] for companion in self.companions]
-        stacked = np.array(means).reshape(len(means), len(wanted), cohort.n_features)
-        scaled: FloatArray = (stacked - self.model.mean_) / self.unit
-        return scaled
+    def means(self, cohort: Cohort, wanted: Targets, gap: FloatArray) -> FloatArray:
+        """Return each member's mean, shape (1 + n_companions, n_targets, p), native units."""
+        at = replace(wanted, gap=gap)
+        found = [member._draw(cohort, at, 1, 0, None)[1] for member in (self.model, *self.companions)]
+        return np.array(found).reshape(len(found), len(wanted), cohort.n_features)
+
+    def mean(self, cohort: Cohort, wanted: Targets, means: FloatArray) -> FloatArray:
+        """Return the weighted mean of `means`, native units; the model's alone where companions know too little."""
+        forward = _last_observed(cohort, wanted) & ~(wanted.gap < 0)
+        weighted = np.tensordot(self.weights, means, 1)
+        return np.where(forward[:, None], weighted, means[0])
 
     @property
     def unit(self) -> FloatArray:
         """What one unit of the model is in native units, shape (p,); 1 for constant features."""
         return np.where(self.model.scale_ > 0, self.model.scale_, 1.0)
 
-    def predictive(self, cohort: Cohort, wanted: Targets, gap: FloatArray) -> Iterator[tuple[slice, Predictive]]:
-        """Yield the laws of the targets at these gaps, some targets at a time."""
+    def scaled(self, values: FloatArray) -> Tensor:
+        """Return native values in units of the model."""
+        return torch.from_numpy((values - self.model.mean_) / self.unit)
+
+    def predictive(
+        self, cohort: Cohort, wanted: Targets, gap: FloatArray, means: FloatArray | None = None
+    ) -> Iterator[tuple[slice, Predictive]]:
+        """Yield the laws of the targets at these gaps, in units of the model, some targets at a time.
+
+        Parameters
+        ----------
+        means : ndarray, shape (1 + n_companions, n_targets, p), optional
+            Of members fitted to other subjects: their mean, with this anchor's covariance.
+        """
         for start in range(0, len(wanted), _CHUNK):
             here = slice(start, start + _CHUNK)
             at = replace(wanted.select(here), gap=gap[here])
             law = self.model.predictive(cohort, at, gap[here])
-            if self.weights[0] < 1:
-                others = torch.from_numpy(np.tensordot(self.weights[1:], self.means(cohort, at), 1))
-                combined = self.weights[0] * law.mean + others
-                forward = torch.from_numpy(_last_observed(cohort, at) & (gap[here] >= 0))
-                law = replace(law, mean=torch.where(forward[:, None], combined, law.mean))
+            if means is not None or self.weights[0] < 1:
+                own = self.means(cohort, at, gap[here]) if means is None else means[:, here]
+                law = replace(law, mean=self.scaled(self.mean(cohort, at, own)))
             yield here, law if self.correlated else law.diagonal()
 
     def weights_by_name(self) -> dict[str, float]:
@@ -142,23 +157,29 @@ def _last_observed(cohort: Cohort, wanted: Targets) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Visits of one fold's subjects, hidden, with an anchor that saw none of the fold's subjects."""
+    """Visits of one fold's subjects, hidden, as members see them that saw none of the fold's subjects.
+
+    Attributes
+    ----------
+    fold : int
+    task : Task
+    means : ndarray of float, shape (1 + n_companions, n_targets, p)
+        Native units.
+    """
 
     fold: int
-    anchor: Anchor
     task: Task
+    means: FloatArray
 
-    def laws(self) -> Iterator[tuple[slice, Predictive, Tensor]]:
-        """Yield rows, laws and truths, in the units of this anchor's model."""
-        wanted = self.task.targets
-        truth = (self.task.truth - self.anchor.model.mean_) / self.anchor.unit
-        for here, law in self.anchor.predictive(self.task.shown, wanted, self.anchor.gaps(wanted)):
-            yield here, law, torch.from_numpy(truth[here])
+    def laws(self, anchor: Anchor) -> Iterator[tuple[slice, Predictive, Tensor]]:
+        """Yield rows, laws and truths in units of the anchor.
 
-    def means_and_truth(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield means and truths."""
-        for _, law, truth in self.laws():
-            yield law.mean, truth
+        The covariance is that of the anchor of all subjects: the residuals of all folds have the same coordinates.
+        """
+        shown, wanted = self.task.shown, self.task.targets
+        truth = anchor.scaled(self.task.truth)
+        for here, law in anchor.predictive(shown, wanted, anchor.gaps(wanted), self.means):
+            yield here, law, truth[here]
 
 
 def held_out(cohort: Cohort, fit: Callable[[Cohort], Anchor], n_folds: int) -> list[HeldOut]:
@@ -166,7 +187,9 @@ def held_out(cohort: Cohort, fit: Callable[[Cohort], Anchor], n_folds: int) -> l
     found = []
     for split in folds(cohort, n_folds, seed=1, validation_fraction=0.0):
         anchor = fit(split.train)
-        found += [HeldOut(split.fold, anchor, task) for task in tasks(split.test)]
+        for task in tasks(split.test):
+            means = anchor.means(task.shown, task.targets, anchor.gaps(task.targets))
+            found.append(HeldOut(split.fold, task, means))
     return found
 
 
@@ -180,22 +203,18 @@ def tasks(cohort: Cohort) -> Iterator[Task]:
             yield hide(cohort.select_visits(enough[cohort.subject_of] & (order <= depth)))
 
 
-def weigh(anchor: Anchor, cases: Sequence[HeldOut]) -> tuple[Anchor, list[HeldOut]]:
+def weigh(anchor: Anchor, cases: Sequence[HeldOut]) -> Anchor:
     """Weight the members' means so that they come nearest to the held-out truths: Σ‖x - Σ w m‖ is least.
 
-    The distance is the energy score of a point forecast; weights are positive and sum to 1.
+    The distance is the energy score of a point forecast, in units of the model; weights are positive and sum to 1.
     """
     from scipy.optimize import minimize
 
     if not anchor.companions:
-        return anchor, list(cases)
-    parts, truths = [], []
-    for case in cases:
-        own, truth = (torch.cat(tensors).numpy() for tensors in zip(*case.means_and_truth(), strict=True))
-        parts.append(np.concatenate([own[None], case.anchor.means(case.task.shown, case.task.targets)]))
-        truths.append(truth)
-    truth = np.concatenate(truths)
-    means = np.where(np.isnan(truth), 0.0, np.concatenate(parts, axis=1))
+        return anchor
+    truth = np.concatenate([case.task.truth for case in cases]) / anchor.unit
+    means = np.concatenate([case.means for case in cases], axis=1) / anchor.unit
+    means = np.where(np.isnan(truth), 0.0, means)
     filled = np.nan_to_num(truth)
 
     def weights(x: FloatArray) -> FloatArray:
@@ -208,6 +227,4 @@ def weigh(anchor: Anchor, cases: Sequence[HeldOut]) -> tuple[Anchor, list[HeldOu
     start = np.where(np.arange(len(means)) == 0, 2.0, 0.0)
     found = weights(np.asarray(minimize(distance, start, method="L-BFGS-B").x))
     found = np.where(found < _LEAST_WEIGHT, 0.0, found)
-    found /= found.sum()
-    weighted = [replace(case, anchor=replace(case.anchor, weights=found)) for case in cases]
-    return replace(anchor, weights=found), weighted
+    return replace(anchor, weights=found / found.sum())

@@ -140,7 +140,7 @@ class AnchoredSecondgram(Imputer):
         fit = partial(Anchor.fit, settings=chosen, use=companions, correlated=self.whiten)
         whole = fit(cohort)
         cases = held_out(cohort, fit if self.out_of_fold else lambda _: whole, self.n_folds)
-        self.anchor_, cases = weigh(whole, cases)
+        self.anchor_ = weigh(whole, cases)
         settings = ResidualSettings(
             network=self.network,
             diffusion=self.diffusion,

@@ -28,7 +28,7 @@ from nextscan.randomness import subject_keys
 
 FloatArray = NDArray[np.float64]
 _FACTORS, _OWN, _NOISE = range(3)  # what a stream of random numbers is for
-_RANKS, _SLOPES = (2, 5, 10, 20, 40), (0, 2, 5)
+_RANKS, _SLOPES = (2, 5, 10, 20, 40), (0, 2, 5, 10)
 _DRAWS_TO_CHOOSE = 30
 _MANY_PAIRS = 600
 _BLOCK = 512  # targets at a time: each has a load of its own

@@ -105,7 +105,7 @@ def _gather(anchor: Anchor, cases: Sequence[HeldOut], conditioning: Conditioning
     for case in cases:
         shown, wanted = case.task.shown, case.task.targets
         generator = torch.Generator().manual_seed(case.fold)
-        for _, law, truth in case.laws():
+        for _, law, truth in case.laws(anchor):
             whitened = law.whiten(_without_gaps(truth - law.mean, law, generator))
             z.append(whitened.numpy())
         inputs, far = inputs_of(anchor, shown, wanted, conditioning)
@@ -273,12 +273,12 @@ def _choose(
     subjects = []
     for case in cases:
         shown, wanted = case.task.shown, case.task.targets
-        spread_of_pairs = np.nanstd(case.task.shown.features[wanted.context], axis=0) / case.anchor.unit
+        spread_of_pairs = np.nanstd(case.task.shown.features[wanted.context], axis=0) / anchor.unit
         unit = torch.from_numpy(np.where(spread_of_pairs > 0, spread_of_pairs, 1.0))
         generator = torch.Generator().manual_seed(case.fold)
         subjects.append(wanted.subject)
         inputs, reach = inputs_of(anchor, shown, wanted, next(iter(models.values())).conditioning)
-        for here, law, truth in case.laws():
+        for here, law, truth in case.laws(anchor):
             colour = law.colouring()
             normal = torch.randn(_DRAWS, *truth.shape, generator=generator, dtype=torch.float64)
             lots = torch.rand(_DRAWS, len(truth), generator=generator).numpy()

@@ -2,8 +2,8 @@
 
 With z the anchor's residual whitened by its own covariance (`Predictive.whiten`):
 
-- *spread*: z = s Σ^(1/2) e. Σ is the Ledoit-Wolf estimate from held-out residuals, so it leaves the anchor's
-  covariance as far as they can tell; s is a size common to all features of a visit, drawn from the sizes of held-out
+- *spread*: z = s Σ^(1/2) e. Σ is estimated from held-out residuals, shrunk towards the anchor's
+  covariance as far as they cannot tell; s is a size common to all features of a visit, drawn from the sizes of held-out
   residuals less what chance adds to them: real residuals have heavy tails that all features share.
 - Coordinates are turned so that the leading ones matter most in units of features; only they get a location.
 - *network*: location and scale given what is known, c (`nextscan.networks.LocationScale`).
@@ -58,22 +58,20 @@ class Spread:
         correlated : bool
             Whether to estimate covariance, or variances only.
         """
-        from sklearn.covariance import ledoit_wolf
-
         p = z.shape[1]
         # In the anchor's own axes, by how much they matter: it errs in the few that carry most, or in all others.
         axes = np.linalg.svd(effect)[2]
         along = z @ axes.T
         # Residuals of equal size: one heavy-tailed visit must not make the covariance its own.
-        along = along / spread_out(_sizes(along / np.sqrt(np.mean(along**2, axis=0))), p)
-        sd = np.sqrt(np.mean(along**2, axis=0))
-        covariance = ledoit_wolf(along / sd, assume_centered=True)[0] if correlated else np.eye(p)
+        along = along / spread_out(_sizes(along / _sd(along)), p)
+        sd = _sd(along)
+        covariance = spiked_covariance(along / sd) if correlated else np.eye(p)
         half = axes.T @ (sd[:, None] * np.linalg.cholesky(covariance))
         root = half @ np.linalg.svd(effect @ half)[2].T
         e = z @ np.linalg.inv(root).T
-        root = root * np.sqrt(np.mean(e**2, axis=0))
-        inverse = np.linalg.inv(root)
-        return cls(root, inverse, _sizes(z @ inverse.T))
+        sizes = _sizes(e / _sd(e))
+        root = root * _sd(e / spread_out(sizes, p))
+        return cls(root, np.linalg.inv(root), sizes)
 
     @classmethod
     def none(cls, p: int) -> Self:
@@ -83,6 +81,16 @@ class Spread:
     def state(self) -> dict[str, Any]:
         """Return what was learned, as arrays."""
         return dict(vars(self))
+
+
+def _sd(e: FloatArray) -> FloatArray:
+    """Return the standard deviation of normals with the same mean absolute value, shape (p,).
+
+    Scores and intervals are about distances, not squares: of heavy tails that sizes do not explain, squares would
+    make every draw too wide.
+    """
+    sd: FloatArray = np.sqrt(np.pi / 2) * np.mean(np.abs(e), axis=0)
+    return np.maximum(sd, 1e-6)
 
 
 def _sizes(e: FloatArray) -> FloatArray:
@@ -104,6 +112,35 @@ def _sizes(e: FloatArray) -> FloatArray:
     sizes = np.exp(np.column_stack([follows * kept * told, kept * told]))
     result: FloatArray = sizes / np.sqrt(np.mean(sizes**2, axis=0))
     return result
+
+
+def spiked_covariance(x: FloatArray) -> FloatArray:
+    """Estimate a covariance that is a multiple of the identity but for some directions, shape (p, p).
+
+    Eigenvalues beyond what chance makes of the identity are moved to where they lie in expectation, and shrunk for
+    the error of their eigenvectors (Donoho, Gavish & Johnstone 2018, Ann. Stat. 46(4), Frobenius loss); all others
+    become equal.
+
+    Parameters
+    ----------
+    x : ndarray of float, shape (n, p)
+        Centred.
+    """
+    n, p = x.shape
+    values, vectors = np.linalg.eigh(x.T @ x / n)
+    gamma = p / n
+    edge = (1 + np.sqrt(gamma)) ** 2
+    noise = values.mean()
+    for _ in range(20):  # the bulk is what is no spike, and a spike is what is beyond the bulk
+        beyond = values > edge * noise
+        noise = max(float(values[~beyond].mean()), 1e-9) if not beyond.all() else noise
+    spikes = values[beyond] / noise
+    true = (spikes + 1 - gamma + np.sqrt((spikes + 1 - gamma) ** 2 - 4 * spikes)) / 2
+    cosine2 = np.clip((1 - gamma / (true - 1) ** 2) / (1 + gamma / (true - 1)), 0, 1)
+    kept = vectors[:, beyond]
+    bulk = max(0.05 * values.mean(), (values.sum() - noise * ((true - 1) * cosine2).sum()) / p)
+    covariance: FloatArray = bulk * np.eye(p) + (kept * (noise * (true - 1) * cosine2)) @ kept.T
+    return covariance
 
 
 def n_located(p: int) -> int:
