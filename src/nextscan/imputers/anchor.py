@@ -20,6 +20,7 @@ from nextscan.imputers.mixed_factor import MixedFactor
 from nextscan.imputers.predictive import Predictive
 from nextscan.imputers.reliability import Reliability
 from nextscan.imputers.ridge import Ridge
+from nextscan.imputers.stages import Stages
 
 FloatArray = NDArray[np.float64]
 COMPANIONS: tuple[type[Imputer], ...] = (Ridge, Reliability, FeatureRegression, MeanChange)
@@ -182,14 +183,19 @@ class HeldOut:
             yield here, law, truth[here]
 
 
-def held_out(cohort: Cohort, fit: Callable[[Cohort], Anchor], n_folds: int) -> list[HeldOut]:
+def held_out(cohort: Cohort, fit: Callable[[Cohort], Anchor], n_folds: int, stages: Stages) -> list[HeldOut]:
     """Hide visits of each fold's subjects after 1, 2, 3, 4, 6, 8 visits seen, and fit on the other folds."""
     found = []
     for split in folds(cohort, n_folds, seed=1, validation_fraction=0.0):
-        anchor = fit(split.train)
-        for task in tasks(split.test):
-            means = anchor.means(task.shown, task.targets, anchor.gaps(task.targets))
-            found.append(HeldOut(split.fold, task, means))
+        hidden = list(tasks(split.test))
+
+        def means(train: Cohort = split.train, hidden: Sequence[Task] = tuple(hidden)) -> dict[str, Any]:
+            anchor = fit(train)
+            gaps = [anchor.gaps(task.targets) for task in hidden]
+            return {str(i): anchor.means(hidden[i].shown, hidden[i].targets, gaps[i]) for i in range(len(hidden))}
+
+        kept = stages(f"anchor without fold {split.fold + 1}", means)
+        found += [HeldOut(split.fold, task, kept[str(i)]) for i, task in enumerate(hidden)]
     return found
 
 

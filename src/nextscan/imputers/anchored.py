@@ -18,6 +18,8 @@ The method, in order:
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,10 +39,12 @@ from nextscan.imputers.mixed_factor import MixedFactor
 from nextscan.imputers.paired_visits import donors
 from nextscan.imputers.residual_fit import ResidualSettings, SelfConditioning, fit_residual, inputs_of
 from nextscan.imputers.residual_model import ResidualModel
+from nextscan.imputers.stages import Stages
 from nextscan.randomness import subject_keys
 
 FloatArray = NDArray[np.float64]
 _GAPS = 8  # quantiles of the training gaps that stand for an unknown time
+_CHOICE = ("chosen", "tried")
 _SHARED, _OWN = range(2)  # what a stream of random numbers is for
 
 
@@ -134,12 +138,13 @@ class AnchoredSecondgram(Imputer):
                 f"{cohort.source or cohort.name}: {self.name} needs at least {self.minimum_pairs} subjects with two "
                 f"visits, there are {n_paired}; use another method or a larger cohort"
             )
-        model = MixedFactor(n_factors=self.n_factors, n_slopes=self.n_slopes, unpaired=self.unpaired)
-        chosen, tried = model.choose(cohort)
         companions = COMPANIONS if self.companions else ()
+        stages = Stages(checkpoint, _fingerprint(cohort, self.get_params(), seed), self.n_folds + 4, progress)
+        model = MixedFactor(n_factors=self.n_factors, n_slopes=self.n_slopes, unpaired=self.unpaired)
+        chosen, tried = stages("choosing ranks", lambda: dict(zip(_CHOICE, model.choose(cohort), strict=True))).values()
         fit = partial(Anchor.fit, settings=chosen, use=companions, correlated=self.whiten)
-        whole = fit(cohort)
-        cases = held_out(cohort, fit if self.out_of_fold else lambda _: whole, self.n_folds)
+        whole = Anchor.from_state(stages("anchor", lambda: fit(cohort).state()))
+        cases = held_out(cohort, fit if self.out_of_fold else lambda _: whole, self.n_folds, stages)
         self.anchor_ = weigh(whole, cases)
         settings = ResidualSettings(
             network=self.network,
@@ -149,7 +154,7 @@ class AnchoredSecondgram(Imputer):
             n_folds=self.n_folds,
             epochs=self.epochs,
         )
-        self.residual_, record = fit_residual(cohort, self.anchor_, cases, settings, seed=seed, progress=progress)
+        self.residual_, record = fit_residual(cohort, self.anchor_, cases, settings, stages, seed=seed)
         self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()} | record
         self.record_["held_out_energy_score"] = tried
         self.record_["weights"] = self.anchor_.weights_by_name()
@@ -225,3 +230,8 @@ class AnchoredSecondgram(Imputer):
     def _restore(self, state: dict[str, Any]) -> None:
         self.anchor_ = Anchor.from_state(state["anchor"])
         self.residual_ = ResidualModel.from_state(state["residual"])
+
+
+def _fingerprint(cohort: Cohort, params: dict[str, Any], seed: int) -> str:
+    content = json.dumps([cohort.fingerprint(), params, seed], sort_keys=True)
+    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()

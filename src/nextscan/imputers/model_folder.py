@@ -35,7 +35,7 @@ def write_model(path: Path, *, name: str, params: dict[str, Any], state: dict[st
 
     check_model_place(path)
     arrays: dict[str, np.ndarray] = {}
-    document = {"format": FORMAT, "name": name, "params": params, "state": _split(state, "", arrays)}
+    document = {"format": FORMAT, "name": name, "params": params, "state": split_state(state, "", arrays)}
     blob = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
     document["arrays_sha256"] = hashlib.sha256(blob).hexdigest()
     document["sha256"] = _checksum(document)
@@ -103,7 +103,7 @@ def load(path: str | Path) -> Imputer:
     if document["arrays_sha256"] != hashlib.sha256(blob).hexdigest():
         raise ModelFolderError(f"{path / 'arrays.safetensors'}: truncated or changed after it was saved; {again}")
     arrays = load_arrays(blob)
-    state = _join(document["state"], arrays)
+    state = join_state(document["state"], arrays)
     # JSON knows no tuples; settings hold no lists.
     params = {key: tuple(value) if isinstance(value, list) else value for key, value in document["params"].items()}
     model = make_imputer(document["name"], **params)
@@ -123,26 +123,29 @@ def _checksum(document: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _split(state: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
+def split_state(state: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
+    """Return nested dicts and lists with arrays moved into `arrays`, each under its place."""
     if isinstance(state, np.ndarray):
         arrays[where] = state
         return {_ARRAY: where}
     if isinstance(state, dict):
         return {
-            str(key): _split(value, f"{where}/{key}" if where else str(key), arrays) for key, value in state.items()
+            str(key): split_state(value, f"{where}/{key}" if where else str(key), arrays)
+            for key, value in state.items()
         }
     if isinstance(state, list | tuple):
-        return [_split(value, f"{where}/{i}", arrays) for i, value in enumerate(state)]
+        return [split_state(value, f"{where}/{i}", arrays) for i, value in enumerate(state)]
     if isinstance(state, np.generic):
         return state.item()
     return state
 
 
-def _join(state: Any, arrays: dict[str, np.ndarray]) -> Any:
+def join_state(state: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """Undo `split_state`."""
     if isinstance(state, dict):
         if set(state) == {_ARRAY}:
             return arrays[state[_ARRAY]]
-        return {key: _join(value, arrays) for key, value in state.items()}
+        return {key: join_state(value, arrays) for key, value in state.items()}
     if isinstance(state, list):
-        return [_join(value, arrays) for value in state]
+        return [join_state(value, arrays) for value in state]
     return state

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from nextscan.cohort import Cohort, Targets
 from nextscan.imputers.anchor import Anchor, HeldOut
-from nextscan.imputers.base import Progress
 from nextscan.imputers.predictive import Predictive
 from nextscan.imputers.residual_law import Spread, effect_of, n_located
 from nextscan.imputers.residual_model import Conditioning, Parameters, ResidualModel
 from nextscan.imputers.residual_training import LocationProblem, ShapeProblem, to_numpy
+from nextscan.imputers.stages import Stages
 from nextscan.metrics import energy_score
 from nextscan.networks import LocationScale, Shape
 from nextscan.training import TrainingSettings, train
@@ -67,9 +67,9 @@ def fit_residual(
     anchor: Anchor,
     cases: Sequence[HeldOut],
     settings: ResidualSettings,
+    stages: Stages,
     *,
     seed: int,
-    progress: Progress | None,
 ) -> tuple[ResidualModel, dict[str, Any]]:
     """Return the law of residuals, and what was kept and gained."""
     conditioning = Conditioning.of(anchor.model)
@@ -82,20 +82,28 @@ def fit_residual(
     record: dict[str, Any] = {}
     if settings.network:
         alone = _alone(cohort, anchor, conditioning, settings, len(data.z), seed)
-        tried = {
-            (paired_with_self, decay): _train_network(
-                models["spread"], _together(data, alone if paired_with_self else None), decay, settings, seed, progress
-            )
-            for paired_with_self in ([False, True] if alone and settings.self_conditioning == "auto" else [bool(alone)])
-            for decay in _WEIGHT_DECAYS
-        }
-        best = max(tried, key=lambda option: tried[option][1])
-        record["network"] = {"self_conditioning": best[0], "weight_decay": best[1]}
-        record["network"]["log_likelihood"] = {f"{name}": score for name, (_, score) in tried.items()}
-        models["network"] = _with_network(models["spread"], tried[best][0], data, effect)
+        both = alone is not None and settings.self_conditioning == "auto"
+        examples = {False: data} if alone is None else {True: _together(data, alone)}
+        examples |= {False: data} if both else {}
+
+        def location() -> dict[str, Any]:
+            tried = {
+                (paired_with_self, decay): _train_network(models["spread"], rows, decay, settings, stages, seed)
+                for paired_with_self, rows in examples.items()
+                for decay in _WEIGHT_DECAYS
+            }
+            paired_with_self, decay = best = max(tried, key=lambda option: tried[option][1])
+            likelihood = {f"self-conditioning {s}, decay {d}": score for (s, d), (_, score) in tried.items()}
+            told = {"self_conditioning": paired_with_self, "weight_decay": decay, "log_likelihood": likelihood}
+            return {"parameters": tried[best][0], "record": told}
+
+        found = stages("network", location)
+        record["network"] = found["record"]
+        models["network"] = _with_network(models["spread"], found["parameters"], data, effect)
     if settings.diffusion:
         before = models.get("network", models["spread"])
-        models["diffusion"] = _with_shape(before, data, settings, seed, progress)
+        shape = stages("diffusion", lambda: _train_shape(before, data, settings, stages, seed))
+        models["diffusion"] = replace(before, shape=shape)
     model, chosen = _choose(models, anchor, cases, seed)
     return model, chosen | record
 
@@ -185,8 +193,8 @@ def _train_network(
     examples: Residuals,
     decay: float,
     settings: ResidualSettings,
+    stages: Stages,
     seed: int,
-    progress: Progress | None,
 ) -> tuple[Parameters, float]:
     """Learn location and scale; return the parameters and the held-out log likelihood."""
     e = examples.z @ before.spread.inverse.T
@@ -204,7 +212,7 @@ def _train_network(
         fold=examples.fold,
     )
     training = _training(settings, len(e), decay)
-    found = train(network, problem, training, seeds=_seeds(settings, seed), progress=progress)
+    found = train(network, problem, training, seeds=_seeds(settings, seed), progress=stages.progress)
     return to_numpy(found.best), float(found.best_score.mean())
 
 
@@ -227,9 +235,9 @@ def _normalised(model: ResidualModel, data: Residuals, e: FloatArray) -> FloatAr
     return result
 
 
-def _with_shape(
-    before: ResidualModel, data: Residuals, settings: ResidualSettings, seed: int, progress: Progress | None
-) -> ResidualModel:
+def _train_shape(
+    before: ResidualModel, data: Residuals, settings: ResidualSettings, stages: Stages, seed: int
+) -> Parameters:
     """Learn the shape of the leading coordinates by velocity prediction."""
     e = data.z if before.turned is None else _normalised(before, data, data.z @ before.turned.inverse.T)
     u = e @ before.spread.inverse.T
@@ -242,8 +250,10 @@ def _with_shape(
         generators=_generators(settings, seed),
     )
     problem = ShapeProblem(torch.from_numpy(u[:, :m] / size[:, None]).float(), data.condition, data.fold)
-    found = train(network, problem, _training(settings, len(u), 1.0), seeds=_seeds(settings, seed), progress=progress)
-    return replace(before, shape=to_numpy(found.best))
+    found = train(
+        network, problem, _training(settings, len(u), 1.0), seeds=_seeds(settings, seed), progress=stages.progress
+    )
+    return to_numpy(found.best)
 
 
 def _training(settings: ResidualSettings, n: int, decay: float) -> TrainingSettings:
