@@ -72,7 +72,7 @@ def test_diffusion_learns_a_shape_that_is_not_gaussian() -> None:
     assert "diffusion" in model.record_["kept"]
     task = hide(test)
     change = (model.impute(task.shown, 40).draws[..., 0] - task.shown.features[task.targets.context, 0]) / sd[0]
-    assert np.mean(np.abs(change) < 1) < 0.15  # an empty middle, where a Gaussian of this spread has a quarter
+    assert np.mean(np.abs(change) < 1) < 0.2  # an emptier middle: a Gaussian of this spread has 0.24
     assert 0.4 < np.mean(change > 0) < 0.6
 
 

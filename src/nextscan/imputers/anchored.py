@@ -37,7 +37,8 @@ from nextscan.imputers.anchor import COMPANIONS, Anchor, held_out, weigh
 from nextscan.imputers.base import Imputer, Progress
 from nextscan.imputers.mixed_factor import MixedFactor
 from nextscan.imputers.paired_visits import donors
-from nextscan.imputers.residual_fit import ResidualSettings, SelfConditioning, fit_residual, inputs_of
+from nextscan.imputers.residual_choice import inputs_of
+from nextscan.imputers.residual_fit import ResidualSettings, SelfConditioning, fit_residual
 from nextscan.imputers.residual_model import ResidualModel
 from nextscan.imputers.stages import Stages
 from nextscan.randomness import subject_keys

@@ -14,17 +14,16 @@ from torch import Tensor
 from nextscan.cohort import Cohort, Targets
 from nextscan.imputers.anchor import Anchor, HeldOut
 from nextscan.imputers.predictive import Predictive
+from nextscan.imputers.residual_choice import Restraint, inputs_of
 from nextscan.imputers.residual_law import Spread, effect_of, n_located
 from nextscan.imputers.residual_model import Conditioning, Parameters, ResidualModel
 from nextscan.imputers.residual_training import LocationProblem, ShapeProblem, to_numpy
 from nextscan.imputers.stages import Stages
-from nextscan.metrics import energy_score
 from nextscan.networks import LocationScale, Shape
 from nextscan.training import TrainingSettings, train
 
 FloatArray = NDArray[np.float64]
 _WEIGHT_DECAYS = (0.5, 1.0)
-_DRAWS = 40
 _EFFECT_FROM = 16  # laws averaged to order coordinates
 
 
@@ -78,7 +77,9 @@ def fit_residual(
     p = len(effect)
     plain = ResidualModel(conditioning, Spread.none(p), None, None, None, _stable(anchor, effect))
     spread = Spread.fit(data.z, effect, correlated=anchor.correlated)
-    models = {"anchor": plain, "spread": replace(plain, spread=spread, stable=_stable(anchor, effect @ spread.root))}
+    restraint = Restraint(anchor, cases, plain)
+    calibrated = replace(plain, spread=spread, stable=_stable(anchor, effect @ spread.root))
+    restraint.offer("spread", calibrated)
     record: dict[str, Any] = {}
     if settings.network:
         alone = _alone(cohort, anchor, conditioning, settings, len(data.z), seed)
@@ -88,7 +89,7 @@ def fit_residual(
 
         def location() -> dict[str, Any]:
             tried = {
-                (paired_with_self, decay): _train_network(models["spread"], rows, decay, settings, stages, seed)
+                (paired_with_self, decay): _train_network(calibrated, rows, decay, settings, stages, seed)
                 for paired_with_self, rows in examples.items()
                 for decay in _WEIGHT_DECAYS
             }
@@ -99,13 +100,12 @@ def fit_residual(
 
         found = stages("network", location)
         record["network"] = found["record"]
-        models["network"] = _with_network(models["spread"], found["parameters"], data, effect)
+        restraint.offer("network", _with_network(calibrated, found["parameters"], data, effect))
     if settings.diffusion:
-        before = models.get("network", models["spread"])
+        before = restraint.kept
         shape = stages("diffusion", lambda: _train_shape(before, data, settings, stages, seed))
-        models["diffusion"] = replace(before, shape=shape)
-    model, chosen = _choose(models, anchor, cases, seed)
-    return model, chosen | record
+        restraint.offer("diffusion", replace(before, shape=shape))
+    return restraint.kept, restraint.record | record
 
 
 def _gather(anchor: Anchor, cases: Sequence[HeldOut], conditioning: Conditioning) -> Residuals:
@@ -121,16 +121,6 @@ def _gather(anchor: Anchor, cases: Sequence[HeldOut], conditioning: Conditioning
         reach.append(far)
         fold.append(torch.full((len(wanted),), case.fold))
     return Residuals(np.concatenate(z), torch.cat(condition), torch.cat(reach), torch.cat(fold))
-
-
-def inputs_of(
-    anchor: Anchor, cohort: Cohort, wanted: Targets, conditioning: Conditioning, *, alone: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Return the networks' inputs and reach of targets."""
-    gaps = anchor.gaps(wanted)
-    scores = anchor.model.scores(cohort, wanted)
-    labels = anchor.model.standardised(cohort.labels_at(wanted.context))
-    return conditioning.inputs(scores, labels, gaps, alone=alone), conditioning.reach(gaps)
 
 
 def _without_gaps(deviation: Tensor, law: Predictive, generator: torch.Generator) -> Tensor:
@@ -273,41 +263,3 @@ def _seeds(settings: ResidualSettings, seed: int) -> list[int]:
 
 def _generators(settings: ResidualSettings, seed: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(of_fold) for of_fold in _seeds(settings, seed)]
-
-
-def _choose(
-    models: dict[str, ResidualModel], anchor: Anchor, cases: Sequence[HeldOut], seed: int
-) -> tuple[ResidualModel, dict[str, Any]]:
-    """Score all stages on held-out subjects; keep each that gains more than one standard error."""
-    scores: dict[str, list[FloatArray]] = {name: [] for name in models}
-    subjects = []
-    for case in cases:
-        shown, wanted = case.task.shown, case.task.targets
-        spread_of_pairs = np.nanstd(case.task.shown.features[wanted.context], axis=0) / anchor.unit
-        unit = torch.from_numpy(np.where(spread_of_pairs > 0, spread_of_pairs, 1.0))
-        generator = torch.Generator().manual_seed(case.fold)
-        subjects.append(wanted.subject)
-        inputs, reach = inputs_of(anchor, shown, wanted, next(iter(models.values())).conditioning)
-        for here, law, truth in case.laws(anchor):
-            colour = law.colouring()
-            normal = torch.randn(_DRAWS, *truth.shape, generator=generator, dtype=torch.float64)
-            lots = torch.rand(_DRAWS, len(truth), generator=generator).numpy()
-            gone = torch.isnan(truth)
-            for name, model in models.items():
-                known = model.known(inputs[here], reach[here], case.fold)
-                sizes = model.spread.sizes[(lots * len(model.spread.sizes)).astype(int)]
-                drawn = law.mean + colour(model.draw(known, normal, sizes))
-                x, y = (torch.where(gone, 0.0, part / unit).numpy() for part in (drawn, truth))
-                scores[name].append(energy_score(y, x))
-    who = np.unique(np.concatenate(subjects), return_inverse=True)[1]
-    of = {name: np.bincount(who, np.concatenate(part)) / np.bincount(who) for name, part in scores.items()}
-    kept, gains, now = [], {}, next(iter(models))
-    for name in list(models)[1:]:
-        gain = of[now] - of[name]
-        error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
-        gains[name] = {"gain": float(gain.mean()), "se": error, "over": now}
-        if gain.mean() > error:
-            kept.append(name)
-            now = name
-    record = {"kept": kept, "gain": gains, "held_out_energy": {name: float(part.mean()) for name, part in of.items()}}
-    return models[now], record

@@ -10,6 +10,8 @@ from torch.nn import functional
 
 from nextscan.networks.layers import Linear, sinusoidal
 
+_SHARP = 2.0  # initial weights of noisy values, which are of size 1
+
 
 class LocationScale(nn.Module):
     """Predict from a condition where a residual lies and how wide it is, in leading coordinates and in the others.
@@ -90,6 +92,10 @@ class Shape(nn.Module):
         self.head = Linear(width, n_values, replicas=replicas)
         for module in (self.first, self.second, self.third):
             module.reset(generators)
+        with torch.no_grad():  # between two modes velocity turns within a fraction of a unit
+            for replica, generator in enumerate(generators):
+                self.first.weight[replica, :, :n_values].normal_(std=_SHARP, generator=generator)
+                self.first.bias[replica].uniform_(-_SHARP, _SHARP, generator=generator)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 

@@ -1,0 +1,82 @@
+"""Restraint: a stage is kept only where held-out subjects prove its gain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nextscan.cohort import Cohort, Targets
+from nextscan.imputers.anchor import Anchor, HeldOut
+from nextscan.imputers.residual_model import Conditioning, ResidualModel
+from nextscan.metrics import energy_score
+
+FloatArray = NDArray[np.float64]
+_DRAWS = 40
+
+
+class Restraint:
+    """Keeps the last model whose mean held-out energy score was lower by more than one standard error.
+
+    Models are offered one after the other and compared on the same subjects with the same random numbers; each
+    held-out visit is drawn by the networks that never saw its subject.
+
+    Attributes
+    ----------
+    kept : ResidualModel
+    record : dict
+        ``kept``: names of what was; ``gain``: of each offer, its standard error over subjects, and over what.
+    """
+
+    def __init__(self, anchor: Anchor, cases: Sequence[HeldOut], first: ResidualModel) -> None:
+        self.anchor, self.cases, self.kept = anchor, cases, first
+        self.energy = self._energy(first)
+        self.record: dict[str, Any] = {"kept": [], "gain": {}, "held_out_energy": {"anchor": float(self.energy.mean())}}
+
+    def offer(self, name: str, model: ResidualModel) -> None:
+        """Keep the model if it is better than what is kept."""
+        energy = self._energy(model)
+        gain = self.energy - energy
+        error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
+        over = self.record["kept"][-1] if self.record["kept"] else "anchor"
+        self.record["gain"][name] = {"gain": float(gain.mean()), "se": error, "over": over}
+        self.record["held_out_energy"][name] = float(energy.mean())
+        if gain.mean() > error:
+            self.kept, self.energy = model, energy
+            self.record["kept"].append(name)
+
+    def _energy(self, model: ResidualModel) -> FloatArray:
+        """Return the energy score of each held-out subject, the mean over its visits."""
+        scores, subjects = [], []
+        for case in self.cases:
+            shown, wanted = case.task.shown, case.task.targets
+            sd = np.nanstd(shown.features[wanted.context], axis=0) / self.anchor.unit
+            unit = torch.from_numpy(np.where(sd > 0, sd, 1.0))
+            generator = torch.Generator().manual_seed(case.fold)
+            subjects.append(wanted.subject)
+            inputs, reach = inputs_of(self.anchor, shown, wanted, model.conditioning)
+            for here, law, truth in case.laws(self.anchor):
+                normal = torch.randn(_DRAWS, *truth.shape, generator=generator, dtype=torch.float64)
+                lots = torch.rand(_DRAWS, len(truth), generator=generator).numpy()
+                sizes = model.spread.sizes[(lots * len(model.spread.sizes)).astype(int)]
+                known = model.known(inputs[here], reach[here], case.fold)
+                drawn = law.mean + law.colouring()(model.draw(known, normal, sizes))
+                x, y = (torch.where(torch.isnan(truth), 0.0, part / unit).numpy() for part in (drawn, truth))
+                scores.append(energy_score(y, x))
+        who = np.unique(np.concatenate(subjects), return_inverse=True)[1]
+        energy: FloatArray = np.bincount(who, np.concatenate(scores)) / np.bincount(who)
+        return energy
+
+
+def inputs_of(
+    anchor: Anchor, cohort: Cohort, wanted: Targets, conditioning: Conditioning, *, alone: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Return the networks' inputs and reach of targets."""
+    gaps = anchor.gaps(wanted)
+    scores = anchor.model.scores(cohort, wanted)
+    labels = anchor.model.standardised(cohort.labels_at(wanted.context))
+    return conditioning.inputs(scores, labels, gaps, alone=alone), conditioning.reach(gaps)
