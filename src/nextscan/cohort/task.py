@@ -148,7 +148,7 @@ def _in_subject_order(
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Test subjects with their last visit hidden, and what was hidden.
+    """Test subjects with their last visits hidden, and what was hidden.
 
     Attributes
     ----------
@@ -170,24 +170,42 @@ class Task:
         return self.shown.features[self.targets.context]
 
 
-def hide(cohort: Cohort) -> Task:
+def hide(cohort: Cohort, shown: int | IntArray | None = None) -> Task:
     """Hide the last observed visit of every paired subject; unpaired subjects and requests are left out.
 
     Labels of the hidden visit other than its time are hidden too, unless they belong to the subject.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    shown : int or ndarray of int, shape (n_subjects,), optional
+        Hide all visits but this many first ones instead; subjects without a later visit are left out.
+
+    Raises
+    ------
+    CohortError
+        If nobody has a visit to hide.
+    SettingError
+        If fewer than one visit is to be shown.
     """
+    if shown is not None and np.min(shown) < 1:
+        raise SettingError(f"at least one visit of every subject must be shown, got {np.min(shown)}")
+    observed = cohort.observed_visits
+    keep = observed - 1 if shown is None else np.broadcast_to(shown, observed.shape)
+    chosen = (observed >= 2) & (observed > keep)
+    if not chosen.any():
+        more = "two visits" if shown is None else "a visit after those shown"
+        raise CohortError(f"{cohort.source or cohort.name}: nobody has {more} with features; nothing to hide")
+    cohort = cohort.select_subjects(chosen)
     cohort = cohort.select_visits(~cohort.is_request)
-    cohort = cohort.select_subjects(cohort.is_paired)
-    if not cohort.n_subjects:
-        raise CohortError(f"{cohort.source or cohort.name}: nobody has two visits with features; nothing to hide")
-    last = np.flatnonzero(np.diff(cohort.subject_of, append=cohort.n_subjects))
+    starts = np.flatnonzero(np.diff(cohort.subject_of, prepend=-1))
+    hidden = np.arange(cohort.n_visits) - starts[cohort.subject_of] >= keep[chosen][cohort.subject_of]
     features = cohort.features.copy()
-    truth = features[last]
-    features[last] = np.nan
-    hidden = np.zeros(cohort.n_visits, bool)
-    hidden[last] = True
+    truth = features[hidden]
+    features[hidden] = np.nan
     visit_labels = cohort.visit_labels.loc[~hidden].reindex(range(cohort.n_visits))
-    shown = replace(cohort, features=features, visit_labels=visit_labels)
-    return Task(shown, targets(shown), truth)
+    left = replace(cohort, features=features, visit_labels=visit_labels)
+    return Task(left, targets(left), truth)
 
 
 @dataclass(frozen=True, eq=False)
