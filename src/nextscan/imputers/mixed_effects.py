@@ -4,7 +4,8 @@ For subject i with design row z (1, labels) at `years` t since the first visit, 
 
     x_tj = z·level_j + t (z·drift_j) + f·loading_j + t (g·slope_j) + u_j + e_tj
 
-with stable factors f and slope factors g (standard normal), a specific stable part u_j ~ N(0, specific_j) and
+with stable factors f ~ N(0, I), slope factors g ~ N(coupling f, I), so that where people are tells how fast they
+change, a specific stable part u_j ~ N(0, specific_j) and
 measurement noise e_tj ~ N(0, noise_j) at each visit (Laird & Ware 1982, Biometrics 38(4), with factors). Given
 f and g, the visits of one feature have covariance specific·11ᵀ + noise·I, whose inverse is known; factors and
 slopes enter by the Woodbury identity. So a subject matters only through counts and sums over its observed
@@ -178,12 +179,14 @@ def compressed(part: Sums) -> Sums:
 
 @dataclass(frozen=True, eq=False)
 class Root:
-    """Block Cholesky factor of precisions of stable factors and slopes: ``[[first, 0], [time · across, second]]``.
+    """Block Cholesky factor of precisions of stable factors and slopes.
+
+    It is ``[[first, 0], [coupled + time · across, second]]``.
 
     Attributes
     ----------
     first : Tensor, shape (n or 1, k, k)
-    across : Tensor, shape (n or 1, r, k)
+    across, coupled : Tensor, shape (n or 1, r, k)
     second : Tensor, shape (n or 1, r, r)
     time : Tensor, shape (n or 1, 1)
         Sum of years, where subjects differ in it only; else 1.
@@ -191,6 +194,7 @@ class Root:
 
     first: Tensor
     across: Tensor
+    coupled: Tensor
     second: Tensor
     time: Tensor
 
@@ -203,14 +207,16 @@ class Root:
         """Solve root · y = score for each row, shape (n, k + r)."""
         stable, slope = score.split([self.first.shape[1], self.second.shape[1]], dim=1)
         stable = _solve(self.first, stable, upper=False)
-        slope = _solve(self.second, slope - self.time * _times(stable, self.across.mT), upper=False)
+        known = _times(stable, self.coupled.mT) + self.time * _times(stable, self.across.mT)
+        slope = _solve(self.second, slope - known, upper=False)
         return torch.cat([stable, slope], dim=1)
 
     def backward(self, whitened: Tensor) -> Tensor:
         """Solve rootᵀ · y = whitened for each row, shape (n, k + r)."""
         stable, slope = whitened.split([self.first.shape[1], self.second.shape[1]], dim=1)
         slope = _solve(self.second.mT, slope, upper=True)
-        stable = _solve(self.first.mT, stable - _times(self.time * slope, self.across), upper=True)
+        known = _times(slope, self.coupled) + _times(self.time * slope, self.across)
+        stable = _solve(self.first.mT, stable - known, upper=True)
         return torch.cat([stable, slope], dim=1)
 
 
@@ -223,6 +229,8 @@ class MixedEffects:
     level, drift : Tensor, shape (q, p)
     loading : Tensor, shape (k, p)
     slope : Tensor, shape (r, p)
+    coupling : Tensor, shape (r, k)
+        Expected slope factors are ``coupling`` times the stable factors.
     specific, noise : Tensor, shape (p,)
         Variances.
     """
@@ -231,6 +239,7 @@ class MixedEffects:
     drift: Tensor
     loading: Tensor
     slope: Tensor
+    coupling: Tensor
     specific: Tensor
     noise: Tensor
 
@@ -308,10 +317,15 @@ class MixedEffects:
             stable = ((part.count / total) @ _products(self.loading, self.loading)).unflatten(1, (k, k))
             cross = ((part.time / total) @ _products(self.slope, self.loading)).unflatten(1, (r, k))
             slopes = (weights @ _products(self.slope, self.slope)).unflatten(1, (r, r))
-        first = torch.linalg.cholesky(stable + torch.eye(k, dtype=stable.dtype))
+        # The prior precision is [[I + couplingᵀ coupling, -couplingᵀ], [-coupling, I]], of determinant 1.
+        prior = torch.eye(k, dtype=stable.dtype) + self.coupling.mT @ self.coupling
+        first = torch.linalg.cholesky(stable + prior)
         across = torch.linalg.solve_triangular(first, cross.mT, upper=False).mT
-        within = slopes + torch.eye(r, dtype=slopes.dtype) - time**2 * (across @ across.mT)
-        return Root(first, across, torch.linalg.cholesky(within), time[:, 0])
+        coupled = torch.linalg.solve_triangular(first, -self.coupling.mT, upper=False).mT
+        mixed = across @ coupled.mT
+        within = slopes + torch.eye(r, dtype=slopes.dtype) - coupled @ coupled.mT
+        within = within - time * (mixed + mixed.mT) - time**2 * (across @ across.mT)
+        return Root(first, across, coupled, torch.linalg.cholesky(within), time[:, 0])
 
     def posterior(self, part: Sums) -> Posterior:
         """Condition on the observed visits of each subject; a block of any kind but compressed."""

@@ -39,12 +39,14 @@ class Prior:
         """Return minus the log density, without its constant."""
         drift = (model.drift - self.drift) / self.drift_sd
         noise = (model.noise.log() - self.log_noise) / self.log_noise_sd
-        # Loadings are in units of the spread of features: standard normal is vague.
+        # Loadings are in units of the spread of features: standard normal is vague. Of a slope factor's
+        # variance, half is expected to come from the stable factors together.
         return 0.5 * (
             drift.square().sum()
             + noise.square().sum()
             + model.loading.square().sum()
             + model.slope.square().sum()
+            + model.coupling.square().sum() * len(model.loading)
             + model.level.square().sum() / 100
         )
 
@@ -118,6 +120,7 @@ class Moments:
             drift=prior.drift,
             loading=torch.from_numpy(loading),
             slope=torch.from_numpy(0.5 * _principal(slopes, n_slopes)),
+            coupling=torch.zeros(n_slopes, n_factors, dtype=torch.float64),
             specific=torch.from_numpy(np.maximum(left, 0.02 * covariance.diagonal())),
             noise=torch.from_numpy(noise),
         )
@@ -139,7 +142,7 @@ def maximise(start: MixedEffects, data: Sequence[Sums], prior: Prior, *, iterati
     from scipy.optimize import minimize
 
     free = [
-        *(getattr(start, name) for name in ("level", "drift", "loading", "slope")),
+        *(getattr(start, name) for name in ("level", "drift", "loading", "slope", "coupling")),
         start.specific.clamp(min=_FLOOR).log(),
         start.noise.clamp(min=_FLOOR).log(),
     ]
@@ -148,10 +151,10 @@ def maximise(start: MixedEffects, data: Sequence[Sums], prior: Prior, *, iterati
     n_subjects = sum(part.n_subjects for part in data)
 
     def model_at(flat: Tensor) -> MixedEffects:
-        level, drift, loading, slope, specific, noise = (
+        *effects, specific, noise = (
             part.reshape(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)
         )
-        return MixedEffects(level, drift, loading, slope, specific.exp() + _FLOOR, noise.exp() + _FLOOR)
+        return MixedEffects(*effects, specific.exp() + _FLOOR, noise.exp() + _FLOOR)
 
     def loss(x: FloatArray) -> tuple[float, FloatArray]:
         flat = torch.from_numpy(x).requires_grad_()
