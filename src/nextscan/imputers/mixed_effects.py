@@ -26,6 +26,7 @@ from torch import Tensor
 
 FloatArray = NDArray[np.float64]
 _BLOCK = 4096  # subjects with gaps at a time: each has a precision matrix of its own
+_FEW_VISITS, _FEW_SUBJECTS = 3, 64  # above that number of visits, fewer subjects are no group of their own
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,12 +148,20 @@ def sums(values: FloatArray, years: FloatArray, subject_of: NDArray[np.intp], de
 
 
 def groups(whole: Sums) -> Iterator[tuple[Tensor, Sums]]:
-    """Split subjects by what their precision costs: (rows, sums) by number of visits, then those with gaps."""
+    """Split subjects by what their precision costs: (rows, sums) by number of visits, then those with gaps.
+
+    Numbers of visits that few subjects have go with the gaps: many small groups take longer.
+    """
+    several = whole.count.shape[1] > 1  # a single feature has no gaps
     uniform = torch.ones(len(whole.count), dtype=torch.bool)
     for weights in (whole.count, whole.time, whole.time2):
         uniform &= (weights == weights[:, :1]).all(dim=1)
     for count in whole.count[uniform, 0].unique().tolist():
-        rows = torch.nonzero(uniform & (whole.count[:, 0] == count)).flatten()
+        alike = uniform & (whole.count[:, 0] == count)
+        if several and count > _FEW_VISITS and alike.sum() < _FEW_SUBJECTS:
+            uniform &= ~alike
+            continue
+        rows = torch.nonzero(alike).flatten()
         part = whole.select(rows)
         yield rows, replace(part, count=part.count[:, :1], time=part.time[:, :1], time2=part.time2[:, :1])
     gappy = torch.nonzero(~uniform).flatten()

@@ -57,27 +57,31 @@ class Moments:
 
     Attributes
     ----------
-    change : ndarray, shape (n_pairs, p)
-        Follow-up less context visit; NaN where one is missing.
-    gap : ndarray, shape (n_pairs,)
-        Years between them.
-    design : ndarray, shape (n_pairs, q)
+    step : ndarray, shape (n_pairs, p)
+        Follow-up less context visit, of consecutive visits; NaN where one is missing.
+    change : ndarray, shape (n, p)
+        Last less first visit of each paired subject; NaN where one is missing.
+    gap : ndarray, shape (n,)
+        Years between these.
+    design : ndarray, shape (n, q)
         The constant first.
     """
+
+    step: FloatArray
 
     change: FloatArray
     gap: FloatArray
     design: FloatArray
 
     def noise(self) -> FloatArray:
-        """Return half the variance of each feature's change."""
-        return np.maximum(np.nanvar(self.change, axis=0, ddof=1) / 2, _FLOOR)
+        """Return half the variance of each feature's steps."""
+        return np.maximum(np.nanvar(self.step, axis=0, ddof=1) / 2, _FLOOR)
 
     def prior(self) -> Prior:
         """Return priors whose spread is what scatters beyond sampling error."""
         from scipy.special import polygamma
 
-        noise, n = self.noise(), len(self.change)
+        noise, n = self.noise(), len(self.step)
         log_noise = np.log(noise)
         by_chance = float(polygamma(1, max(n - 1, 1) / 2))
         scatter = max(float(log_noise.var(ddof=1)) - by_chance, 0.05**2) if len(noise) > 1 else 1.0
@@ -88,6 +92,7 @@ class Moments:
         mean = (predictors[:, 0] @ filled / square[0]).mean()
         slopes = predictors.T @ (filled - mean * predictors[:, :1]) / square[:, None]
         beyond = (slopes**2).mean(axis=1) - (2 * noise).mean() / square
+        beyond[0] += mean**2 / len(noise)  # few features do not tell their mean
         spread = np.sqrt(np.maximum(beyond, 1e-3 * (2 * noise).mean() / square))
         centre = np.zeros_like(slopes)
         centre[0] = mean

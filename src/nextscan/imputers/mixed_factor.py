@@ -26,7 +26,7 @@ from nextscan.randomness import subject_keys
 
 FloatArray = NDArray[np.float64]
 _FACTORS, _OWN, _NOISE = range(3)  # what a stream of random numbers is for
-_RANKS, _SLOPES = (2, 5, 10, 20, 40), (0, 2, 5)
+_RANKS, _SLOPES = (2, 5, 10, 20, 40), (0, 2, 5, 10)
 _DRAWS_TO_CHOOSE = 30
 _MANY_PAIRS = 600
 
@@ -43,9 +43,9 @@ class MixedFactor(Imputer):
     Parameters
     ----------
     n_factors, n_slopes : int, optional
-        Ranks of the stable part and of the slopes; by default what scores best on held-out pairs.
+        Ranks of the stable part and of the slopes; by default what scores best on held-out visits.
     unpaired : "auto", "use" or "ignore"
-        Whether subjects with a single visit inform the fit; "auto" decides by held-out pairs. Where
+        Whether subjects with a single visit inform the fit; "auto" decides by held-out visits. Where
         they do, their level may differ from the others' by a constant.
 
     Notes
@@ -81,19 +81,20 @@ class MixedFactor(Imputer):
         self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()}
 
     def _choose(self, cohort: Cohort) -> dict[str, Any]:
-        """Choose ranks and pool one after the other, by the energy score of held-out pairs."""
-        most = min(cohort.n_features - 1, cohort.n_subjects // 4)
+        """Choose ranks and pool one after the other, by the energy score of held-out visits."""
+        many = (cohort.observed_visits > 2).sum() > cohort.is_paired.sum() / 2
         grid: dict[str, list[Any]] = {
-            "n_factors": [rank for rank in _RANKS if rank <= most] or [0],
-            "n_slopes": [rank for rank in _SLOPES if rank <= most],
+            "n_factors": _ranks(_RANKS, cohort),
+            "n_slopes": _ranks(_SLOPES if many else _SLOPES[:-1], cohort),
             "unpaired": ["use", "ignore"],
         }
         chosen = self.get_params()
         if not (~cohort.is_paired).any():
             chosen["unpaired"] = "ignore"
         undecided = [name for name, value in chosen.items() if value in (None, "auto")]
-        chosen |= {name: grid[name][len(grid[name]) // 2 if name == "n_factors" else 0] for name in undecided}
-        tasks = [(split.train, hide(split.test)) for split in _inner_folds(cohort)] if undecided else []
+        chosen |= {name: grid[name][len(grid[name]) // 2 if name == "n_factors" or many else 0] for name in undecided}
+        chosen |= {"unpaired": "use"} if "unpaired" in undecided else {}
+        tasks = [(split.train, _hidden(split.test)) for split in _inner_folds(cohort)] if undecided else []
         self.record_["held_out_energy_score"] = {}
         for name in undecided:
             scores = {value: _held_out(type(self)(**{**chosen, name: value}), tasks) for value in grid[name]}
@@ -121,10 +122,13 @@ class MixedFactor(Imputer):
         n_columns = design.shape[1]
         if not cohort.is_paired.all():  # a level of their own, which predictions leave out
             design = np.column_stack([design, np.where(cohort.is_paired, 0.0, 1.0)])
+        paired = cohort.is_paired
+        last = np.append(first[1:], cohort.n_visits) - 1
         moments = Moments(
             z[found.target] - z[found.context],
-            years[found.target] - years[found.context],
-            design[cohort.subject_of[found.context]],
+            (z[last] - z[first])[paired],
+            (years[last] - years[first])[paired],
+            design[paired],
         )
         at_first = np.nan_to_num(z[first])
         level = np.asarray(np.linalg.lstsq(design, at_first, rcond=1e-8)[0], np.float64)
@@ -198,6 +202,19 @@ def _first_visits(cohort: Cohort) -> NDArray[np.intp]:
     return np.flatnonzero(np.diff(cohort.subject_of, prepend=-1))
 
 
+def _ranks(ranks: Sequence[int], cohort: Cohort) -> list[int]:
+    """Return the ranks that features and subjects allow."""
+    allowed = {min(rank, cohort.n_features) for rank in ranks if rank <= max(cohort.n_subjects // 4, ranks[0])}
+    return sorted(allowed)
+
+
+def _hidden(test: Cohort) -> Task:
+    """Hide the later visits of each subject, after the first visit, the second and so on in turn."""
+    test = test.select_visits(~test.is_request)
+    test = test.select_subjects(test.is_paired)
+    return hide(test, 1 + np.arange(test.n_subjects) % (test.observed_visits - 1))
+
+
 def _inner_folds(cohort: Cohort) -> Iterator[Split]:
     """Yield four folds; with many pairs the first is enough to choose by."""
     n = int(cohort.is_paired.sum())
@@ -205,7 +222,7 @@ def _inner_folds(cohort: Cohort) -> Iterator[Split]:
 
 
 def _held_out(model: MixedFactor, tasks: Sequence[tuple[Cohort, Task]]) -> float:
-    """Return the mean energy score of a model's draws for held-out pairs."""
+    """Return the mean energy score of a model's draws for held-out visits."""
     from nextscan.metrics import energy_score
 
     scores = []
