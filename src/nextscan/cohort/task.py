@@ -132,7 +132,7 @@ def _targets_at(cohort: Cohort, last: IntArray, at_years: Sequence[float]) -> Ta
         raise SettingError(f"at_years must be finite numbers of {cohort.time_unit}, got {list(at_years)}")
     of = np.repeat(np.arange(cohort.n_subjects), len(ahead))
     start = np.nan_to_num(cohort.years[last[of]], nan=0.0)
-    names = np.tile([f"imputed+{value:g}" for value in ahead], cohort.n_subjects)
+    names = np.tile([f"imputed{value:+g}" for value in ahead], cohort.n_subjects)
     years = start + np.tile(ahead, cohort.n_subjects)
     return _in_subject_order(cohort, of, names, years, last[of], np.full(len(of), -1))
 

@@ -20,7 +20,8 @@ from nextscan.errors import SettingError
 from nextscan.imputers.base import Imputer, Progress
 from nextscan.imputers.mixed_effects import MixedEffects, compressed, groups, sums
 from nextscan.imputers.mixed_effects_fit import Moments, maximise
-from nextscan.imputers.paired_visits import donors
+from nextscan.imputers.logistic_curves import bent, can_curve, straightened
+from nextscan.imputers.visit_times import filled_years, first_visits, label_rates, labels_at_start, target_years
 from nextscan.preprocess import LabelEncoder
 from nextscan.randomness import subject_keys
 
@@ -47,11 +48,16 @@ class MixedFactor(Imputer):
     unpaired : "auto", "use" or "ignore"
         Whether subjects with a single visit inform the fit; "auto" decides by held-out visits. Where
         they do, their level may differ from the others' by a constant.
+    curve : "auto", "linear" or "logistic"
+        Whether features whose values all lie between 0 and 1 change along straight lines or level off at
+        both ends; "auto" decides by held-out visits where most people with a follow-up have three or more,
+        and is linear else. Other features are always linear. Logistic means are those of the draws.
 
     Notes
     -----
-    Time starts at a subject's first visit. An unknown time of a visit is taken as the mean gap after the
-    visit before; an unknown time of a target is drawn from the gaps seen in training.
+    Time starts at a subject's first visit. An unknown time of a visit seen is taken as evenly spaced
+    between its neighbours, or a mean gap after the visit before; that of a target is drawn from the gaps
+    seen in training.
     """
 
     name: ClassVar[str] = "mixed-factor"
@@ -60,10 +66,11 @@ class MixedFactor(Imputer):
     predicts_backward: ClassVar[bool] = True
     minimum_pairs: ClassVar[int] = 5
 
-    def __init__(self, n_factors: int | None = None, n_slopes: int | None = None, unpaired: str = "auto") -> None:
+    def __init__(self, n_factors: int | None = None, n_slopes: int | None = None, unpaired: str = "auto", curve: str = "auto") -> None:
         self.n_factors = n_factors
         self.n_slopes = n_slopes
         self.unpaired = unpaired
+        self.curve = curve
 
     def _fit(
         self,
@@ -75,25 +82,31 @@ class MixedFactor(Imputer):
     ) -> None:
         if self.unpaired not in ("auto", "use", "ignore"):
             raise SettingError(f"unpaired must be auto, use or ignore, got {self.unpaired!r}")
+        if self.curve not in ("auto", "linear", "logistic"):
+            raise SettingError(f"curve must be auto, linear or logistic, got {self.curve!r}")
         cohort = merge(train, validation)
+        cohort = cohort.select_visits(~cohort.is_request)
         chosen = self._choose(cohort)
         self._learn(cohort, **chosen)
         self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()}
 
     def _choose(self, cohort: Cohort) -> dict[str, Any]:
-        """Choose ranks and pool one after the other, by the energy score of held-out visits."""
+        """Choose ranks, pool and curve one after the other, by the energy score of held-out visits."""
         many = (cohort.observed_visits > 2).sum() > cohort.is_paired.sum() / 2
         grid: dict[str, list[Any]] = {
             "n_factors": _ranks(_RANKS, cohort),
             "n_slopes": _ranks(_SLOPES if many else _SLOPES[:-1], cohort),
             "unpaired": ["use", "ignore"],
+            "curve": ["linear", "logistic"],
         }
         chosen = self.get_params()
         if not (~cohort.is_paired).any():
             chosen["unpaired"] = "ignore"
+        if chosen["curve"] == "auto" and not (many and can_curve(cohort.features).any()):
+            chosen["curve"] = "linear"
         undecided = [name for name, value in chosen.items() if value in (None, "auto")]
-        chosen |= {name: grid[name][len(grid[name]) // 2 if name == "n_factors" or many else 0] for name in undecided}
-        chosen |= {"unpaired": "use"} if "unpaired" in undecided else {}
+        start = {name: len(grid[name]) // 2 for name in (("n_factors", "n_slopes") if many else ("n_factors",))}
+        chosen |= {name: grid[name][start.get(name, 0)] for name in undecided}
         tasks = [(split.train, _hidden(split.test)) for split in _inner_folds(cohort)] if undecided else []
         self.record_["held_out_energy_score"] = {}
         for name in undecided:
@@ -102,17 +115,20 @@ class MixedFactor(Imputer):
             self.record_["held_out_energy_score"][name] = {str(value): score for value, score in scores.items()}
         return chosen
 
-    def _learn(self, cohort: Cohort, n_factors: int, n_slopes: int, unpaired: str) -> None:
+    def _learn(self, cohort: Cohort, n_factors: int, n_slopes: int, unpaired: str, curve: str) -> None:
         if unpaired == "ignore":
             cohort = cohort.select_subjects(cohort.is_paired)
-        first = _first_visits(cohort)
-        self.mean_: FloatArray = np.nanmean(cohort.features[first], axis=0)
+        first = first_visits(cohort)
         constant = np.nanmax(cohort.features, axis=0) == np.nanmin(cohort.features, axis=0)
-        self.scale_: FloatArray = np.where(constant, 0.0, np.nanstd(cohort.features[first], axis=0))
+        self.curved_: NDArray[np.bool_] = can_curve(cohort.features) & ~constant & (curve == "logistic")
+        features = straightened(cohort.features, self.curved_)[first]
+        self.mean_: FloatArray = np.nanmean(features, axis=0)
+        self.scale_: FloatArray = np.where(constant, 0.0, np.nanstd(features, axis=0))
         found = pairs(cohort)
         known = found.gap[np.isfinite(found.gap)]
         self.gaps_: FloatArray = known if len(known) else np.ones(1)
-        labels = cohort.labels_at(first)
+        self.label_rates_ = label_rates(cohort)
+        labels = labels_at_start(cohort, self._years(cohort), self.label_rates_)
         self.labels_ = LabelEncoder.fit(labels)
         encoded = self.labels_.transform(labels)
         self.label_mean_: FloatArray = encoded.mean(axis=0)
@@ -139,32 +155,24 @@ class MixedFactor(Imputer):
         self.model_ = replace(fitted, level=fitted.level[:n_columns], drift=fitted.drift[:n_columns])
 
     def _scaled(self, cohort: Cohort) -> FloatArray:
-        scaled: FloatArray = (cohort.features - self.mean_) / np.where(self.scale_ > 0, self.scale_, 1.0)
+        features = straightened(cohort.features, self.curved_)
+        scaled: FloatArray = (features - self.mean_) / np.where(self.scale_ > 0, self.scale_, 1.0)
         return scaled
 
     def _years(self, cohort: Cohort) -> FloatArray:
-        """Return years since the first visit; a visit of unknown time is a mean gap after the one before."""
-        years, step = cohort.years.copy(), float(self.gaps_.mean())
-        new = np.diff(cohort.subject_of, prepend=-1) > 0
-        for row in np.flatnonzero(np.isnan(years)):
-            years[row] = 0.0 if new[row] else years[row - 1] + step
-        return years
+        return filled_years(cohort, float(self.gaps_.mean()))
 
     def _design(self, cohort: Cohort) -> FloatArray:
-        first = _first_visits(cohort)
-        encoded = self.labels_.transform(cohort.labels_at(first))
-        return np.column_stack([np.ones(len(first)), (encoded - self.label_mean_) / self.label_scale_])
+        encoded = self.labels_.transform(labels_at_start(cohort, self._years(cohort), self.label_rates_))
+        return np.column_stack([np.ones(cohort.n_subjects), (encoded - self.label_mean_) / self.label_scale_])
 
     @torch.no_grad()
     def _draw(
         self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int, progress: Progress | None
-    ) -> tuple[NDArray[np.floating], FloatArray]:
+    ) -> tuple[NDArray[np.floating], FloatArray | None]:
         years = self._years(cohort)
         whole = sums(self._scaled(cohort), years, cohort.subject_of, self._design(cohort))
-        unknown, started = np.isnan(wanted.gap), years[wanted.context]
-        drawn_gap = self.gaps_[donors(len(self.gaps_), wanted.subject, n_draws, seed)]
-        drawn_at = torch.from_numpy(started + np.where(unknown, drawn_gap, wanted.gap))
-        mean_at = torch.from_numpy(started + np.where(unknown, self.gaps_.mean(), wanted.gap))
+        drawn_at, mean_at = map(torch.from_numpy, target_years(cohort, wanted, self.gaps_, n_draws, seed))
         names = [f"{subject}\n{visit}" for subject, visit in zip(wanted.subject, wanted.visit, strict=True)]
         subject_key, visit_key = (torch.from_numpy(subject_keys(part)) for part in (cohort.subjects, names))
         noise_sd, width = self.model_.noise.sqrt(), cohort.n_features
@@ -182,10 +190,10 @@ class MixedFactor(Imputer):
                 x = self.model_.visit(known, scores, local, drawn_at[draw, here])
                 x += (known.own_sd * normal(subject_key[rows], _OWN, width))[local]
                 x += noise_sd * normal(visit_key[here], _NOISE, width)
-                draws[draw, here] = x.numpy() * self.scale_ + self.mean_
-        return draws, mean * self.scale_ + self.mean_
+                draws[draw, here] = bent(x.numpy() * self.scale_ + self.mean_, self.curved_)
+        return draws, None if self.curved_.any() else mean * self.scale_ + self.mean_
 
-    _LEARNED: ClassVar[tuple[str, ...]] = ("mean_", "scale_", "gaps_", "label_mean_", "label_scale_")
+    _LEARNED: ClassVar[tuple[str, ...]] = ("mean_", "scale_", "curved_", "gaps_", "label_mean_", "label_scale_", "label_rates_")
 
     def _state(self) -> dict[str, Any]:
         learned = {name: getattr(self, name) for name in self._LEARNED}
@@ -196,10 +204,6 @@ class MixedFactor(Imputer):
         self.model_ = MixedEffects.from_state(state["model"])
         for name in self._LEARNED:
             setattr(self, name, state[name])
-
-
-def _first_visits(cohort: Cohort) -> NDArray[np.intp]:
-    return np.flatnonzero(np.diff(cohort.subject_of, prepend=-1))
 
 
 def _ranks(ranks: Sequence[int], cohort: Cohort) -> list[int]:
@@ -227,9 +231,9 @@ def _held_out(model: MixedFactor, tasks: Sequence[tuple[Cohort, Task]]) -> float
 
     scores = []
     for train, task in tasks:
-        model.fit(train)
-        draws = model.impute(task.shown, _DRAWS_TO_CHOOSE).draws
-        unit = np.where(model.scale_ > 0, model.scale_, 1.0)
+        draws = model.fit(train).impute(task.shown, _DRAWS_TO_CHOOSE).draws
+        sd = np.nanstd(train.features[first_visits(train)], axis=0)
+        unit = np.where(sd > 0, sd, 1.0)
         scores.append(np.nanmean(energy_score(task.truth / unit, draws / unit)))
     return float(np.mean(scores))
 
