@@ -128,18 +128,20 @@ class MixedFactor(Imputer):
         known = found.gap[np.isfinite(found.gap)]
         self.gaps_: FloatArray = known if len(known) else np.ones(1)
         self.label_rates_ = label_rates(cohort)
-        labels = labels_at_start(cohort, self._years(cohort), self.label_rates_)
+        years = self._years(cohort)
+        paired, last = cohort.is_paired, np.append(first[1:], cohort.n_visits) - 1
+        # The unit of time within: with it, drifts and slopes are about as large as levels and loadings.
+        self.span_ = float((years[last] - years[first])[paired].mean()) or 1.0
+        labels = labels_at_start(cohort, years, self.label_rates_)
         self.labels_ = LabelEncoder.fit(labels)
         encoded = self.labels_.transform(labels)
         self.label_mean_: FloatArray = encoded.mean(axis=0)
         label_spread = encoded.std(axis=0)
         self.label_scale_: FloatArray = np.where(label_spread > 1e-12, label_spread, 1.0)
-        z, years, design = self._scaled(cohort), self._years(cohort), self._design(cohort)
+        z, years, design = self._scaled(cohort), years / self.span_, self._design(cohort)
         n_columns = design.shape[1]
         if not cohort.is_paired.all():  # a level of their own, which predictions leave out
             design = np.column_stack([design, np.where(cohort.is_paired, 0.0, 1.0)])
-        paired = cohort.is_paired
-        last = np.append(first[1:], cohort.n_visits) - 1
         moments = Moments(
             z[found.target] - z[found.context],
             (z[last] - z[first])[paired],
@@ -170,9 +172,10 @@ class MixedFactor(Imputer):
     def _draw(
         self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int, progress: Progress | None
     ) -> tuple[NDArray[np.floating], FloatArray | None]:
-        years = self._years(cohort)
+        years = self._years(cohort) / self.span_
         whole = sums(self._scaled(cohort), years, cohort.subject_of, self._design(cohort))
-        drawn_at, mean_at = map(torch.from_numpy, target_years(cohort, wanted, self.gaps_, n_draws, seed))
+        at_years = target_years(cohort, wanted, self.gaps_, n_draws, seed)
+        drawn_at, mean_at = (torch.from_numpy(part / self.span_) for part in at_years)
         names = [f"{subject}\n{visit}" for subject, visit in zip(wanted.subject, wanted.visit, strict=True)]
         subject_key, visit_key = (torch.from_numpy(subject_keys(part)) for part in (cohort.subjects, names))
         noise_sd, width = self.model_.noise.sqrt(), cohort.n_features
@@ -193,7 +196,7 @@ class MixedFactor(Imputer):
                 draws[draw, here] = bent(x.numpy() * self.scale_ + self.mean_, self.curved_)
         return draws, None if self.curved_.any() else mean * self.scale_ + self.mean_
 
-    _LEARNED: ClassVar[tuple[str, ...]] = ("mean_", "scale_", "curved_", "gaps_", "label_mean_", "label_scale_", "label_rates_")
+    _LEARNED: ClassVar[tuple[str, ...]] = ("mean_", "scale_", "curved_", "gaps_", "span_", "label_mean_", "label_scale_", "label_rates_")
 
     def _state(self) -> dict[str, Any]:
         learned = {name: getattr(self, name) for name in self._LEARNED}
