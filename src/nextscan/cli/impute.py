@@ -40,7 +40,8 @@ def impute(
         typer.Option(
             metavar="1,2,5",
             show_default=False,
-            help="Impute these times after each subject's last scan, instead of the visits that are missing.",
+            help="Impute these times after each subject's last scan, instead of the visits that are missing; "
+            "`--at-years=-1,2` also a year before it, with a method that predicts backward (mixed-factor).",
         ),
     ] = None,
     save_draws: Annotated[
@@ -96,6 +97,7 @@ def impute(
             f"{table}: every subject has a follow-up and no row asks for another visit; "
             "ask for times after the last scan, as in --at-years 2"
         )
+    imputer.check_direction(cohort, wanted)
     if not imputer.uses_time:
         warn_of_time(imputer, wanted)
     with show_progress() as progress:

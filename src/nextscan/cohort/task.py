@@ -44,7 +44,8 @@ class Targets:
     years : ndarray of float, shape (n,)
         Since the subject's first visit; NaN where unknown.
     context : ndarray of int, shape (n,)
-        Row of the nearest observed visit before the target (the first one, if none is before it).
+        Row of the nearest observed visit before the target (the first one, if none is before it); the last
+        observed one of times that were asked for.
     gap : ndarray of float, shape (n,)
         Years from context to target; NaN where unknown.
     row : ndarray of int, shape (n,)
@@ -83,7 +84,7 @@ def targets(cohort: Cohort, at_years: Sequence[float] | None = None) -> Targets:
 
     Without `at_years`: every request of the cohort, and for each subject with a single visit and
     no request one more visit, named ``imputed``, at unknown time. With `at_years`: for every subject
-    one visit per number, counted from the last observed visit.
+    one visit per number, counted from the last observed visit, negative before it.
 
     Raises
     ------

@@ -156,10 +156,11 @@ def maximise(start: MixedEffects, data: Sequence[Sums], prior: Prior, *, iterati
     n_subjects = sum(part.n_subjects for part in data)
 
     def model_at(flat: Tensor) -> MixedEffects:
-        *effects, specific, noise = (
+        level, drift, loading, slope, coupling, specific, noise = (
             part.reshape(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)
         )
-        return MixedEffects(*effects, specific.exp() + _FLOOR, noise.exp() + _FLOOR)
+        variances = specific.exp() + _FLOOR, noise.exp() + _FLOOR
+        return MixedEffects(level, drift, loading, slope, coupling, *variances)
 
     def loss(x: FloatArray) -> tuple[float, FloatArray]:
         flat = torch.from_numpy(x).requires_grad_()

@@ -18,9 +18,9 @@ from nextscan.cohort import Cohort, Split, Targets, Task, folds, hide, merge, pa
 from nextscan.diffusion import counter_normal
 from nextscan.errors import SettingError
 from nextscan.imputers.base import Imputer, Progress
+from nextscan.imputers.logistic_curves import bent, can_curve, straightened
 from nextscan.imputers.mixed_effects import MixedEffects, compressed, groups, sums
 from nextscan.imputers.mixed_effects_fit import Moments, maximise
-from nextscan.imputers.logistic_curves import bent, can_curve, straightened
 from nextscan.imputers.visit_times import filled_years, first_visits, label_rates, labels_at_start, target_years
 from nextscan.preprocess import LabelEncoder
 from nextscan.randomness import subject_keys
@@ -66,7 +66,9 @@ class MixedFactor(Imputer):
     predicts_backward: ClassVar[bool] = True
     minimum_pairs: ClassVar[int] = 5
 
-    def __init__(self, n_factors: int | None = None, n_slopes: int | None = None, unpaired: str = "auto", curve: str = "auto") -> None:
+    def __init__(
+        self, n_factors: int | None = None, n_slopes: int | None = None, unpaired: str = "auto", curve: str = "auto"
+    ) -> None:
         self.n_factors = n_factors
         self.n_slopes = n_slopes
         self.unpaired = unpaired
@@ -104,6 +106,7 @@ class MixedFactor(Imputer):
             chosen["unpaired"] = "ignore"
         if chosen["curve"] == "auto" and not (many and can_curve(cohort.features).any()):
             chosen["curve"] = "linear"
+        chosen |= {name: grid[name][0] for name in grid if chosen[name] is None and len(grid[name]) == 1}
         undecided = [name for name, value in chosen.items() if value in (None, "auto")]
         start = {name: len(grid[name]) // 2 for name in (("n_factors", "n_slopes") if many else ("n_factors",))}
         chosen |= {name: grid[name][start.get(name, 0)] for name in undecided}
@@ -196,7 +199,16 @@ class MixedFactor(Imputer):
                 draws[draw, here] = bent(x.numpy() * self.scale_ + self.mean_, self.curved_)
         return draws, None if self.curved_.any() else mean * self.scale_ + self.mean_
 
-    _LEARNED: ClassVar[tuple[str, ...]] = ("mean_", "scale_", "curved_", "gaps_", "span_", "label_mean_", "label_scale_", "label_rates_")
+    _LEARNED: ClassVar[tuple[str, ...]] = (
+        "mean_",
+        "scale_",
+        "curved_",
+        "gaps_",
+        "span_",
+        "label_mean_",
+        "label_scale_",
+        "label_rates_",
+    )
 
     def _state(self) -> dict[str, Any]:
         learned = {name: getattr(self, name) for name in self._LEARNED}
