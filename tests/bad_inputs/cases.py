@@ -9,6 +9,7 @@ import pandas as pd
 from bad_inputs.tables import (
     Maker,
     both,
+    calibrated,
     cell,
     changed,
     cut,
@@ -57,9 +58,14 @@ READ = "describe table.csv"
 WITH_SCHEMA = "describe table.csv --schema schema.toml"
 POOLED = "describe table.csv --unpaired other.csv"
 FIT = "fit table.csv --method feature-regression --out fitted"
+CALIBRATE = "fit table.csv --method mean-change --conformal --out fitted"
 IMPUTE = "impute model table.csv --out completed.csv"
 EVALUATE = "evaluate table.csv --methods ridge --folds 2 --out run"
 FEATURES = ["lh_hippocampus", "rh_hippocampus", "lh_thickness", "rh_thickness"]
+
+
+def _four_pairs(table: pd.DataFrame) -> pd.DataFrame:
+    return table[~table.participant_id.between("sub-04", "sub-11")]
 
 
 def _first_visits(table: pd.DataFrame) -> pd.DataFrame:
@@ -275,6 +281,41 @@ MODELS = [
         "every subject has a follow-up and no row asks for another visit; ask for times",
     ),
     Case("too few draws for the level", model, f"{IMPUTE} --draws 10", "a 90% interval needs at least 19 draws"),
+    Case(
+        "conformal intervals of a model without",
+        model,
+        f"{IMPUTE} --interval conformal",
+        "call calibrate after fit (nextscan fit --conformal)",
+    ),
+    Case("groups without conformal intervals", model, f"{IMPUTE} --by sex", "--by sex is for conformal intervals; add"),
+    Case("intervals of an unknown kind", model, f"{IMPUTE} --interval wide", "Invalid value for '--interval'"),
+    Case(
+        "too few pairs to calibrate", changed(_four_pairs), f"{CALIBRATE}", "4 subjects have two visits, too few for 5"
+    ),
+    Case(
+        "too few held-out pairs for the level",
+        calibrated,
+        f"{IMPUTE} --interval conformal --level 0.95",
+        "a 95% conformal interval needs at least 19 held-out subjects, there are 12; ask for a lower level",
+    ),
+    Case(
+        "too few held-out pairs of a group",
+        calibrated,
+        f"{IMPUTE} --interval conformal --level 0.9 --by sex",
+        "for subject sub-12 needs at least 9 held-out subjects with sex F, there are 6; leave by out",
+    ),
+    Case(
+        "groups by a label that is not there",
+        calibrated,
+        f"{IMPUTE} --interval conformal --by site",
+        "by=site: the calibration knows no such label; there are: sex, gap",
+    ),
+    Case(
+        "fewer draws than calibrated with",
+        calibrated,
+        f"{IMPUTE} --interval conformal --draws 20",
+        "calibrated with 40 draws, there are 20; impute with at least 40 draws",
+    ),
     Case("no draws", model, f"{IMPUTE} --draws 0", "'--draws': Input should be greater than or equal to 1"),
     Case("level above one", model, f"{IMPUTE} --level 1.5", "an interval level lies between 0 and 1, got 1.5"),
     Case("years in words", model, f"{IMPUTE} --at-years soon", "--at-years: 'soon' must be numbers of years"),

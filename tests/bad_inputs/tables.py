@@ -92,23 +92,30 @@ def without_file(name: str) -> Maker:
 
 
 @functools.cache
-def _fitted() -> dict[str, bytes]:
+def _fitted(conformal: bool = False) -> dict[str, bytes]:
     from nextscan import FeatureRegression, read_cohort
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         good(folder)
         (folder / "table.toml").write_text('[units]\n"*_hippocampus" = "mm3"\n')
-        FeatureRegression().fit(read_cohort(folder / "table.csv")).save(folder / "model")
+        cohort = read_cohort(folder / "table.csv")
+        fitted = FeatureRegression().fit(cohort)
+        (fitted.calibrate(cohort) if conformal else fitted).save(folder / "model")
         return {path.name: path.read_bytes() for path in (folder / "model").iterdir()}
 
 
-def model(folder: Path) -> None:
+def model(folder: Path, *, conformal: bool = False) -> None:
     """Write the good table and the folder of a model fitted on it."""
     good(folder)
     (folder / "model").mkdir()
-    for name, content in _fitted().items():
+    for name, content in _fitted(conformal).items():
         (folder / "model" / name).write_bytes(content)
+
+
+def calibrated(folder: Path) -> None:
+    """Write the good table and a model fitted and calibrated on it."""
+    model(folder, conformal=True)
 
 
 def document(change: Callable[[dict[str, object]], object]) -> Maker:

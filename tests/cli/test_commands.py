@@ -117,6 +117,36 @@ def test_impute_completes_the_table(fitted, capsys):
     assert names(fitted) == {"table.csv", "model", "completed.csv"}
 
 
+def test_conformal_intervals_and_who_is_unlike_training(folder, capsys):
+    table = good_table(n_paired=40, n_single=8)
+    table.loc[table["participant_id"].isin(["sub-42", "sub-45"]), FEATURES] *= 1.2
+    table.to_csv("table.csv", index=False)
+    assert run(["fit", "table.csv", "--method", "feature-regression", "--conformal", "--out", "model"]) == 0
+    assert names(folder) == {"table.csv", "model"}
+    command = ["impute", "model", "table.csv", "--interval", "conformal", "--by", "sex", "--level", "0.8"]
+    assert run([*command, "--out", "completed.csv"]) == 0
+    shown = capsys.readouterr()
+    assert "warning: 2 of 8 imputed subjects lie farther out than 99% of those" in shown.err
+    assert "where 1% is chance: sub-42, sub-45; look at their scans" in shown.err
+    cohort = nextscan.read_cohort("table.csv")
+    low, high = nextscan.load("model").impute(cohort, 40).interval(0.8, "conformal", by="sex")
+    after = pd.read_csv("completed.csv", dtype={"unlike_training": str})
+    imputed = after[after["imputed"]]
+    np.testing.assert_allclose(imputed[[f"{name}__low" for name in FEATURES]].to_numpy(), low, rtol=1e-6)
+    np.testing.assert_allclose(imputed[[f"{name}__high" for name in FEATURES]].to_numpy(), high, rtol=1e-6)
+    assert after.loc[~after["imputed"], "unlike_training"].isna().all()
+    assert imputed.set_index("participant_id")["unlike_training"].to_dict() == {
+        f"sub-{i}": "true" if i in (42, 45) else "false" for i in range(40, 48)
+    }
+    with pytest.warns(nextscan.NextscanWarning, match="8 rows are marked as imputed"):
+        again = nextscan.read_cohort("completed.csv")
+    assert again.feature_names == cohort.feature_names
+    assert list(again.labels) == ["sex"]
+    assert run([*command, "--out", "completed.parquet"]) == 0
+    marks = pd.read_parquet("completed.parquet").query("imputed")["unlike_training"]
+    assert marks.tolist() == (imputed["unlike_training"] == "true").tolist()
+
+
 def test_impute_says_what_a_visit_without_a_time_stands_for(fitted, capsys):
     time = "not given; draws average over the intervals seen in training"
     assert run(["impute", "model", "table.csv", "--out", "a.csv"]) == 0

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from nextscan.imputers.mixed_effects import MixedEffects, Root, compressed, groups, sums
+from nextscan.imputers.mixed_effects import MixedEffects, Root
+from nextscan.imputers.visit_sums import compressed, groups, sums
 
 P, Q, K, R = 4, 2, 2, 1
 YEARS = np.array([0.0, 0.0, 2.0, 0.0, 1.5, 3.0, 0.0, 0.0, 2.5])

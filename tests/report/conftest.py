@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nextscan.study.differences import against_best
+from nextscan.study.feature_differences import Predicted, feature_differences
+
 METHODS = (
     "secondgram",
     "carry-forward",
@@ -100,13 +103,15 @@ def make_run(
 
     predictions("context", "", first, "1", np.zeros(n_subjects))
     predictions("truth", "", truth, "2", gap)
+    subject_scores, predicted = {}, {}
     for method in methods:
         mean = means.get(method, means["feature-regression"] + 0.12 * rng.normal(size=first.shape))
         residual = (truth - mean) * (0.93 if method not in means else 1.0)
         draws = mean + residual[rng.integers(0, n_subjects, (n_draws, n_subjects))]
         predictions("mean", method, mean, "2", gap)
         predictions("draw", method, draws[0], "2", gap)
-        score_method(tables, method, truth, first, mean, draws, head, names)
+        subject_scores[method], crps = score_method(tables, method, truth, first, mean, draws, head, names)
+        predicted[method] = Predicted(mean, crps)
         for subject in range(4):
             ends = np.quantile(draws[:, subject], QUANTILES, axis=0, method="weibull")
             fan = pd.DataFrame(centre + unit * ends, columns=names, index=pd.Index(QUANTILES, name="quantile"))
@@ -120,6 +125,12 @@ def make_run(
     scores.insert(1, "cohort", "synthetic")
     scores.to_csv(folder / "scores.csv", index=False)
     pd.concat(tables["subject"]).to_parquet(folder / "subject_scores.parquet")
+    pd.DataFrame(against_best(subject_scores)).to_csv(folder / "differences.csv", index=False)
+    pairs = [(m, against) for against in ("reliability", "oracle") if against in methods for m in methods]
+    pairs += [(m, "mixed-factor") for m in ("secondgram", "anchored") if {m, "mixed-factor"} <= set(methods)]
+    pairs = [pair for pair in pairs if pair[0] != pair[1]]
+    rows = feature_differences(truth, first, predicted, pairs, feature_names=names)
+    pd.DataFrame(rows).to_csv(folder / "feature_differences.csv", index=False)
     pd.concat(tables["feature"]).to_csv(folder / "feature_scores.csv", index=False)
     pd.concat(tables["predictions"]).to_parquet(folder / "predictions.parquet")
     pd.concat(tables["fans"]).to_parquet(folder / "fans.parquet")
@@ -130,8 +141,8 @@ def make_run(
     return folder
 
 
-def score_method(tables, method, truth, first, mean, draws, head, names) -> None:
-    """Append the scores of one method, in units of the first visit, to the tables."""
+def score_method(tables, method, truth, first, mean, draws, head, names):
+    """Append the scores of one method, in units of the first visit, to the tables; return those of subjects."""
     n = len(truth)
     apart = np.linalg.norm(draws - truth, axis=2).mean(axis=0)
     among = sum(np.linalg.norm(draws - np.roll(draws, k, axis=0), axis=2).mean(axis=0) for k in range(1, len(draws)))
@@ -216,6 +227,7 @@ def score_method(tables, method, truth, first, mean, draws, head, names) -> None
     }
     told = pd.DataFrame({"method": method, "feature": names, **per_feature})
     tables["feature"].append(told.melt(["method", "feature"], var_name="metric"))
+    return per_subject, crps
 
 
 def _covered(draws: np.ndarray, truth: np.ndarray, level: float) -> np.ndarray:

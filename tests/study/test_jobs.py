@@ -65,6 +65,19 @@ def test_what_is_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first, shown.draw[:, 2])
 
 
+def test_the_crps_of_cells_is_kept_of_shown_jobs_and_may_be_missing(tmp_path: Path) -> None:
+    run(tmp_path, Shift(offset=0.5))
+    shown, other = (load(tmp_path, job) for job in JOBS)
+    np.testing.assert_allclose(shown.scores.crps.mean(axis=0), shown.scores.by_feature["crps"], rtol=1e-5)
+    assert shown.scores.crps.dtype == np.float32
+    assert other.scores.crps.shape == (0, 6)
+    path = result_path(tmp_path, JOBS[0])
+    with np.load(path) as file:
+        kept = {name: file[name] for name in file.files if name != "crps"}
+    np.savez(path, **kept)  # as before it was kept
+    assert load(tmp_path, JOBS[0]).scores.crps.shape == (0, 6)
+
+
 def test_a_failing_method_leaves_its_line_and_no_file(tmp_path: Path) -> None:
     outcome = run(tmp_path, Shift(fail_from=0))
     assert outcome.error == "this method always fails; use another one"

@@ -38,6 +38,7 @@ def result(job: Job, energy: np.ndarray) -> JobResult:
         },
         covered=np.tile(LEVELS, (len(rows), 1)),
         by_feature={},
+        crps=np.zeros((0, 3), np.float32),
         against_training={"frechet_distance_train": 10.0 * job.repeat + job.fold},
     )
     nothing = np.zeros((0, 3), np.float32)
@@ -64,7 +65,7 @@ def test_scores_are_averaged_over_subjects_and_repeats() -> None:
     tested = [POSITION[name] for name in SPLITS[1, 2].test.subjects]
     assert one["value"] == pytest.approx(ENERGY[tested].mean() + 1)
     assert one["n"] == len(tested)
-    np.testing.assert_allclose(pooled.energy["shift"], ENERGY + 0.5)
+    np.testing.assert_allclose(pooled.subjects["shift"]["energy_score"], ENERGY + 0.5)
 
 
 def test_a_score_that_does_not_exist_stays_missing() -> None:

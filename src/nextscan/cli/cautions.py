@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nextscan.errors import CohortError, NextscanWarning
+from nextscan.errors import CohortError, NextscanWarning, some
 
 if TYPE_CHECKING:
-    from nextscan.cohort import Cohort, Targets
+    from nextscan.cohort import Cohort, Imputation, Targets
     from nextscan.imputers import Imputer
 
 
@@ -39,6 +40,25 @@ def warn_of_time(imputer: Imputer, wanted: Targets) -> None:
         warnings.warn(
             f"{imputer.name} does not use time: its prediction is the same at every time, so yearly change "
             "must not be read from it; the __annual_percent columns are left empty",
+            Caution,
+            stacklevel=2,
+        )
+
+
+def telling_unlike(chunks: Iterable[Imputation]) -> Iterator[Imputation]:
+    """Pass chunks on; behind the last, warn of subjects unlike those that change was learned from."""
+    n_subjects = 0
+    unlike: list[str] = []
+    for chunk in chunks:
+        subject = chunk.requested.subject
+        n_subjects += len(set(subject.tolist()))
+        unlike += dict.fromkeys(subject[chunk.unlike_training].tolist())
+        yield chunk
+    if unlike:
+        warnings.warn(
+            f"{len(unlike):,} of {n_subjects:,} imputed subjects lie farther out than 99% of those that change was "
+            f"learned from, where 1% is chance: {some(unlike)}; look at their scans, what is imputed for them is an "
+            "extrapolation (column unlike_training)",
             Caution,
             stacklevel=2,
         )

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextscan.cli.cautions import warn_of_time
+from nextscan.cli.cautions import telling_unlike, warn_of_time
 from nextscan.cli.options import Dictionary, Draws, Participants, Schema, Table, parse_years, read_table
 from nextscan.cli.outputs import TABLE_SUFFIXES, check_file
 from nextscan.cli.progress import Display, show_progress
-from nextscan.errors import CohortError
+from nextscan.errors import CohortError, SettingError
 
 if TYPE_CHECKING:
     from nextscan.cohort import Cohort, Imputation, Targets
     from nextscan.imputers import Imputer
+
+
+class Interval(StrEnum):
+    """How intervals are made."""
+
+    draws = "draws"
+    conformal = "conformal"
+
 
 _CHUNK_BYTES = 64 * 2**20  # of draws held at once
 
@@ -35,6 +44,22 @@ def impute(
     draws: Draws = 40,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same draws.")] = 0,
     level: Annotated[float, typer.Option(metavar="P", help="Level of the interval columns.")] = 0.9,
+    interval: Annotated[
+        Interval,
+        typer.Option(
+            help="Intervals from the spread of draws, or conformal: as wide as errors on held-out pairs demand, "
+            "from a model fitted with `--conformal`.",
+        ),
+    ] = Interval.draws,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            show_default=False,
+            help="A label such as sex or age, or gap, the years since the last scan: conformal intervals keep "
+            "their level in each of its groups (of numbers, in each third).",
+        ),
+    ] = None,
     at_years: Annotated[
         str | None,
         typer.Option(
@@ -77,14 +102,19 @@ def impute(
 
         nextscan impute model cohort.csv --out completed.csv
         nextscan impute model cohort.csv --at-years 1,2,5 --out forecast.csv
+        nextscan impute model cohort.csv --interval conformal --by sex --out completed.csv
         nextscan impute model cohort.csv --out completed.parquet --save-draws draws.parquet
     """
     from nextscan.cohort import targets
-    from nextscan.cohort.imputation import interval_tail
+    from nextscan.cohort.imputation import check_calibration, interval_tail
     from nextscan.cohort.write import complete_table, saving_draws
     from nextscan.imputers import load
 
-    interval_tail(level, draws)
+    conformal = interval is Interval.conformal
+    if by is not None and not conformal:
+        raise SettingError(f"--by {by} is for conformal intervals; add --interval conformal or leave it out")
+    if not conformal:
+        interval_tail(level, draws)
     years = None if at_years is None else parse_years(at_years, "--at-years")
     check_file(out, TABLE_SUFFIXES)
     if save_draws is not None:
@@ -98,6 +128,9 @@ def impute(
             "ask for times after the last scan, as in --at-years 2"
         )
     imputer.check_direction(cohort, wanted)
+    if conformal:  # refuses before the work what cannot be kept
+        calibration = check_calibration(imputer.calibration_, draws)
+        calibration.factors(level, wanted.subject, cohort.labels_at(wanted.context), wanted.gap, by=by)
     if not imputer.uses_time:
         warn_of_time(imputer, wanted)
     with show_progress() as progress:
@@ -106,13 +139,15 @@ def impute(
             imputed = saving_draws(imputed, save_draws)
         complete_table(
             table,
-            imputed,
+            telling_unlike(imputed),
             out,
             schema=schema,
             dictionary=dictionary,
             participants=participants,
             level=level,
             annual=imputer.uses_time,
+            interval=interval.value,
+            by=by,
         )
     print(f"completed: {out} ({len(wanted):,} visits imputed by {imputer.name}, {draws} draws each)")
     if save_draws is not None:

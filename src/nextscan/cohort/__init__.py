@@ -1,5 +1,6 @@
 """Subjects and their visits: read, validate, describe, split, hide, simulate; and what was imputed."""
 
+from nextscan.cohort.calibration import Calibration
 from nextscan.cohort.cohort import Cohort, concatenate
 from nextscan.cohort.describe import describe
 from nextscan.cohort.description import Description, Finding
@@ -20,6 +21,7 @@ from nextscan.cohort.task import (
 from nextscan.cohort.write import complete_table, write_draws
 
 __all__ = [
+    "Calibration",
     "Cohort",
     "Description",
     "Finding",

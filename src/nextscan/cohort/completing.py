@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from nextscan.cohort.cohort import Cohort, FloatArray
 from nextscan.cohort.readers.layout import Layout, WideLayout
-from nextscan.cohort.readers.tables import IMPUTED, IMPUTED_VISIT, to_number
+from nextscan.cohort.readers.tables import IMPUTED, IMPUTED_VISIT, UNLIKE_TRAINING, to_number
 from nextscan.cohort.readers.times import TimeColumn
 from nextscan.cohort.readers.ukb_fields import AGE, DATE
 from nextscan.cohort.readers.visits import VisitRows
@@ -193,7 +193,7 @@ class Completion:
         every = [column for group in placement.columns.values() for column in group]
         self._new = [column for column in every if column not in set(columns)]
         self._companions = [f"{column}__{what}" for column in every for what in summaries.companions]
-        clash = next((name for name in (IMPUTED, *self._companions) if name in set(columns)), None)
+        clash = next((name for name in (IMPUTED, UNLIKE_TRAINING, *self._companions) if name in set(columns)), None)
         if clash:
             raise CohortError(
                 f"the table has a column {clash} already; give the table as it was before it was completed"
@@ -230,8 +230,9 @@ class Completion:
         for name in self._new:
             cells[name] = pa.nulls(len(source), number)
         self._fill_others(cells, at)
-        marks = self._marks(at, len(source))
-        cells[IMPUTED], cells[IMPUTED_VISIT] = marks
+        cells[IMPUTED], cells[IMPUTED_VISIT], unlike = self._marks(at, len(source))
+        if any(mark is not None for mark in self._summaries.unlike):
+            cells[UNLIKE_TRAINING] = unlike
         for name in self._companions:
             cells[name] = pa.nulls(len(source), number)
         self._fill_features(cells, at)
@@ -250,13 +251,20 @@ class Completion:
             values = _typed([texts[row] for row in empty], cells[column].type)
             cells[column] = _replaced(cells[column], empty, values)
 
-    def _marks(self, at: Mapping[int, int], n_rows: int) -> tuple[Any, Any]:
+    def _marks(self, at: Mapping[int, int], n_rows: int) -> tuple[Any, Any, Any]:
         names: list[list[str]] = [[] for _ in range(n_rows)]
+        unlike: list[bool | None] = [None] * n_rows
         for position, row in at.items():
             names[row].append(self._placement.slots[position].mark)
+            unlike[row] = unlike[row] or self._summaries.unlike[position]
         flags = [bool(name) for name in names]
-        shown: Any = ["true" if flag else "false" for flag in flags] if self._as_text else flags
-        return pa.array(shown), pa.array([";".join(name) or None for name in names], pa.string())
+        visits = pa.array([";".join(name) or None for name in names], pa.string())
+        return self._flags(flags), visits, self._flags(unlike)
+
+    def _flags(self, flags: Sequence[bool | None]) -> Any:
+        if not self._as_text:
+            return pa.array(flags, pa.bool_())
+        return pa.array([None if flag is None else "true" if flag else "false" for flag in flags], pa.string())
 
     def _fill_features(self, cells: dict[str, Any], at: Mapping[int, int]) -> None:
         for group, columns in self._placement.columns.items():

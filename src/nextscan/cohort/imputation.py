@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nextscan.cohort.cohort import FloatArray
+from nextscan.cohort.calibration import Calibration, Over
+from nextscan.cohort.cohort import BoolArray, FloatArray
 from nextscan.cohort.task import Targets
 from nextscan.errors import SettingError
+
+Method = Literal["draws", "conformal"]
+
+UNLIKE = 0.01
+"""A visit is unlike training if less than this share of training visits lie as far out."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,6 +38,13 @@ class Imputation:
         The predictive mean, where the method has it in closed form.
     seed : int
         Seed of the draws.
+    labels : DataFrame, n_targets rows, or None
+        Of the subject and of the context visit.
+    calibration : Calibration, or None
+        From `Imputer.calibrate`, for conformal intervals.
+    likeness : ndarray of float, shape (n_targets,), or None
+        Share of the training visits that change was learned from, each compared with the others, that lie
+        at least as far out as the context visit; NaN where there were too few to tell.
     """
 
     method: str
@@ -40,6 +54,9 @@ class Imputation:
     context: FloatArray
     exact_mean: FloatArray | None = None
     seed: int = 0
+    labels: pd.DataFrame | None = None
+    calibration: Calibration | None = None
+    likeness: FloatArray | None = None
 
     def __repr__(self) -> str:
         n_draws, n_targets, n_features = self.draws.shape
@@ -54,6 +71,18 @@ class Imputation:
     def n_draws(self) -> int:
         """Number of draws per target."""
         return len(self.draws)
+
+    @property
+    def unlike_training(self) -> BoolArray:
+        """Tell whose context visit lies farther out than 99 % of the training visits, shape (n_targets,).
+
+        Of subjects like those in training about 1 % are marked, where training had fewer than 99 pairs
+        about one in as many as there were: marked is who lies farther out than all of them. What is
+        imputed for a marked subject is an extrapolation.
+        """
+        if self.likeness is None:
+            return np.zeros(len(self.requested), bool)
+        return np.asarray(self.likeness < UNLIKE)
 
     def mean(self) -> FloatArray:
         """Return the predictive mean: exact where the method has one, else the mean of draws.
@@ -74,13 +103,31 @@ class Imputation:
         sd: FloatArray = self.draws.std(axis=0, ddof=1, dtype=np.float64)
         return sd
 
-    def interval(self, level: float = 0.9) -> tuple[FloatArray, FloatArray]:
-        """Return the ends of the central predictive interval of each feature.
+    def interval(
+        self, level: float = 0.9, method: Method = "draws", *, by: str | None = None, over: Over = "visit"
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the ends of a predictive interval of each feature.
 
         From K draws the ends are the order positions p(K + 1) (Weibull), which keep their level for
         any K if the draws come from the true law: a level needs at least 2 / (1 - level) - 1 draws.
         Draws that resample n residuals reach no further than these: their coverage is at most about
         1 - 2 / (n + 1), however many draws there are.
+
+        Conformal intervals keep their level on subjects like those in training whether or not the draws
+        come from the true law: they are mean ± q sd, q from the errors of held-out subjects, see
+        `nextscan.cohort.calibration`. The sd, and a mean that is not exact, are those of as many draws as
+        the calibration had; later ones do not count.
+
+        Parameters
+        ----------
+        level : float
+        method : "draws" or "conformal"
+        by : str, optional
+            A label, as sex or age, or ``gap``, the years from the context visit: a conformal interval keeps
+            its level in each group; of numbers the groups are thirds.
+        over : "visit" or "subject"
+            Whether a conformal interval keeps its level for one visit, or all imputed visits of a subject
+            at once: a band around a trajectory.
 
         Returns
         -------
@@ -89,11 +136,27 @@ class Imputation:
         Raises
         ------
         SettingError
-            If the level is not in (0, 1) or there are too few draws for it.
+            If the level is not in (0, 1), there are too few draws or held-out subjects for it, or there is
+            no calibration.
         """
+        if method == "conformal":
+            return self._conformal(level, by, over)
+        if method != "draws" or by is not None or over != "visit":
+            raise SettingError(
+                f"method must be draws or conformal, and by and over are for conformal ones, got {method=}, {by=}, "
+                f"{over=}"
+            )
         tail = interval_tail(level, self.n_draws)
         low, high = np.quantile(self.draws, [tail, 1 - tail], axis=0, method="weibull")
         return low, high
+
+    def _conformal(self, level: float, by: str | None, over: Over) -> tuple[FloatArray, FloatArray]:
+        calibration = check_calibration(self.calibration, self.n_draws)
+        used = replace(self, draws=self.draws[: calibration.n_draws])
+        factor, of = calibration.factors(
+            level, self.requested.subject, self.labels, self.requested.gap, by=by, over=over
+        )
+        return calibration.interval(used.mean(), used.sd(), factor, of)
 
     def annual_change(self) -> FloatArray:
         """Return the mean change per year in percent of the context visit.
@@ -135,3 +198,23 @@ def interval_tail(level: float, n_draws: int) -> float:
             "impute with more draws or ask for a lower level"
         )
     return tail
+
+
+def check_calibration(calibration: Calibration | None, n_draws: int) -> Calibration:
+    """Return the calibration, if there is one and there are draws enough for it.
+
+    Raises
+    ------
+    SettingError
+    """
+    if calibration is None:
+        raise SettingError(
+            "conformal intervals need errors of held-out pairs, and the model has none: call calibrate after fit "
+            "(nextscan fit --conformal), or ask for intervals from draws"
+        )
+    if n_draws < calibration.n_draws:
+        raise SettingError(
+            f"the conformal intervals of this model were calibrated with {calibration.n_draws} draws, there are "
+            f"{n_draws}; impute with at least {calibration.n_draws} draws"
+        )
+    return calibration

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from nextscan.cohort.cohort import FloatArray
-from nextscan.cohort.imputation import Imputation
+from nextscan.cohort.imputation import Imputation, Method
 from nextscan.cohort.readers.tables import COMPANIONS
 from nextscan.cohort.task import Targets
 from nextscan.errors import CohortError
@@ -25,6 +25,8 @@ class Summaries:
     feature_names : tuple of str
     targets : list of Targets
         One entry per chunk.
+    unlike : list of bool or None
+        Whether a target's context visit is unlike training; None where that is not known.
     companions : tuple of str
         What is known besides the mean.
     """
@@ -32,10 +34,19 @@ class Summaries:
     def __init__(self, file: BinaryIO, companions: tuple[str, ...]) -> None:
         self.feature_names: tuple[str, ...] = ()
         self.targets: list[Targets] = []
+        self.unlike: list[bool | None] = []
         self.companions = companions
         self._file = file
 
-    def add(self, imputation: Imputation, level: float | None, *, annual: bool = True) -> None:
+    def add(
+        self,
+        imputation: Imputation,
+        level: float | None,
+        *,
+        annual: bool = True,
+        interval: Method = "draws",
+        by: str | None = None,
+    ) -> None:
         """Append the targets of a chunk; without `annual`, yearly change is missing.
 
         Raises
@@ -47,10 +58,13 @@ class Summaries:
             raise CohortError("imputations of one table must have the same features")
         self.feature_names = imputation.feature_names
         self.targets.append(imputation.requested)
+        known = np.full(len(imputation.requested), np.nan) if imputation.likeness is None else imputation.likeness
+        marks = zip(np.isnan(known), imputation.unlike_training.tolist(), strict=True)
+        self.unlike += [None if unknown else mark for unknown, mark in marks]
         parts = [imputation.mean()]
         if level is not None:
             change = imputation.annual_change() if annual else np.full_like(parts[0], np.nan, dtype=np.float64)
-            parts += [*imputation.interval(level), change]
+            parts += [*imputation.interval(level, interval, by=by), change]
         self._file.write(np.stack(parts, axis=1).astype(np.float64).tobytes())
 
     def read(self, positions: list[int]) -> FloatArray:
@@ -66,7 +80,13 @@ class Summaries:
 
 @contextmanager
 def summarise(
-    imputations: Iterable[Imputation], folder: Path, *, level: float | None, annual: bool = True
+    imputations: Iterable[Imputation],
+    folder: Path,
+    *,
+    level: float | None,
+    annual: bool = True,
+    interval: Method = "draws",
+    by: str | None = None,
 ) -> Iterator[Summaries]:
     """Yield the summaries of all chunks; a chunk's draws are let go of before the next is asked for.
 
@@ -80,9 +100,11 @@ def summarise(
         Of the intervals; None leaves the companions out.
     annual : bool
         Whether yearly change means anything; otherwise it is missing.
+    interval, by
+        How intervals are made, as in `Imputation.interval`.
     """
     with tempfile.TemporaryFile(dir=folder) as file:
         summaries = Summaries(file, () if level is None else COMPANIONS)
         for imputation in imputations:
-            summaries.add(imputation, level, annual=annual)
+            summaries.add(imputation, level, annual=annual, interval=interval, by=by)
         yield summaries

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nextscan.atomic import atomic_path
-from nextscan.cohort.imputation import Imputation
+from nextscan.cohort.imputation import Imputation, Method
 from nextscan.cohort.read import find_schema, read_rows
 from nextscan.errors import NextscanWarning
 
@@ -35,6 +35,8 @@ def complete_table(
     participants: str | Path | None = None,
     level: float | None = 0.9,
     annual: bool = True,
+    interval: Method = "draws",
+    by: str | None = None,
 ) -> Path:
     """Write the user's own table with the imputed visits in it.
 
@@ -48,6 +50,9 @@ def complete_table(
       files, and rounded in Parquet columns of whole numbers.
     - ``imputed`` (true or false) marks the rows that hold an imputed visit, ``imputed_visit`` names it
       as `Imputation.targets` does (several, in a wide table, are separated by semicolons).
+    - ``unlike_training`` (true or false) marks the imputed rows whose context visit lies farther out than
+      99 % of those in training (`Imputation.unlike_training`). There is no such column with
+      fewer than 10 pairs to compare with.
     - Behind all of these, for each feature column, ``<column>__low`` and ``<column>__high``, the ends of
       its interval, and ``<column>__annual_percent``, the mean change per year in percent of the visit
       before: a prediction that shrinks towards the average, not a measured rate. They are empty where
@@ -71,6 +76,10 @@ def complete_table(
     annual : bool
         False leaves yearly change empty: right for a method that does not use time, whose prediction
         is the same at every time.
+    interval : "draws" or "conformal"
+        How intervals are made, see `Imputation.interval`.
+    by : str, optional
+        A label: conformal intervals keep their level in each of its groups.
 
     Returns
     -------
@@ -82,7 +91,7 @@ def complete_table(
     OutputError
         If the table cannot be written.
     SettingError
-        If there are too few draws for the level, or `out` has another suffix.
+        If there are too few draws (or held-out subjects) for the level, or `out` has another suffix.
     CohortError
         If the imputation does not belong to the table, or the table is a completed one.
     """
@@ -96,7 +105,9 @@ def complete_table(
     cohort, rows, layout = _read_again(path, schema, dictionary, participants)
     with (
         atomic_path(out) as beside,
-        summarise(_chunks(imputation), beside.parent, level=level, annual=annual) as summaries,
+        summarise(
+            _chunks(imputation), beside.parent, level=level, annual=annual, interval=interval, by=by
+        ) as summaries,
     ):
         if isinstance(layout, WideLayout):
             slots = place_wide(layout, cohort, rows, summaries)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, overload
+from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nextscan.cohort import Cohort, Imputation, Targets, pairs, targets
+from nextscan.cohort import Calibration, Cohort, Imputation, Targets, pairs, targets
 from nextscan.errors import CohortError, FeatureMismatchError, NotFittedError, SettingError, TooFewPairsError, some
+from nextscan.preprocess import Likeness
 
 Progress = Callable[[Mapping[str, Any]], None]
 FloatArray = NDArray[np.float64]
@@ -36,6 +37,10 @@ class Imputer:
     units_ : dict of feature name to unit
     record_ : dict
         What happened in `fit`, ready for JSON: pairs and subjects used, skipped steps, choices made.
+    calibration_ : Calibration or None
+        Errors of held-out pairs, from `calibrate`; a `_fit` that has them anyway may set it.
+    likeness_ : Likeness or None
+        How far out a visit lies among those of training; None with fewer than 10 pairs.
     """
 
     name: ClassVar[str]
@@ -48,6 +53,8 @@ class Imputer:
     units_: dict[str, str]
     nonnegative_: NDArray[np.bool_]
     record_: dict[str, Any]
+    calibration_: Calibration | None
+    likeness_: Likeness | None
 
     # -- settings ---------------------------------------------------------------------------------
 
@@ -135,9 +142,14 @@ class Imputer:
         """
         folder = None if checkpoint is None else Path(checkpoint)
         if seeds is not None:
-            return self._fit_each(train, validation, list(seeds), folder, progress)
+            models = self._fit_each(train, validation, list(seeds), folder, progress)
+            likeness = Likeness.of(train)
+            for model in models:
+                model.likeness_ = likeness
+            return models
         self._begin(train, validation, seed)
         self._fit(train, validation, seed, folder, progress)
+        self.likeness_ = Likeness.of(train)
         return self
 
     def _begin(self, train: Cohort, validation: Cohort | None, seed: int) -> None:
@@ -154,6 +166,8 @@ class Imputer:
         self.units_ = dict(train.units)
         self.nonnegative_ = np.nan_to_num(train.features, nan=0.0).min(axis=0) >= 0
         self.record_ = {"n_pairs": n_pairs, "n_subjects": train.n_subjects, "seed": seed}
+        self.calibration_ = None
+        self.likeness_ = None
 
     def _fit_each(
         self,
@@ -179,6 +193,67 @@ class Imputer:
         progress: Progress | None,
     ) -> None:
         raise NotImplementedError
+
+    def calibrate(
+        self,
+        train: Cohort,
+        validation: Cohort | None = None,
+        *,
+        n_folds: int = 5,
+        draws: int = 40,
+        seed: int = 0,
+        visits: Literal["last", "later"] = "last",
+        checkpoint: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Learn how far off held-out predictions are, for conformal intervals.
+
+        Clones are fitted `n_folds` times, each without a part of the subjects, training and validation
+        together, whose visits they then impute; this imputer stays as it was fitted. It takes about
+        `n_folds` times as long as `fit`.
+
+        Parameters
+        ----------
+        train, validation : Cohort
+            As given to `fit`.
+        n_folds : int
+        draws : int
+            Per held-out visit. Intervals are made from as many: `impute` with at least these.
+        seed : int
+            Of the folds and the draws; the clones are fitted with the seed of this imputer.
+        visits : "last" or "later"
+            Hold out each subject's last visit, given all before; or all after its first, given that one,
+            which bands over several visits (`over="subject"`) need.
+        checkpoint : path, optional
+            As in `fit`.
+        progress : callable, optional
+
+        Returns
+        -------
+        Imputer
+            This one.
+
+        Raises
+        ------
+        NotFittedError, SettingError, TooFewPairsError
+        CohortError
+            If there are fewer paired subjects than folds.
+        """
+        from nextscan.imputers.calibrating import calibrate
+
+        self._check_fitted()
+        self.calibration_ = calibrate(
+            self,
+            self._check_features(train),
+            None if validation is None else self._check_features(validation),
+            n_folds=n_folds,
+            draws=draws,
+            seed=seed,
+            visits=visits,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+            progress=progress,
+        )
+        return self
 
     # -- impute -----------------------------------------------------------------------------------
 
@@ -225,14 +300,18 @@ class Imputer:
         values, exact = self._draw(cohort, wanted, draws, seed, progress)
         floor = np.where(self.nonnegative_, 0.0, -np.inf)
         np.maximum(values, floor.astype(values.dtype), out=values)
+        context = cohort.features[wanted.context]
         return Imputation(
             method=self.name,
             feature_names=self.feature_names_,
             requested=wanted,
             draws=values,
-            context=cohort.features[wanted.context],
+            context=context,
             exact_mean=None if exact is None else np.maximum(exact, floor),
             seed=seed,
+            labels=cohort.labels_at(wanted.context),
+            calibration=self.calibration_,
+            likeness=None if self.likeness_ is None else self.likeness_.share_as_far(context),
         )
 
     def _draw(
@@ -301,6 +380,8 @@ class Imputer:
             "feature_names": list(self.feature_names_),
             "units": self.units_,
             "record": self.record_,
+            "calibration": None if self.calibration_ is None else self.calibration_.state(),
+            "likeness": None if self.likeness_ is None else self.likeness_.state(),
             "learned": self._state(),
         }
         write_model(Path(path), name=self.name, params=self.get_params(), state=state)

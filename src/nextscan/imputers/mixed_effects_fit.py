@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nextscan.imputers.mixed_effects import MixedEffects, Sums
+from nextscan.imputers.mixed_effects import MixedEffects
+from nextscan.imputers.visit_sums import Sums
 
 FloatArray = NDArray[np.float64]
 _FLOOR = 1e-4  # of a feature's variance: what specific part and noise keep at least

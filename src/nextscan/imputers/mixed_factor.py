@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,8 +20,10 @@ from nextscan.diffusion import counter_normal
 from nextscan.errors import SettingError
 from nextscan.imputers.base import Imputer, Progress
 from nextscan.imputers.logistic_curves import bent, can_curve, straightened
-from nextscan.imputers.mixed_effects import MixedEffects, compressed, groups, sums
+from nextscan.imputers.mixed_effects import MixedEffects
 from nextscan.imputers.mixed_effects_fit import Moments, maximise
+from nextscan.imputers.predictive import Predictive
+from nextscan.imputers.visit_sums import compressed, groups, sums
 from nextscan.imputers.visit_times import filled_years, first_visits, label_rates, labels_at_start, target_years
 from nextscan.preprocess import LabelEncoder
 from nextscan.randomness import subject_keys
@@ -30,6 +33,7 @@ _FACTORS, _OWN, _NOISE = range(3)  # what a stream of random numbers is for
 _RANKS, _SLOPES = (2, 5, 10, 20, 40), (0, 2, 5, 10)
 _DRAWS_TO_CHOOSE = 30
 _MANY_PAIRS = 600
+_BLOCK = 512  # targets at a time: each has a load of its own
 
 
 class MixedFactor(Imputer):
@@ -88,12 +92,13 @@ class MixedFactor(Imputer):
             raise SettingError(f"curve must be auto, linear or logistic, got {self.curve!r}")
         cohort = merge(train, validation)
         cohort = cohort.select_visits(~cohort.is_request)
-        chosen = self._choose(cohort)
+        chosen, tried = self.choose(cohort)
         self._learn(cohort, **chosen)
         self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()}
+        self.record_["held_out_energy_score"] = tried
 
-    def _choose(self, cohort: Cohort) -> dict[str, Any]:
-        """Choose ranks, pool and curve one after the other, by the energy score of held-out visits."""
+    def choose(self, cohort: Cohort) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+        """Return all settings, open ones chosen one after the other by held-out energy scores, and those scores."""
         many = (cohort.observed_visits > 2).sum() > cohort.is_paired.sum() / 2
         grid: dict[str, list[Any]] = {
             "n_factors": _ranks(_RANKS, cohort),
@@ -111,12 +116,12 @@ class MixedFactor(Imputer):
         start = {name: len(grid[name]) // 2 for name in (("n_factors", "n_slopes") if many else ("n_factors",))}
         chosen |= {name: grid[name][start.get(name, 0)] for name in undecided}
         tasks = [(split.train, _hidden(split.test)) for split in _inner_folds(cohort)] if undecided else []
-        self.record_["held_out_energy_score"] = {}
+        tried = {}
         for name in undecided:
             scores = {value: _held_out(type(self)(**{**chosen, name: value}), tasks) for value in grid[name]}
             chosen[name] = min(scores, key=scores.__getitem__)
-            self.record_["held_out_energy_score"][name] = {str(value): score for value, score in scores.items()}
-        return chosen
+            tried[name] = {str(value): score for value, score in scores.items()}
+        return chosen, tried
 
     def _learn(self, cohort: Cohort, n_factors: int, n_slopes: int, unpaired: str, curve: str) -> None:
         if unpaired == "ignore":
@@ -168,8 +173,13 @@ class MixedFactor(Imputer):
         return filled_years(cohort, float(self.gaps_.mean()))
 
     def _design(self, cohort: Cohort) -> FloatArray:
-        encoded = self.labels_.transform(labels_at_start(cohort, self._years(cohort), self.label_rates_))
-        return np.column_stack([np.ones(cohort.n_subjects), (encoded - self.label_mean_) / self.label_scale_])
+        labels = labels_at_start(cohort, self._years(cohort), self.label_rates_)
+        return np.column_stack([np.ones(cohort.n_subjects), self.standardised(labels)])
+
+    def standardised(self, labels: pd.DataFrame) -> FloatArray:
+        """Encode labels, shape (n, n_columns), with mean 0 and spread 1 over the subjects of the fit."""
+        encoded: FloatArray = (self.labels_.transform(labels) - self.label_mean_) / self.label_scale_
+        return encoded
 
     @torch.no_grad()
     def _draw(
@@ -198,6 +208,39 @@ class MixedFactor(Imputer):
                 x += noise_sd * normal(visit_key[here], _NOISE, width)
                 draws[draw, here] = bent(x.numpy() * self.scale_ + self.mean_, self.curved_)
         return draws, None if self.curved_.any() else mean * self.scale_ + self.mean_
+
+    @torch.no_grad()
+    def scores(self, cohort: Cohort, wanted: Targets) -> Tensor:
+        """Return the expected factors of each target's subject, stable ones and slopes, shape (n_targets, rank)."""
+        years = self._years(cohort) / self.span_
+        whole = sums(self._scaled(cohort), years, cohort.subject_of, self._design(cohort))
+        of_subject = torch.empty(cohort.n_subjects, self.model_.rank, dtype=torch.float64)
+        for rows, part in groups(whole):
+            known = self.model_.posterior(part)
+            of_subject[rows] = known.root.backward(known.whitened)
+        return of_subject[torch.from_numpy(cohort.subject_of[wanted.context])]
+
+    @torch.no_grad()
+    def predictive(self, cohort: Cohort, wanted: Targets, gap: FloatArray) -> Predictive:
+        """Return the law of each target at these gaps, shape (n_targets,), in units of `scale_` around `mean_`.
+
+        These are native values where no feature is curved, else on the scale that straightens it.
+        """
+        years = self._years(cohort)
+        whole = sums(self._scaled(cohort), years / self.span_, cohort.subject_of, self._design(cohort))
+        at = torch.from_numpy((years[wanted.context] + gap) / self.span_)
+        of = torch.from_numpy(cohort.subject_of[wanted.context])
+        n, width, rank = len(wanted), cohort.n_features, self.model_.rank
+        empty = (torch.empty(n, *shape, dtype=torch.float64) for shape in ((width,), (rank, width), (width,)))
+        law = Predictive(*empty)
+        for rows, part in groups(whole):
+            place = torch.full((cohort.n_subjects,), -1).index_put((rows,), torch.arange(len(rows)))
+            here = torch.nonzero(place[of] >= 0).flatten()
+            for chunk in here.split(_BLOCK):
+                found = self.model_.predictive(self.model_.posterior(part), place[of[chunk]], at[chunk])
+                for name, value in vars(found).items():
+                    getattr(law, name)[chunk] = value
+        return law
 
     _LEARNED: ClassVar[tuple[str, ...]] = (
         "mean_",

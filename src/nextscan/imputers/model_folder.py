@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nextscan.cohort import Calibration
 from nextscan.errors import ModelFolderError, OutputError
+from nextscan.preprocess import Likeness
 
 if TYPE_CHECKING:
     from nextscan.imputers.base import Imputer
@@ -109,6 +111,9 @@ def load(path: str | Path) -> Imputer:
     model.units_ = state["units"]
     model.nonnegative_ = state["nonnegative"]
     model.record_ = state["record"]
+    calibration, likeness = state.get("calibration"), state.get("likeness")
+    model.calibration_ = None if calibration is None else Calibration.from_state(calibration)
+    model.likeness_ = None if likeness is None else Likeness.from_state(likeness)
     model._restore(state["learned"])
     return model
 

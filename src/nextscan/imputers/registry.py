@@ -22,6 +22,7 @@ _REGISTRY: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ridge": ("ridge", "Ridge", {}),
     "reliability": ("reliability", "Reliability", {}),
     "mixed-factor": ("mixed_factor", "MixedFactor", {}),
+    "anchored": ("anchored", "AnchoredSecondgram", {}),
     "oracle": ("oracle", "Oracle", {}),
 }
 

@@ -20,11 +20,13 @@ from nextscan.metrics.intervals import (
     resampled_means,
     standard_error_interval,
 )
+from nextscan.metrics.multiplicity import benjamini_hochberg
 from nextscan.metrics.proper import central_level, coverage, covered, crps, energy_score, highest_level
 from nextscan.metrics.similarity import cosine_distance, euclidean, pearson_per_subject
 
 __all__ = [
     "GroupScore",
+    "benjamini_hochberg",
     "bootstrap_interval",
     "central_level",
     "change_correlation",

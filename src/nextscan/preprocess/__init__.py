@@ -2,6 +2,7 @@
 
 from nextscan.preprocess.cells import CellImputer
 from nextscan.preprocess.labels import LabelEncoder
+from nextscan.preprocess.likeness import Likeness
 from nextscan.preprocess.scale import FeatureScaler, context_rows
 
-__all__ = ["CellImputer", "FeatureScaler", "LabelEncoder", "context_rows"]
+__all__ = ["CellImputer", "FeatureScaler", "LabelEncoder", "Likeness", "context_rows"]

@@ -105,9 +105,16 @@ def against(run: Run, metric: str, method: str, reference: str) -> Difference | 
 def leaders(run: Run, metric: Metric) -> set[str]:
     """Return the best method of a score and those tied with it; the oracle does not compete.
 
-    Tied: the paired difference over subjects has an interval that holds 0. Where scores per subject are
-    not known: the intervals of the two pooled values overlap. A score without a direction has no leaders.
+    Tied: the paired 95 % bootstrap interval over subjects of the difference to the best, as in
+    `differences.csv`, holds 0. In runs without that file: the paired interval by Student's t; where no
+    scores per subject are known either: the intervals of the two pooled values overlap. A score without a
+    direction has no leaders.
     """
+    if metric.better and run.differences is not None:
+        rows = run.differences[(run.differences["metric"] == metric.name) & (run.differences["role"] == "best")]
+        if len(rows):
+            held = rows[(rows["low"] <= 0) & (rows["high"] >= 0) & (rows["method"] != ORACLE)]
+            return {*held["method"], rows["against"].iloc[0]}
     pooled = run.pooled(metric.name)
     pooled = pooled[np.isfinite(pooled["value"]) & (pooled.index != ORACLE)]
     if not metric.better or pooled.empty:

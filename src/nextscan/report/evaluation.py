@@ -17,6 +17,7 @@ from nextscan.report.sections.record import record
 from nextscan.report.sections.scores import scores
 from nextscan.report.sections.trajectories import trajectories
 from nextscan.report.sections.verdict import verdict
+from nextscan.report.sections.why import why
 from nextscan.report.sections.words import citing, glossary
 from nextscan.report.wording import count, listed
 
@@ -24,6 +25,7 @@ _SECTIONS = (
     verdict,
     cohort,
     scores,
+    why,
     change,
     calibration,
     correlation,
@@ -84,7 +86,7 @@ def evaluation_page(run: Run) -> str:
     simulated = " simulated" if run.cohort.get("simulated") else ""
     return render_page(
         f"How well is the missing visit imputed in {name}?",
-        [section(run) for section in _SECTIONS],
+        [made for section in _SECTIONS if (made := section(run)) is not None],
         kicker=f"Evaluation on a{simulated} cohort" if simulated else "Evaluation",
         summary=_summary(run),
         colophon=[

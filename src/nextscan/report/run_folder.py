@@ -23,13 +23,16 @@ _KEYS = ["method", "seed", "repeat", "fold"]
 _COLUMNS = {
     "scores.csv": [*_KEYS, "group", "metric", "value", "low", "high", "n"],
     "subject_scores.parquet": [*_KEYS, "subject", "visit", "metric", "value"],
+    "differences.csv": ["metric", "method", "role", "against", "difference", "low", "high", "n"],
+    "feature_differences.csv": ["metric", "feature", "method", "against", "value", "low", "high", "p", "q", "n"],
     "feature_scores.csv": ["method", "feature", "metric", "value"],
     "predictions.parquet": ["method", "fold", "subject", "visit", "years", "gap", "kind"],
     "fans.parquet": ["method", "subject", "visit", "years", "feature", "quantile", "value"],
     "calibration.csv": ["method", "level", "coverage", "low", "high", "n"],
     "learning.csv": [*_KEYS, "epoch", "step", "train_loss", "validation_score", "skipped", "clipped"],
 }
-_NUMBERS = {"value", "low", "high", "n", "years", "gap", "quantile", "level", "coverage", "train_loss"}
+_NUMBERS = {"value", "low", "high", "n", "years", "gap", "quantile", "level", "coverage", "train_loss", "difference"}
+_NUMBERS |= {"p", "q"}
 _AGAIN = "run `nextscan evaluate` again with the same --out"
 OVERALL = "all"
 
@@ -126,6 +129,8 @@ class Run:
     fans: pd.DataFrame | None
     calibration: pd.DataFrame | None
     learning: pd.DataFrame | None
+    differences: pd.DataFrame | None = None
+    feature_differences: pd.DataFrame | None = None
 
     @property
     def cohort(self) -> dict[str, Any]:
@@ -139,6 +144,14 @@ class Run:
         return rows.set_index("method")[["value", "low", "high", "n"]].reindex(
             [method for method in self.methods if method in set(rows["method"])]
         )
+
+    def of_features(self, metric: str, method: str = "", against: str = "") -> pd.DataFrame | None:
+        """Return value, low, high, q, n of `feature_differences.csv`, indexed by feature; None if not there."""
+        table = self.feature_differences
+        if table is None:
+            return None
+        rows = table[(table["metric"] == metric) & (table["method"] == method) & (table["against"] == against)]
+        return rows.set_index("feature")[["value", "low", "high", "q", "n"]] if len(rows) else None
 
 
 def read_run(folder: Path) -> Run:
@@ -174,7 +187,9 @@ def read_run(folder: Path) -> Run:
         n_single_scores=int((~whole).sum()),
         methods=_by_energy(pooled),
         subject_scores=_read_table(folder / "subject_scores.parquet"),
+        differences=_read_table(folder / "differences.csv"),
         feature_scores=_read_table(folder / "feature_scores.csv"),
+        feature_differences=_read_feature_differences(folder / "feature_differences.csv"),
         predictions=_read_predictions(folder / "predictions.parquet"),
         fans=_read_table(folder / "fans.parquet"),
         calibration=_read_table(folder / "calibration.csv"),
@@ -221,6 +236,15 @@ def _read_table(path: Path) -> pd.DataFrame | None:
     for column in _NUMBERS.intersection(_COLUMNS[path.name]):
         if len(frame) and not pd.api.types.is_numeric_dtype(frame[column]):
             raise RunFolderError(f"{path}: column {column} holds something that is not a number: {_AGAIN}")
+    return frame
+
+
+def _read_feature_differences(path: Path) -> pd.DataFrame | None:
+    frame = _read_table(path)
+    if frame is None:
+        return None
+    for column in ("feature", "method", "against"):  # a column of empty cells is read as numbers
+        frame[column] = frame[column].astype(object).where(frame[column].notna(), "").astype(str)
     return frame
 
 

@@ -2,13 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from nextscan.cohort.cohort import FloatArray
 from nextscan.errors import RunFolderError, SettingError
-from nextscan.metrics import bootstrap_interval
+from nextscan.imputers.registry import BASELINES
+from nextscan.metrics import bootstrap_interval, percentile_interval, resampled_means
+from nextscan.study.plan import ORACLE
+
+COLUMNS = ("metric", "method", "role", "against", "difference", "low", "high", "n")
+
+_HIGHER = {
+    "pearson_per_feature",
+    "pearson_per_feature_of_mean",
+    "pearson_per_subject",
+    "pearson_per_subject_of_mean",
+    "change_correlation",
+}
+_TARGETS = {"coverage_80": 0.8, "coverage_95": 0.95, "sd_ratio": 1.0}
+
+
+def against_best(
+    subjects: Mapping[str, Mapping[str, FloatArray]], *, kinds: Mapping[str, str] | None = None, seed: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of ``differences.csv``: every method against the best row and the best baseline.
+
+    For each score, `difference` is the method's less that of `against`, over the subjects who have one by
+    all methods; of scores with a target (coverage, spread ratio) it is the difference of their distances to
+    it. `low` and `high` are the ends of the paired 95 % bootstrap interval over subjects; a method whose
+    interval holds 0 is as good as `against`. `role` is "best" or "best baseline"; the oracle is no method
+    and is neither.
+
+    Parameters
+    ----------
+    subjects : mapping of method to mapping of metric to ndarray, shape (n_subjects,)
+        Each subject's score, the same subjects in the same order for all methods.
+    kinds : mapping of method to registry name, optional
+        Which rows are baselines or the oracle; by default those called so.
+    seed : int
+        Of the bootstrap.
+    """
+    kinds = {method: (kinds or {}).get(method, method) for method in subjects}
+    for metric in dict.fromkeys(name for scores in subjects.values() for name in scores):
+        scored = {m: s[metric] for m, s in subjects.items() if metric in s and not np.isnan(s[metric]).all()}
+        table = np.column_stack(list(scored.values())) if scored else np.zeros((0, 0))
+        table = table[~np.isnan(table).any(axis=1)]
+        if not len(table):
+            continue
+        means = dict(zip(scored, np.vstack([table.mean(axis=0), resampled_means(table, seed=seed)]).T, strict=True))
+        if metric in _TARGETS:
+            means = {method: np.abs(values - _TARGETS[metric]) for method, values in means.items()}
+        sign = -1 if metric in _HIGHER else 1
+        methods = [method for method in means if kinds[method] != ORACLE]
+        baselines = [method for method in methods if kinds[method] in BASELINES]
+        for role, among in (("best", methods), ("best baseline", baselines)):
+            if not among:
+                continue
+            against = min(among, key=lambda method: sign * means[method][0])
+            apart = np.column_stack([values - means[against] for values in means.values()])
+            low, high = percentile_interval(apart[1:])
+            for method, *numbers in zip(means, apart[0], low, high, strict=True):
+                row = (metric, method, role, against, *map(float, numbers), len(table))
+                yield dict(zip(COLUMNS, row, strict=True))
 
 
 def paired_differences(scores: str | Path | pd.DataFrame, metric: str, *, reference: str) -> pd.DataFrame:

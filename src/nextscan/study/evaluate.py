@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nextscan.cohort import Cohort, Task, folds, hide
 from nextscan.errors import NextscanError, NextscanWarning, OutputError
 from nextscan.imputers.base import Imputer
-from nextscan.study import tables
+from nextscan.study import differences, feature_differences, tables
 from nextscan.study.groups import groups_of
 from nextscan.study.jobs import JobResult, Outcome, Progress, draws_path, result_path, run_jobs
 from nextscan.study.plan import Job, Plan
@@ -96,8 +96,9 @@ def evaluate(
     Returns
     -------
     Path
-        `out`, holding run.json, scores.csv, subject_scores.parquet, feature_scores.csv,
-        predictions.parquet, fans.parquet, calibration.csv, learning.csv and jobs/.
+        `out`, holding run.json, scores.csv, differences.csv, subject_scores.parquet,
+        feature_scores.csv, feature_differences.csv, predictions.parquet, fans.parquet, calibration.csv,
+        learning.csv and jobs/.
 
     Raises
     ------
@@ -240,6 +241,11 @@ def _write(
     tables.write_csv(out / "scores.csv", (told | row for row in pooled.scores), _SCORES)
     tables.write_csv(out / "calibration.csv", pooled.calibration, _CALIBRATION)
     tables.write_csv(out / "feature_scores.csv", tables.feature_rows(plan, methods, names, load), _FEATURES)
+    kinds = {method: plan.methods[method].name for method in methods}
+    compared = differences.against_best(pooled.subjects, kinds=kinds, seed=plan.seed)
+    tables.write_csv(out / "differences.csv", compared, differences.COLUMNS)
+    of_features = feature_differences.differences_of_run(plan, methods, task=task, feature_names=names, load=load)
+    tables.write_csv(out / "feature_differences.csv", of_features, feature_differences.COLUMNS)
     tables.write_csv(out / "learning.csv", tables.learning_rows(jobs, load), _LEARNING)
     tables.write_subject_scores(out / "subject_scores.parquet", jobs, task, load)
     tables.write_predictions(out / "predictions.parquet", plan, methods, task=task, feature_names=names, load=load)

@@ -8,7 +8,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,6 +40,7 @@ class JobResult:
     subject : ndarray of str, shape (n_subjects,)
         Test subjects of the fold.
     scores : FoldScores
+        Their CRPS of single cells is empty unless the job is shown.
     units : Units
     draw : ndarray of float32, shape (n_subjects, n_features)
         The first draw, native units.
@@ -85,7 +86,9 @@ class JobResult:
                 for name in ("by_subject", "by_feature", "against_training")
             }
             units = Units(**{f.name: flat.pop(f.name) for f in fields(Units)})
-            scores = FoldScores(covered=flat.pop("covered"), **tables)
+            # Results of before it was kept stay good: only their comparisons by feature are without it.
+            crps = flat.pop("crps", np.zeros((0, flat["draw"].shape[1]), np.float32))
+            scores = FoldScores(covered=flat.pop("covered"), crps=crps, **tables)
             return cls(scores=scores, units=units, record=json.loads(str(flat.pop("record"))), **flat)
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return None
@@ -218,9 +221,10 @@ def _result(
     here = np.flatnonzero(np.isin(task.targets.subject, chosen)) if job.shown else np.zeros(0, np.intp)
     fan = np.quantile(imputation.draws[:, here], QUANTILES, axis=0, method="weibull") if len(here) else None
     follow_ups = np.concatenate([part.features[visit_rows(part)[1]] for part in (split.train, split.validation)])
+    scores = score_fold(task, imputation, units, follow_ups)
     return JobResult(
         subject=task.targets.subject,
-        scores=score_fold(task, imputation, units, follow_ups),
+        scores=scores if job.shown else replace(scores, crps=scores.crps[:0]),
         units=units,
         draw=imputation.draws[0].astype(np.float32),
         mean=imputation.mean().astype(np.float32) if job.shown else np.zeros((0, n_features), np.float32),

@@ -38,13 +38,13 @@ class Pooled:
     ----------
     scores, calibration : list of dict
         Rows of `scores.csv` and `calibration.csv`.
-    energy : dict of method to ndarray, shape (n_subjects,)
-        Each subject's energy score, averaged over repeats and seeds.
+    subjects : dict of method to dict of metric to ndarray, shape (n_subjects,)
+        Each subject's scores, averaged over repeats and seeds.
     """
 
     scores: list[Row] = field(default_factory=list)
     calibration: list[Row] = field(default_factory=list)
-    energy: Scores = field(default_factory=dict)
+    subjects: dict[str, Scores] = field(default_factory=dict)
 
 
 def pool(
@@ -72,8 +72,9 @@ def pool(
         seeds = [_OneSeed(plan, method, seed, task, load) for seed in plan.seeds_of(method)]
         of_seeds[method] = [_value(one.subjects["energy_score"]) for one in seeds]
         _pool_method(plan, method, seeds, groups, pooled)
-    if ORACLE in pooled.energy:
-        pooled.scores.extend(_excess(plan, pooled.energy, of_seeds))
+    if ORACLE in pooled.subjects:
+        energy = {method: scores["energy_score"] for method, scores in pooled.subjects.items()}
+        pooled.scores.extend(_excess(plan, energy, of_seeds))
     return pooled
 
 
@@ -158,7 +159,7 @@ def _pool_method(plan: Plan, method: str, seeds: list[_OneSeed], groups: list[Gr
         for row in _subject_rows(place, members, plan.seed, group=group.name):
             rows.append(_widen(row, [_value(one.subjects[row["metric"]][group.member]) for one in seeds]))
     pooled.scores.extend(rows)
-    pooled.energy[method] = subjects["energy_score"]
+    pooled.subjects[method] = subjects
     low, high = percentile_interval(resampled_means(covered, seed=plan.seed))
     for i, level in enumerate(LEVELS):
         if not np.isnan(covered[:, i]).all():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nextscan import metrics
 from nextscan.cohort import Imputation, Task
@@ -42,6 +43,8 @@ class FoldScores:
     covered : ndarray, shape (n_subjects, n_levels)
         Share of a subject's features inside the central interval of each of `LEVELS`.
     by_feature : dict of metric to ndarray, shape (n_features,)
+    crps : ndarray of float32, shape (n_subjects, n_features)
+        Behind its averages, for paired comparisons of single features; empty where it is not kept.
     against_training : dict of metric to float
         Distribution scores of this fold's draws against the training subjects' real follow-ups.
     """
@@ -49,6 +52,7 @@ class FoldScores:
     by_subject: dict[str, FloatArray]
     covered: FloatArray
     by_feature: dict[str, FloatArray]
+    crps: NDArray[np.float32]
     against_training: dict[str, float]
 
 
@@ -68,7 +72,7 @@ def score_fold(task: Task, imputation: Imputation, units: Units, training_follow
     parts = [_score_part(truth[part], draws[:, part], mean[part], units) for part in _parts(len(truth))]
     by_subject = {name: np.concatenate([scores[name] for scores, _, _ in parts]) for name in parts[0][0]}
     covered = np.concatenate([shares for _, shares, _ in parts])
-    crps_per_feature = _mean(np.concatenate([scores for _, _, scores in parts]), axis=0)
+    crps = np.concatenate([scores for _, _, scores in parts])
     grouped = {
         # Correlations and ratios of one feature are the same in every unit.
         "pearson_per_feature": metrics.pearson_per_feature(truth, draws),
@@ -82,7 +86,8 @@ def score_fold(task: Task, imputation: Imputation, units: Units, training_follow
     return FoldScores(
         by_subject=by_subject | {name: score.per_subject for name, score in grouped.items()},
         covered=covered,
-        by_feature={name: score.per_feature for name, score in grouped.items()} | {"crps": crps_per_feature},
+        by_feature={name: score.per_feature for name, score in grouped.items()} | {"crps": _mean(crps, axis=0)},
+        crps=crps.astype(np.float32),
         against_training={f"{name}_train": score(training, drawn) for name, score in DISTRIBUTION.items()},
     )
 

@@ -51,6 +51,8 @@ class TrainingSettings:
         At most this many passes over the data.
     batch_size : int
     learning_rate : float
+    weight_decay : float
+        Of matrices; see `ReplicaAdam`.
     patience : int
         Stop a replica after this many epochs without a better validation score.
     average : float, optional
@@ -63,6 +65,7 @@ class TrainingSettings:
     epochs: int = 300
     batch_size: int = 256
     learning_rate: float = 1e-3
+    weight_decay: float = 0.0
     patience: int = 50
     average: float | None = None
     policy: GradientPolicy = field(default_factory=Plain)
@@ -190,7 +193,9 @@ class _Run:
         wrong = [name for name, p in self.named.items() if len(p) != replicas]
         if wrong:
             raise SettingError(f"{replicas} seeds, but the replica axis of {some(wrong)} has another length")
-        self.optimiser = ReplicaAdam(list(self.named.values()), learning_rate=settings.learning_rate)
+        self.optimiser = ReplicaAdam(
+            list(self.named.values()), learning_rate=settings.learning_rate, weight_decay=settings.weight_decay
+        )
         # With averaging, validation sees the average; otherwise `kept` is the parameters themselves.
         self.kept = self._copy() if settings.average is not None else self.named
         self.best = self._copy()

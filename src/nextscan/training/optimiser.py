@@ -19,11 +19,14 @@ class ReplicaAdam:
     parameters : sequence of Tensor
         Each of shape (R, ...).
     learning_rate : float
+    weight_decay : float
+        Decoupled (Loshchilov & Hutter 2019), of matrices only: biases and scales are left alone.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], *, learning_rate: float) -> None:
+    def __init__(self, parameters: Sequence[Tensor], *, learning_rate: float, weight_decay: float = 0.0) -> None:
         self.parameters = list(parameters)
         self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
         replicas = len(self.parameters[0])
         self.first = [torch.zeros_like(p) for p in self.parameters]
         self.second = [torch.zeros_like(p) for p in self.parameters]
@@ -39,6 +42,10 @@ class ReplicaAdam:
     @torch.no_grad()
     def step(self, decision: Decision) -> None:
         """Update the replicas that are not skipped, with scaled gradients."""
+        if self.weight_decay:
+            kept = 1 - self.learning_rate * self.weight_decay * (~decision.skip).to(self.parameters[0].dtype)
+            for matrix in (p for p in self.parameters if p.ndim > 2):
+                matrix.mul_(kept[:, None, None])
         for replica in range(len(self.steps)):
             adam(
                 [p[replica] for p in self.parameters],

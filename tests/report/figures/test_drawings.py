@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nextscan.report.figures.calibration import calibration_curve, coverage_by_group
+from nextscan.report.figures.calibration import Coverage, calibration_curve, coverage_by_group
 from nextscan.report.figures.change import change_scatter, gap_histogram
 from nextscan.report.figures.learning import learning_curves, skipped_share
 from nextscan.report.figures.scores import score_intervals
@@ -52,13 +52,17 @@ def test_only_strong_methods_have_calibration_intervals():
     assert apart.lines[2].get_linewidth() > apart.lines[1].get_linewidth()
 
 
-def test_coverage_by_group_marks_the_promised_level():
-    figure = coverage_by_group(
-        ["sex=F", "sex=M"], {"m": [0.7, 0.8]}, low={"m": [0.6, 0.7]}, high={"m": [0.8, 0.9]}, level=0.8, looks={"m": A}
-    )
-    (axes,) = figure.axes
-    assert axes.lines[0].get_xdata()[0] == 80
-    np.testing.assert_allclose(axes.lines[1].get_xydata(), [[70, 0], [80, 1]])
+def test_coverage_by_group_marks_the_promised_levels():
+    panels = [
+        Coverage(level, {"m": [level - 0.1, level]}, {"m": [0.6, 0.7]}, {"m": [0.85, 0.97]}) for level in (0.8, 0.95)
+    ]
+    figure = coverage_by_group(["sex=F", "sex=M"], panels, looks={"m": A})
+    for axes, level in zip(figure.axes, (80, 95), strict=True):
+        assert axes.lines[0].get_xdata()[0] == level
+        np.testing.assert_allclose(axes.lines[1].get_xydata(), [[level - 10, 0], [level, 1]])
+        ends = [segment[:, 0].tolist() for segment in axes.collections[0].get_segments()]
+        np.testing.assert_allclose(ends, [[60, 85], [70, 97]])
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["sex=F", "sex=M"]
 
 
 def test_change_panels_hold_every_subject_on_one_scale():

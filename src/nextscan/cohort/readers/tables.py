@@ -21,7 +21,7 @@ from nextscan.errors import CohortError, some
 
 MISSING_TEXTS = ("", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "#N/A", "<NA>")
 
-IMPUTED, IMPUTED_VISIT = "imputed", "imputed_visit"
+IMPUTED, IMPUTED_VISIT, UNLIKE_TRAINING = "imputed", "imputed_visit", "unlike_training"
 COMPANIONS = ("low", "high", "annual_percent")
 """What a completed table adds: columns that mark imputed visits, and endings of columns beside features."""
 
@@ -63,7 +63,8 @@ class Table:
         if not self.is_completed:
             return self.columns
         ends = tuple(f"__{what}" for what in COMPANIONS)
-        return tuple(name for name in self.columns if name not in (IMPUTED, IMPUTED_VISIT) and not name.endswith(ends))
+        marks = (IMPUTED, IMPUTED_VISIT, UNLIKE_TRAINING)
+        return tuple(name for name in self.columns if name not in marks and not name.endswith(ends))
 
     @property
     def form(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,47 +61,44 @@ def calibration_curve(
     return figure
 
 
-def coverage_by_group(
-    groups: Sequence[str],
-    coverage: Mapping[str, ArrayLike],
-    *,
-    low: Mapping[str, ArrayLike],
-    high: Mapping[str, ArrayLike],
-    level: float,
-    looks: Mapping[str, Look],
-) -> Figure:
-    """Draw the share of real values inside the interval of one level, for each group and method.
+@dataclass(frozen=True, eq=False)
+class Coverage:
+    """Shares of real values inside the interval of one level: per method title an array over groups."""
+
+    level: float
+    value: Mapping[str, ArrayLike]
+    low: Mapping[str, ArrayLike]
+    high: Mapping[str, ArrayLike]
+
+
+def coverage_by_group(groups: Sequence[str], panels: Sequence[Coverage], *, looks: Mapping[str, Look]) -> Figure:
+    """Draw the share of real values inside intervals, for each group and method: a panel per level.
 
     Parameters
     ----------
     groups : sequence of str, length n
-    coverage, low, high : mapping of method title to array of float, shape (n,)
-    level : float
-        Between 0 and 1; a line marks it.
+    panels : sequence of Coverage
+        All of the same methods; shares between 0 and 1, arrays of length n. A line marks the level.
     looks : mapping of method title to Look
     """
+    methods = list(panels[0].value)
     with styled():
-        figure = new_figure(0.95 + len(groups) * (0.16 + 0.13 * len(coverage)))
-        axes = figure.subplots()
-        axes.axvline(100 * level, color=INK, lw=1, ls=(0, (1, 2)))
-        for i, (method, values) in enumerate(coverage.items()):
-            look = looks[method]
-            rows = np.arange(len(groups)) + 0.62 * ((i + 0.5) / len(coverage) - 0.5)
-            ends = (100 * np.asarray(low[method], float), 100 * np.asarray(high[method], float))
-            axes.hlines(rows, ends[0], ends[1], color=look.colour, lw=1.3)
-            axes.plot(
-                100 * np.asarray(values, float),
-                rows,
-                look.marker,
-                color=look.colour,
-                ms=7,
-                mec="white",
-                label=method,
-            )
-        axes.set_yticks(range(len(groups)), groups)
-        axes.set_ylim(len(groups) - 0.45, -0.55)
-        axes.set_xlabel(f"real values inside the {100 * level:g}% interval, %")
-        axes.spines["left"].set_visible(False)
-        quiet(axes, grid="x")
-        figure.legend(loc="outside lower center", ncols=min(4, len(coverage)))
+        figure = new_figure(1.1 + len(groups) * (0.16 + 0.13 * len(methods)))
+        grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+        for axes, panel in zip(grid, panels, strict=True):
+            axes.axvline(100 * panel.level, color=INK, lw=1, ls=(0, (1, 2)))
+            for i, method in enumerate(methods):
+                look = looks[method]
+                rows = np.arange(len(groups)) + 0.62 * ((i + 0.5) / len(methods) - 0.5)
+                value, low, high = (
+                    100 * np.asarray(part[method], float) for part in (panel.value, panel.low, panel.high)
+                )
+                axes.hlines(rows, low, high, color=look.colour, lw=1.3)
+                axes.plot(value, rows, look.marker, color=look.colour, ms=7, mec="white", label=method)
+            axes.set_ylim(len(groups) - 0.45, -0.55)
+            axes.set_xlabel(f"real values inside the {100 * panel.level:g}% interval, %")
+            axes.spines["left"].set_visible(False)
+            quiet(axes, grid="x")
+        grid[0].set_yticks(range(len(groups)), groups)
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(methods)))
     return figure

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
-from nextscan.report.figures.calibration import calibration_curve, coverage_by_group
+from nextscan.report.figures.calibration import Coverage, calibration_curve, coverage_by_group
 from nextscan.report.figures.style import to_svg
 from nextscan.report.methods import method_looks, title
-from nextscan.report.metric_catalogue import metric
+from nextscan.report.metric_catalogue import Metric, metric
 from nextscan.report.page import Block, Cell, Column, Notice, Picture, Prose, Section, Table
 from nextscan.report.run_folder import OVERALL, Run, featured
-from nextscan.report.wording import NONE, capital, count, interval, number, percent
+from nextscan.report.wording import NONE, capital, count, interval, listed, number, percent
 
 
 def calibration(run: Run) -> Section:
@@ -54,34 +55,24 @@ def _groups(run: Run) -> list[Block]:
     groups = list(dict.fromkeys(covered["group"]))
     looks = {title(method): look for method, look in method_looks(run.methods).items()}
     shown = [method for method in featured(run) if method in set(covered["method"])]
-    first = sorted(set(covered["metric"]))[0]
+    entries = [metric(name) for name in sorted(set(covered["metric"]))]
     if shown and len(groups) <= 16:
-        rows = covered[covered["metric"] == first].set_index(["method", "group"])[["value", "low", "high"]]
-        parts = {
-            part: {title(m): rows[part].reindex([(m, g) for g in groups]).to_numpy(float) for m in shown}
-            for part in ("value", "low", "high")
-        }
-        entry = metric(first)
+        drawn = [_panel(covered, entry, groups, shown) for entry in entries]
         blocks.append(
             Picture(
-                to_svg(
-                    coverage_by_group(
-                        groups,
-                        parts["value"],
-                        low=parts["low"],
-                        high=parts["high"],
-                        level=entry.target,
-                        looks=looks,
-                    ),
-                    "groups",
+                to_svg(coverage_by_group(groups, drawn, looks=looks), "groups"),
+                alt=(
+                    f"{listed([entry.title for entry in entries])} by group, for {listed([title(m) for m in shown])}; "
+                    "numbers in the tables below."
                 ),
-                alt=f"{entry.title} by group, for {', '.join(title(m) for m in shown)}; numbers in the table below.",
-                caption=f"{entry.title} by group with 95% intervals; the dotted line is what was promised.",
+                caption=(
+                    f"{listed([entry.title for entry in entries])} by group of people, with 95% intervals over "
+                    "subjects; the dotted lines are what was promised. Groups of fewer than 100 are not shown."
+                ),
             )
         )
-    for name in sorted(set(covered["metric"])):
-        entry = metric(name)
-        values = covered[covered["metric"] == name].set_index(["group", "method"])
+    for entry in entries:
+        values = covered[covered["metric"] == entry.name].set_index(["group", "method"])
         columns = [Column("Group", numeric=False), Column("Subjects")]
         columns += [Column(capital(title(method))) for method in run.methods]
         body = []
@@ -95,5 +86,15 @@ def _groups(run: Run) -> list[Block]:
                 else:
                     row.append(Cell(NONE))
             body.append(row)
-        blocks.append(Table(f"{entry.title} by group ({entry.direction})", columns, body, name=f"group-{name}"))
+        blocks.append(Table(f"{entry.title} by group ({entry.direction})", columns, body, name=f"group-{entry.name}"))
     return blocks
+
+
+def _panel(covered: pd.DataFrame, entry: Metric, groups: list[str], methods: list[str]) -> Coverage:
+    """Return the coverage of one level, arrays in the order of the groups."""
+    rows = covered[covered["metric"] == entry.name].set_index(["method", "group"])
+    value, low, high = (
+        {title(m): rows[part].reindex([(m, g) for g in groups]).to_numpy(float) for m in methods}
+        for part in ("value", "low", "high")
+    )
+    return Coverage(entry.target, value, low, high)

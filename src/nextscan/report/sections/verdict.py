@@ -135,7 +135,9 @@ def verdict(run: Run) -> Section:
 
 
 def _pairs_table(run: Run) -> Block:
-    references = [method for method in (*REFERENCES, ORACLE) if method in run.methods]
+    ranked = [method for method in run.methods if method != ORACLE]
+    foremost = [*ranked[:1], *[method for method in ranked if part(method) == "baseline"][:1]]
+    references = [m for m in dict.fromkeys((*foremost, *REFERENCES, ORACLE)) if m in run.methods]
     rows = []
     for method in run.methods:
         if method == ORACLE:
@@ -159,10 +161,20 @@ def _pairs_table(run: Run) -> Block:
         rows,
         name="paired",
         note=(
-            "Difference in mean energy score over the same subjects, in percent of the column’s method, with its 95% "
-            "interval (paired, Student’s t). Bold: the interval lies below zero, the row beats the column. The column "
-            "for reliability shrinkage shows the gain beyond what measurement noise alone explains."
+            f"{_foremost(foremost)} Difference in mean energy score over the same subjects, in percent of the column’s "
+            "method, with its 95% interval (paired, Student’s t). Bold: the interval lies below zero, the row beats "
+            "the column. The column for reliability shrinkage shows the gain beyond what measurement noise alone "
+            "explains."
         ),
+    )
+
+
+def _foremost(methods: list[str]) -> str:
+    names = [title(method) for method in methods]
+    return (
+        f"The best row, {names[0]}, and the best baseline, {names[-1]}, come first."
+        if len(set(names)) > 1
+        else f"The best row comes first{': a baseline' if part(methods[0]) == 'baseline' else ''}."
     )
 
 

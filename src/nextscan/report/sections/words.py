@@ -31,6 +31,17 @@ _TERMS = (
         "method gains over this row is information beyond reliability.",
     ),
     (
+        "Reliability ceiling",
+        "The share of a follow-up’s variance that is not measurement noise; no predictor explains more. It is "
+        "estimated as one less half the variance of change over the variance of the follow-up: where people truly "
+        "change apart, noise is less than that half and the ceiling higher.",
+    ),
+    (
+        "False discovery rate",
+        "Of the features called different, the share expected to be so by chance alone; held at 5% over all features "
+        "of a run by the method of Benjamini and Hochberg (their q-value).",
+    ),
+    (
         "Oracle",
         "For simulated cohorts: draws from the very law the cohort was made with, so nothing can be better on average.",
     ),
@@ -40,8 +51,8 @@ _TERMS = (
     ),
     (
         "No clear difference",
-        "The 95% interval of the paired difference holds zero; where scores per subject are not kept, the "
-        "intervals of both scores overlap.",
+        "The paired 95% interval of the difference (a bootstrap over subjects) holds zero; where scores per subject "
+        "are not kept, the intervals of both scores overlap.",
     ),
 )
 

@@ -1,0 +1,230 @@
+"""The anchor: the best closed-form prediction, its members weighted by held-out subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nextscan.cohort import Cohort, Targets, Task, folds, hide
+from nextscan.errors import TooFewPairsError
+from nextscan.imputers.base import Imputer
+from nextscan.imputers.feature_regression import FeatureRegression
+from nextscan.imputers.mean_change import MeanChange
+from nextscan.imputers.mixed_factor import MixedFactor
+from nextscan.imputers.predictive import Predictive
+from nextscan.imputers.reliability import Reliability
+from nextscan.imputers.ridge import Ridge
+
+FloatArray = NDArray[np.float64]
+COMPANIONS: tuple[type[Imputer], ...] = (Ridge, Reliability, FeatureRegression, MeanChange)
+_DEPTHS = (1, 2, 3, 4, 6, 8)  # numbers of visits shown, of which held-out visits are predicted
+_CHUNK = 256  # targets at a time: each has a covariance of its own
+_LEAST_WEIGHT = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Anchor:
+    """A mixed-factor model, which gives law and mean, and regressions that share in the mean.
+
+    Regressions know the context visit only. So they share in predictions forward in time from a subject's
+    last observed visit; visits in between and before are the mixed-factor model's alone.
+
+    Attributes
+    ----------
+    model : MixedFactor
+    companions : tuple of Imputer
+    weights : ndarray of float, shape (1 + n_companions,)
+        Of the means, the model's first; they sum to 1.
+    correlated : bool
+        False leaves out the covariance between features.
+    """
+
+    model: MixedFactor
+    companions: tuple[Imputer, ...]
+    weights: FloatArray
+    correlated: bool = True
+
+    @classmethod
+    def fit(
+        cls,
+        cohort: Cohort,
+        settings: dict[str, Any],
+        use: Sequence[type[Imputer]] = COMPANIONS,
+        *,
+        correlated: bool = True,
+    ) -> Self:
+        """Fit every member; a companion that has too few pairs is left out.
+
+        Parameters
+        ----------
+        settings : dict
+            Of the mixed-factor model.
+        """
+        model = MixedFactor(**settings).fit(cohort)
+        companions = []
+        for make in use:
+            try:
+                companions.append(make().fit(cohort))
+            except TooFewPairsError:
+                continue
+        return cls(model, tuple(companions), np.eye(1 + len(companions))[0], correlated)
+
+    def gaps(self, wanted: Targets, unknown: float | None = None) -> FloatArray:
+        """Return years from context to target; where unknown, this number or the training mean."""
+        instead = self.model.gaps_.mean() if unknown is None else unknown
+        gaps: FloatArray = np.where(np.isnan(wanted.gap), instead, wanted.gap)
+        return gaps
+
+    def means(self, cohort: Cohort, wanted: Targets, gap: FloatArray) -> FloatArray:
+        """Return each member's mean, shape (1 + n_companions, n_targets, p), native units."""
+        at = replace(wanted, gap=gap)
+        found = [member._draw(cohort, at, 1, 0, None)[1] for member in (self.model, *self.companions)]
+        return np.array(found).reshape(len(found), len(wanted), cohort.n_features)
+
+    def mean(self, cohort: Cohort, wanted: Targets, means: FloatArray) -> FloatArray:
+        """Return the weighted mean of `means`, native units; the model's alone where companions know too little."""
+        forward = _last_observed(cohort, wanted) & ~(wanted.gap < 0)
+        weighted = np.tensordot(self.weights, means, 1)
+        return np.where(forward[:, None], weighted, means[0])
+
+    @property
+    def unit(self) -> FloatArray:
+        """What one unit of the model is in native units, shape (p,); 1 for constant features."""
+        return np.where(self.model.scale_ > 0, self.model.scale_, 1.0)
+
+    def scaled(self, values: FloatArray) -> Tensor:
+        """Return native values in units of the model."""
+        return torch.from_numpy((values - self.model.mean_) / self.unit)
+
+    def predictive(
+        self, cohort: Cohort, wanted: Targets, gap: FloatArray, means: FloatArray | None = None
+    ) -> Iterator[tuple[slice, Predictive]]:
+        """Yield the laws of the targets at these gaps, in units of the model, some targets at a time.
+
+        Parameters
+        ----------
+        means : ndarray, shape (1 + n_companions, n_targets, p), optional
+            Of members fitted to other subjects: their mean, with this anchor's covariance.
+        """
+        for start in range(0, len(wanted), _CHUNK):
+            here = slice(start, start + _CHUNK)
+            at = replace(wanted.select(here), gap=gap[here])
+            law = self.model.predictive(cohort, at, gap[here])
+            if means is not None or self.weights[0] < 1:
+                own = self.means(cohort, at, gap[here]) if means is None else means[:, here]
+                law = replace(law, mean=self.scaled(self.mean(cohort, at, own)))
+            yield here, law if self.correlated else law.diagonal()
+
+    def weights_by_name(self) -> dict[str, float]:
+        """Return the weight of each member's mean."""
+        members = (self.model, *self.companions)
+        return {member.name: float(weight) for member, weight in zip(members, self.weights, strict=True)}
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learned, as nested dicts of arrays, numbers, strings."""
+        members = (self.model, *self.companions)
+        return {
+            "weights": self.weights,
+            "correlated": self.correlated,
+            "members": [{"name": m.name, "params": m.get_params(), "state": m._state()} for m in members],
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Rebuild the anchor from `state`."""
+        from nextscan.imputers.registry import make_imputer
+
+        members: list[Any] = []
+        for member in state["members"]:
+            members.append(make_imputer(member["name"], **member["params"]))
+            members[-1]._restore(member["state"])
+        return cls(members[0], tuple(members[1:]), state["weights"], state["correlated"])
+
+
+def _last_observed(cohort: Cohort, wanted: Targets) -> NDArray[np.bool_]:
+    """Tell which targets start from their subject's last observed visit."""
+    seen = np.flatnonzero(~cohort.is_request)
+    last = np.full(cohort.n_subjects, -1)
+    last[cohort.subject_of[seen]] = seen
+    return np.asarray(last[cohort.subject_of[wanted.context]] == wanted.context)
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Visits of one fold's subjects, hidden, as members see them that saw none of the fold's subjects.
+
+    Attributes
+    ----------
+    fold : int
+    task : Task
+    means : ndarray of float, shape (1 + n_companions, n_targets, p)
+        Native units.
+    """
+
+    fold: int
+    task: Task
+    means: FloatArray
+
+    def laws(self, anchor: Anchor) -> Iterator[tuple[slice, Predictive, Tensor]]:
+        """Yield rows, laws and truths in units of the anchor.
+
+        The covariance is that of the anchor of all subjects: the residuals of all folds have the same coordinates.
+        """
+        shown, wanted = self.task.shown, self.task.targets
+        truth = anchor.scaled(self.task.truth)
+        for here, law in anchor.predictive(shown, wanted, anchor.gaps(wanted), self.means):
+            yield here, law, truth[here]
+
+
+def held_out(cohort: Cohort, fit: Callable[[Cohort], Anchor], n_folds: int) -> list[HeldOut]:
+    """Hide visits of each fold's subjects after 1, 2, 3, 4, 6, 8 visits seen, and fit on the other folds."""
+    found = []
+    for split in folds(cohort, n_folds, seed=1, validation_fraction=0.0):
+        anchor = fit(split.train)
+        for task in tasks(split.test):
+            means = anchor.means(task.shown, task.targets, anchor.gaps(task.targets))
+            found.append(HeldOut(split.fold, task, means))
+    return found
+
+
+def tasks(cohort: Cohort) -> Iterator[Task]:
+    """Yield tasks that show the first visits of each subject and hide the one after them."""
+    cohort = cohort.select_visits(~cohort.is_request)
+    order = np.arange(cohort.n_visits) - np.searchsorted(cohort.subject_of, cohort.subject_of)
+    for depth in _DEPTHS:
+        enough = cohort.observed_visits > depth
+        if enough.any():
+            yield hide(cohort.select_visits(enough[cohort.subject_of] & (order <= depth)))
+
+
+def weigh(anchor: Anchor, cases: Sequence[HeldOut]) -> Anchor:
+    """Weight the members' means so that they come nearest to the held-out truths: Σ‖x - Σ w m‖ is least.
+
+    The distance is the energy score of a point forecast, in units of the model; weights are positive and sum to 1.
+    """
+    from scipy.optimize import minimize
+
+    if not anchor.companions:
+        return anchor
+    truth = np.concatenate([case.task.truth for case in cases]) / anchor.unit
+    means = np.concatenate([case.means for case in cases], axis=1) / anchor.unit
+    means = np.where(np.isnan(truth), 0.0, means)
+    filled = np.nan_to_num(truth)
+
+    def weights(x: FloatArray) -> FloatArray:
+        w: FloatArray = np.exp(x - x.max())
+        return w / w.sum()
+
+    def distance(x: FloatArray) -> float:
+        return float(np.linalg.norm(filled - np.tensordot(weights(x), means, 1), axis=1).mean())
+
+    start = np.where(np.arange(len(means)) == 0, 2.0, 0.0)
+    found = weights(np.asarray(minimize(distance, start, method="L-BFGS-B").x))
+    found = np.where(found < _LEAST_WEIGHT, 0.0, found)
+    return replace(anchor, weights=found / found.sum())

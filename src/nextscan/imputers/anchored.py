@@ -1,0 +1,227 @@
+"""Anchored SECONDGRAM: diffusion of what the best closed-form prediction leaves, kept only where it is proven.
+
+The method, in order:
+
+1. *Anchor.* A mixed-effects factor model of all visits of everybody gives mean and covariance C of a target; simple
+   regressions share in the mean, by weights that held-out subjects choose (`nextscan.imputers.anchor`).
+2. *Residuals.* Every paired subject's visits are predicted by anchors that never saw the subject. Truth less mean,
+   whitened by C, is standard normal if the anchor is right (`nextscan.imputers.predictive`).
+3. *Diffusion.* What is not standard normal about residuals is learned given what is known of a subject, c. The
+   denoiser is preconditioned: with all networks at zero it is the exact denoiser of a Gaussian, and the model is its
+   anchor. Covariance and size of residuals, their location and scale given c, and their shape given c come one after
+   the other (`nextscan.imputers.residual_law`).
+4. *Self-conditioning.* People scanned once train the anchor and, as visits paired with themselves, the networks: the
+   visit is the target, the same visit with measured between-visit noise the context, and a flag says so.
+5. *Restraint.* Networks are an ensemble of one per fold, each stopped early by the fold it never saw. Each stage is
+   kept only if it lowers the held-out energy score by more than one standard error over subjects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nextscan.cohort import Cohort, Targets, merge
+from nextscan.diffusion import counter_normal
+from nextscan.errors import SettingError, TooFewPairsError
+from nextscan.imputers.anchor import COMPANIONS, Anchor, held_out, weigh
+from nextscan.imputers.base import Imputer, Progress
+from nextscan.imputers.mixed_factor import MixedFactor
+from nextscan.imputers.paired_visits import donors
+from nextscan.imputers.residual_fit import ResidualSettings, SelfConditioning, fit_residual, inputs_of
+from nextscan.imputers.residual_model import ResidualModel
+from nextscan.randomness import subject_keys
+
+FloatArray = NDArray[np.float64]
+_GAPS = 8  # quantiles of the training gaps that stand for an unknown time
+_SHARED, _OWN = range(2)  # what a stream of random numbers is for
+
+
+class AnchoredSecondgram(Imputer):
+    """Predict by the best closed-form law, and leave it only where held-out subjects prove the gain.
+
+    Parameters
+    ----------
+    n_factors, n_slopes : int, optional
+        Ranks of the mixed-factor model; by default what scores best on held-out pairs.
+    unpaired : "auto", "use" or "ignore"
+        Whether subjects with a single visit inform the anchor; "auto" decides by held-out pairs.
+    companions : bool
+        Whether regressions share in the anchor's mean.
+    network, diffusion : bool
+        Whether to try location and scale given what is known, and then the shape; without both, and without
+        anything to calibrate, the model is its anchor.
+    self_conditioning : "auto", "flagged", "unflagged" or "none"
+        Whether visits paired with themselves train the networks, and whether a flag tells them from real pairs;
+        "auto" decides between "flagged" and "none" by held-out pairs.
+    perturbation : "measured" or float
+        Noise of their context: the measured between-visit noise of each feature, or this fraction of its spread.
+    out_of_fold : bool
+        False takes residuals of subjects the anchor was fitted to: an ablation, which overfits.
+    whiten : bool
+        False leaves residuals correlated, each feature by its own spread only: an ablation.
+    n_folds : int
+    epochs : int
+        At most.
+
+    Notes
+    -----
+    Cost: `n_folds` + 1 fits of the mixed-factor model and its companions, beside those that choose ranks; the
+    networks are small. Memory: laws are made for 256 targets at a time, (rank + draws) x features numbers each.
+    """
+
+    name: ClassVar[str] = "anchored"
+    uses_unpaired: ClassVar[bool] = True
+    uses_time: ClassVar[bool] = True
+    predicts_backward: ClassVar[bool] = True
+    minimum_pairs: ClassVar[int] = 10
+
+    def __init__(
+        self,
+        *,
+        n_factors: int | None = None,
+        n_slopes: int | None = None,
+        unpaired: str = "auto",
+        companions: bool = True,
+        network: bool = True,
+        diffusion: bool = True,
+        self_conditioning: SelfConditioning = "auto",
+        perturbation: Literal["measured"] | float = "measured",
+        out_of_fold: bool = True,
+        whiten: bool = True,
+        n_folds: int = 5,
+        epochs: int = 300,
+    ) -> None:
+        self.n_factors = n_factors
+        self.n_slopes = n_slopes
+        self.unpaired = unpaired
+        self.companions = companions
+        self.network = network
+        self.diffusion = diffusion
+        self.self_conditioning = self_conditioning
+        self.perturbation = perturbation
+        self.out_of_fold = out_of_fold
+        self.whiten = whiten
+        self.n_folds = n_folds
+        self.epochs = epochs
+
+    # -- learning ---------------------------------------------------------------------------------
+
+    def _fit(
+        self,
+        train: Cohort,
+        validation: Cohort | None,
+        seed: int,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> None:
+        if self.self_conditioning not in get_args(SelfConditioning):
+            kinds = ", ".join(get_args(SelfConditioning))
+            raise SettingError(f"self_conditioning must be one of {kinds}, got {self.self_conditioning!r}")
+        if self.n_folds < 2:
+            raise SettingError(f"n_folds must be at least 2, got {self.n_folds}")
+        cohort = merge(train, validation)
+        n_paired = int(cohort.is_paired.sum())
+        if n_paired < self.minimum_pairs:
+            raise TooFewPairsError(
+                f"{cohort.source or cohort.name}: {self.name} needs at least {self.minimum_pairs} subjects with two "
+                f"visits, there are {n_paired}; use another method or a larger cohort"
+            )
+        model = MixedFactor(n_factors=self.n_factors, n_slopes=self.n_slopes, unpaired=self.unpaired, curve="linear")
+        chosen, tried = model.choose(cohort)
+        companions = COMPANIONS if self.companions else ()
+        fit = partial(Anchor.fit, settings=chosen, use=companions, correlated=self.whiten)
+        whole = fit(cohort)
+        cases = held_out(cohort, fit if self.out_of_fold else lambda _: whole, self.n_folds)
+        self.anchor_ = weigh(whole, cases)
+        settings = ResidualSettings(
+            network=self.network,
+            diffusion=self.diffusion,
+            self_conditioning=self.self_conditioning,
+            perturbation=self.perturbation,
+            n_folds=self.n_folds,
+            epochs=self.epochs,
+        )
+        self.residual_, record = fit_residual(cohort, self.anchor_, cases, settings, seed=seed, progress=progress)
+        self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()} | record
+        self.record_["held_out_energy_score"] = tried
+        self.record_["weights"] = self.anchor_.weights_by_name()
+
+    # -- drawing ----------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _draw(
+        self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int, progress: Progress | None
+    ) -> tuple[NDArray[np.floating], FloatArray | None]:
+        p = cohort.n_features
+        draws = np.empty((n_draws, len(wanted), p), np.float32)
+        mean = np.empty((len(wanted), p))
+        unknown = np.isnan(wanted.gap)
+        known = np.flatnonzero(~unknown)
+        self._draw_at(cohort, wanted, known, None, np.arange(n_draws), n_draws, seed, draws, mean)
+        if unknown.any():
+            # The law averages over the training gaps: each draw takes one, all targets the same.
+            gaps = np.quantile(self.anchor_.model.gaps_, (np.arange(_GAPS) + 0.5) / _GAPS)
+            of = donors(_GAPS, ["gap"], n_draws, seed)[:, 0]
+            total = np.zeros((len(wanted), p))
+            for i, gap in enumerate(gaps):
+                which = np.flatnonzero(of == i)
+                self._draw_at(cohort, wanted, np.flatnonzero(unknown), gap, which, n_draws, seed, draws, mean)
+                total += mean / _GAPS
+            mean[unknown] = total[unknown]
+        scale, centre = self.anchor_.model.scale_, self.anchor_.model.mean_
+        draws = draws * scale.astype(np.float32) + centre.astype(np.float32)
+        # A learned shape has a mean of its own, which only draws know.
+        return draws, None if self.residual_.shape is not None else mean * scale + centre
+
+    def _draw_at(
+        self,
+        cohort: Cohort,
+        wanted: Targets,
+        rows: NDArray[np.intp],
+        gap: float | None,
+        which: NDArray[np.intp],
+        n_draws: int,
+        seed: int,
+        draws: NDArray[np.float32],
+        mean: FloatArray,
+    ) -> None:
+        """Fill some draws, and the mean, of some targets, at one gap where theirs is unknown; units of the model."""
+        part = wanted.select(rows)
+        at = self.anchor_.gaps(part, gap)
+        inputs, reach = inputs_of(self.anchor_, cohort, replace(part, gap=at), self.residual_.conditioning)
+        sizes = self.residual_.spread.sizes[donors(len(self.residual_.spread.sizes), part.subject, n_draws, seed)]
+        for here, law in self.anchor_.predictive(cohort, part, at):
+            known, colour = self.residual_.known(inputs[here], reach[here]), law.colouring()
+            mean[rows[here]] = (law.mean + colour(self.residual_.mean(known))).numpy()
+            normal = self._normal(part.select(here), which, seed)
+            z = self.residual_.draw(known, normal, sizes[which, here])
+            draws[np.ix_(which, rows[here])] = (law.mean + colour(z)).numpy()
+
+    def _normal(self, part: Targets, which: NDArray[np.intp], seed: int) -> Tensor:
+        """Return standard normal numbers, of which visits of a subject share what is not measurement noise."""
+        names = [f"{subject}\n{visit}" for subject, visit in zip(part.subject, part.visit, strict=True)]
+        stable = torch.from_numpy(self.residual_.stable)
+        total = torch.zeros(len(which), len(part), len(stable), dtype=torch.float64)
+        for keys, share, purpose in ((part.subject, stable, _SHARED), (names, 1 - stable, _OWN)):
+            of = torch.from_numpy(subject_keys(keys)).repeat(len(which))
+            draw = torch.from_numpy(which).repeat_interleave(len(part))
+            normal = counter_normal(of, seed, draw, purpose, (len(stable),), dtype=torch.float64)
+            total += share.sqrt() * normal.view(total.shape)
+        return total
+
+    # -- parts ------------------------------------------------------------------------------------
+
+    def _state(self) -> dict[str, Any]:
+        return {"anchor": self.anchor_.state(), "residual": self.residual_.state()}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.anchor_ = Anchor.from_state(state["anchor"])
+        self.residual_ = ResidualModel.from_state(state["residual"])
