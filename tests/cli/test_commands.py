@@ -181,6 +181,19 @@ def test_impute_at_chosen_times(fitted):
     assert paired["years"].tolist() == [3.5, 7.0]
 
 
+def test_impute_before_the_last_scan(fitted, capsys):
+    nextscan.MixedFactor(n_factors=1, n_slopes=0, unpaired="use").fit(nextscan.read_cohort("table.csv")).save("both")
+    assert run(["impute", "both", "table.csv", "--at-years=-1,2", "--out", "a.csv"]) == 0
+    assert run(["impute", "both", "table.csv", "--at-years", "-1,2", "--out", "b.csv"]) == 0
+    assert (fitted / "a.csv").read_text() == (fitted / "b.csv").read_text()
+    completed = pd.read_csv("a.csv")
+    asked = completed[completed["imputed"] & (completed["participant_id"] == "sub-00")]
+    assert asked["years"].tolist() == [1.5, 4.5]
+    capsys.readouterr()
+    assert run(["impute", "model", "table.csv", "--at-years=-1,2", "--out", "c.csv"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_a_method_that_does_not_use_time_leaves_yearly_change_empty(fitted, capsys):
     assert run(["impute", "model", "table.csv", "--at-years", "1,5", "--out", "later.csv"]) == 0
     later = pd.read_csv("later.csv")

@@ -199,7 +199,7 @@ def test_groups_are_the_same_after_saving() -> None:
 
 def test_all_visits_after_the_first_can_be_hidden() -> None:
     cohort = many_visits(3, n_visits=4, n_features=2)
-    task = hide(cohort, later=True)
+    task = hide(cohort, shown=1)
     assert task.targets.visit.tolist() == ["2", "3", "4"] * 3
     np.testing.assert_array_equal(task.truth, cohort.features[cohort.visits != "1"])
     np.testing.assert_array_equal(task.context, np.repeat(cohort.features[cohort.visits == "1"], 3, axis=0))

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from nextscan.cohort import Cohort, folds, hide, merge, pairs, split_validation, targets
+from nextscan.cohort.simulate import simulate
 from nextscan.errors import CohortError, SettingError
 from samples import tiny_cohort
 
@@ -72,6 +73,22 @@ def test_hide_shows_time_but_neither_features_nor_visit_labels(small: Cohort) ->
     assert task.shown.visit_labels["age"].iloc[hidden].isna().all()
     assert task.shown.years[hidden].tolist() == [1, 3]
     assert not set(task.truth.ravel()) & set(task.shown.features.ravel())
+
+
+def test_hide_shows_as_many_visits_as_told() -> None:
+    cohort = simulate(n_subjects=40, n_features=2, n_pairs=40, n_visits=5, seed=1)
+    seen = cohort.observed_visits
+    task = hide(cohort, 2)
+    assert task.shown.n_subjects == (seen > 2).sum()
+    assert (task.shown.observed_visits == 2).all()
+    assert len(task.targets) == (seen[seen > 2] - 2).sum()
+    shown = 1 + np.arange(40) % (seen - 1)
+    np.testing.assert_array_equal(hide(cohort, shown).shown.observed_visits, shown)
+    np.testing.assert_array_equal(hide(cohort, seen - 1).truth, hide(cohort).truth)
+    with pytest.raises(CohortError, match="nobody has a visit after those shown"):
+        hide(cohort, 5)
+    with pytest.raises(SettingError, match="at least one visit"):
+        hide(cohort, 0)
 
 
 def test_hide_needs_somebody_with_two_visits() -> None:

@@ -116,7 +116,7 @@ def test_bands_around_trajectories():
     train, test = many_visits(120, 4, 8, seed=1), many_visits(200, 4, 8, seed=2)
     test = replace(test, subjects=np.array([f"test-{i:03d}" for i in range(200)]))
     model = MixedFactor(n_factors=5, n_slopes=0).fit(train).calibrate(train, visits="later", n_folds=3)
-    task = hide(test, later=True)
+    task = hide(test, shown=1)
     made = model.impute(task.shown, 40, seed=1)
     inside = {}
     for over in ("visit", "subject"):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from nextscan.imputers.mixed_effects import MixedEffects, Root, compressed, groups, sums
+from nextscan.imputers.mixed_effects import MixedEffects, Root
+from nextscan.imputers.visit_sums import compressed, groups, sums
 
 P, Q, K, R = 4, 2, 2, 1
 YEARS = np.array([0.0, 0.0, 2.0, 0.0, 1.5, 3.0, 0.0, 0.0, 2.5])
@@ -18,7 +19,7 @@ def model(seed: int = 0) -> MixedEffects:
         return torch.from_numpy(rng.normal(size=shape))
 
     positive = [torch.from_numpy(rng.uniform(0.2, 1.0, P)) for _ in range(2)]
-    return MixedEffects(made(Q, P), made(Q, P), made(K, P), made(R, P), *positive)
+    return MixedEffects(made(Q, P), made(Q, P), made(K, P), made(R, P), made(R, K), *positive)
 
 
 def visits(with_gaps: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -31,9 +32,9 @@ def visits(with_gaps: bool) -> tuple[np.ndarray, np.ndarray]:
 
 def dense(m: MixedEffects, years: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of all cells of one subject's visits, visit after visit."""
-    level, drift, loading, slope, specific, noise = (value.numpy() for value in vars(m).values())
+    level, drift, loading, slope, coupling, specific, noise = (value.numpy() for value in vars(m).values())
     mean = np.concatenate([z @ level + t * (z @ drift) for t in years])
-    load = np.concatenate([np.vstack([loading, t * slope]).T for t in years])
+    load = np.concatenate([np.vstack([loading + t * coupling.T @ slope, t * slope]).T for t in years])
     own = np.kron(np.ones((len(years),) * 2), np.diag(specific)) + np.kron(np.eye(len(years)), np.diag(noise))
     return mean, load @ load.T + own
 

@@ -65,7 +65,8 @@ def impute(
         typer.Option(
             metavar="1,2,5",
             show_default=False,
-            help="Impute these times after each subject's last scan, instead of the visits that are missing.",
+            help="Impute these times after each subject's last scan, instead of the visits that are missing; "
+            "`--at-years=-1,2` also a year before it, with a method that predicts backward (mixed-factor).",
         ),
     ] = None,
     save_draws: Annotated[
@@ -126,6 +127,7 @@ def impute(
             f"{table}: every subject has a follow-up and no row asks for another visit; "
             "ask for times after the last scan, as in --at-years 2"
         )
+    imputer.check_direction(cohort, wanted)
     if conformal:  # refuses before the work what cannot be kept
         calibration = check_calibration(imputer.calibration_, draws)
         calibration.factors(level, wanted.subject, cohort.labels_at(wanted.context), wanted.gap, by=by)

@@ -44,7 +44,8 @@ class Targets:
     years : ndarray of float, shape (n,)
         Since the subject's first visit; NaN where unknown.
     context : ndarray of int, shape (n,)
-        Row of the nearest observed visit before the target (the first one, if none is before it).
+        Row of the nearest observed visit before the target (the first one, if none is before it); the last
+        observed one of times that were asked for.
     gap : ndarray of float, shape (n,)
         Years from context to target; NaN where unknown.
     row : ndarray of int, shape (n,)
@@ -83,7 +84,7 @@ def targets(cohort: Cohort, at_years: Sequence[float] | None = None) -> Targets:
 
     Without `at_years`: every request of the cohort, and for each subject with a single visit and
     no request one more visit, named ``imputed``, at unknown time. With `at_years`: for every subject
-    one visit per number, counted from the last observed visit.
+    one visit per number, counted from the last observed visit, negative before it.
 
     Raises
     ------
@@ -132,7 +133,7 @@ def _targets_at(cohort: Cohort, last: IntArray, at_years: Sequence[float]) -> Ta
         raise SettingError(f"at_years must be finite numbers of {cohort.time_unit}, got {list(at_years)}")
     of = np.repeat(np.arange(cohort.n_subjects), len(ahead))
     start = np.nan_to_num(cohort.years[last[of]], nan=0.0)
-    names = np.tile([f"imputed+{value:g}" for value in ahead], cohort.n_subjects)
+    names = np.tile([f"imputed{value:+g}" for value in ahead], cohort.n_subjects)
     years = start + np.tile(ahead, cohort.n_subjects)
     return _in_subject_order(cohort, of, names, years, last[of], np.full(len(of), -1))
 
@@ -148,7 +149,7 @@ def _in_subject_order(
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Test subjects with their last visit hidden, and what was hidden.
+    """Test subjects with their last visits hidden, and what was hidden.
 
     Attributes
     ----------
@@ -170,7 +171,7 @@ class Task:
         return self.shown.features[self.targets.context]
 
 
-def hide(cohort: Cohort, *, later: bool = False) -> Task:
+def hide(cohort: Cohort, shown: int | IntArray | None = None) -> Task:
     """Hide the last observed visit of every paired subject; unpaired subjects and requests are left out.
 
     Labels of the hidden visit other than its time are hidden too, unless they belong to the subject.
@@ -178,23 +179,34 @@ def hide(cohort: Cohort, *, later: bool = False) -> Task:
     Parameters
     ----------
     cohort : Cohort
-    later : bool
-        Hide every visit after the first instead.
+    shown : int or ndarray of int, shape (n_subjects,), optional
+        Hide all visits but this many first ones instead; subjects without a later visit are left out.
+
+    Raises
+    ------
+    CohortError
+        If nobody has a visit to hide.
+    SettingError
+        If fewer than one visit is to be shown.
     """
+    if shown is not None and np.min(shown) < 1:
+        raise SettingError(f"at least one visit of every subject must be shown, got {np.min(shown)}")
+    observed = cohort.observed_visits
+    keep = observed - 1 if shown is None else np.broadcast_to(shown, observed.shape)
+    chosen = (observed >= 2) & (observed > keep)
+    if not chosen.any():
+        more = "two visits" if shown is None else "a visit after those shown"
+        raise CohortError(f"{cohort.source or cohort.name}: nobody has {more} with features; nothing to hide")
+    cohort = cohort.select_subjects(chosen)
     cohort = cohort.select_visits(~cohort.is_request)
-    cohort = cohort.select_subjects(cohort.is_paired)
-    if not cohort.n_subjects:
-        raise CohortError(f"{cohort.source or cohort.name}: nobody has two visits with features; nothing to hide")
-    if later:
-        hidden = np.diff(cohort.subject_of, prepend=-1) == 0
-    else:
-        hidden = np.diff(cohort.subject_of, append=cohort.n_subjects) > 0
+    starts = np.flatnonzero(np.diff(cohort.subject_of, prepend=-1))
+    hidden = np.arange(cohort.n_visits) - starts[cohort.subject_of] >= keep[chosen][cohort.subject_of]
     features = cohort.features.copy()
     truth = features[hidden]
     features[hidden] = np.nan
     visit_labels = cohort.visit_labels.loc[~hidden].reindex(range(cohort.n_visits))
-    shown = replace(cohort, features=features, visit_labels=visit_labels)
-    return Task(shown, targets(shown), truth)
+    left = replace(cohort, features=features, visit_labels=visit_labels)
+    return Task(left, targets(left), truth)
 
 
 @dataclass(frozen=True, eq=False)

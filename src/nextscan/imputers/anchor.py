@@ -15,6 +15,7 @@ from nextscan.cohort import Cohort, Targets, Task, folds, hide
 from nextscan.errors import TooFewPairsError
 from nextscan.imputers.base import Imputer
 from nextscan.imputers.feature_regression import FeatureRegression
+from nextscan.imputers.logistic_curves import bent, straightened
 from nextscan.imputers.mean_change import MeanChange
 from nextscan.imputers.mixed_factor import MixedFactor
 from nextscan.imputers.predictive import Predictive
@@ -85,8 +86,9 @@ class Anchor:
     def means(self, cohort: Cohort, wanted: Targets, gap: FloatArray) -> FloatArray:
         """Return each member's mean, shape (1 + n_companions, n_targets, p), native units."""
         at = replace(wanted, gap=gap)
-        found = [member._draw(cohort, at, 1, 0, None)[1] for member in (self.model, *self.companions)]
-        return np.array(found).reshape(len(found), len(wanted), cohort.n_features)
+        found = [companion._draw(cohort, at, 1, 0, None)[1] for companion in self.companions]
+        own = self.native(self.model.expected(cohort, wanted, gap).numpy())
+        return np.array([own, *found])
 
     def mean(self, cohort: Cohort, wanted: Targets, means: FloatArray) -> FloatArray:
         """Return the weighted mean of `means`, native units; the model's alone where companions know too little."""
@@ -101,7 +103,12 @@ class Anchor:
 
     def scaled(self, values: FloatArray) -> Tensor:
         """Return native values in units of the model."""
-        return torch.from_numpy((values - self.model.mean_) / self.unit)
+        return torch.from_numpy((straightened(values, self.model.curved_) - self.model.mean_) / self.unit)
+
+    def native(self, scaled: NDArray[Any]) -> NDArray[Any]:
+        """Return values in units of the model as native ones, of the same type."""
+        values = scaled * self.model.scale_.astype(scaled.dtype) + self.model.mean_.astype(scaled.dtype)
+        return bent(values, self.model.curved_)
 
     def predictive(
         self, cohort: Cohort, wanted: Targets, gap: FloatArray, means: FloatArray | None = None
@@ -218,8 +225,9 @@ def weigh(anchor: Anchor, cases: Sequence[HeldOut]) -> Anchor:
 
     if not anchor.companions:
         return anchor
-    truth = np.concatenate([case.task.truth for case in cases]) / anchor.unit
-    means = np.concatenate([case.means for case in cases], axis=1) / anchor.unit
+    truth = np.concatenate([case.task.truth for case in cases])
+    means = np.concatenate([case.means for case in cases], axis=1)
+    truth, means = anchor.scaled(truth).numpy(), np.array([anchor.scaled(part).numpy() for part in means])
     means = np.where(np.isnan(truth), 0.0, means)
     filled = np.nan_to_num(truth)
 

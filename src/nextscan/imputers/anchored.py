@@ -13,7 +13,8 @@ The method, in order:
 4. *Self-conditioning.* People scanned once train the anchor and, as visits paired with themselves, the networks: the
    visit is the target, the same visit with measured between-visit noise the context, and a flag says so.
 5. *Restraint.* Networks are an ensemble of one per fold, each stopped early by the fold it never saw. Each stage is
-   kept only if it lowers the held-out energy score by more than one standard error over subjects.
+   kept only if it lowers the held-out energy score: spread by more than one standard error over subjects, networks
+   by more than two.
 """
 
 from __future__ import annotations
@@ -182,10 +183,10 @@ class AnchoredSecondgram(Imputer):
                 self._draw_at(cohort, wanted, np.flatnonzero(unknown), gap, which, n_draws, seed, draws, mean)
                 total += mean / _GAPS
             mean[unknown] = total[unknown]
-        scale, centre = self.anchor_.model.scale_, self.anchor_.model.mean_
-        draws = draws * scale.astype(np.float32) + centre.astype(np.float32)
-        # A learned shape has a mean of its own, which only draws know.
-        return draws, None if self.residual_.shape is not None else mean * scale + centre
+        # A learned shape has a mean of its own, and a curve bends it: only draws know these.
+        exact = self.residual_.shape is None and not self.anchor_.model.curved_.any()
+        native = self.anchor_.native(mean) if exact else None
+        return self.anchor_.native(draws), native
 
     def _draw_at(
         self,

@@ -277,7 +277,8 @@ class Imputer:
         seed : int
             The same seed gives the same draws, whoever else is in the cohort.
         at_years : sequence of float, optional
-            Impute these times after the last observed visit instead.
+            Impute these times after the last observed visit instead; negative ones, before it, where the
+            imputer `predicts_backward`.
 
         Returns
         -------
@@ -295,7 +296,7 @@ class Imputer:
             raise SettingError(f"draws must be at least 1, got {draws}")
         cohort = self._check_features(cohort)
         wanted = targets(cohort, at_years)
-        self._check_direction(cohort, wanted)
+        self.check_direction(cohort, wanted)
         values, exact = self._draw(cohort, wanted, draws, seed, progress)
         floor = np.where(self.nonnegative_, 0.0, -np.inf)
         np.maximum(values, floor.astype(values.dtype), out=values)
@@ -322,7 +323,8 @@ class Imputer:
         if not hasattr(self, "feature_names_"):
             raise NotFittedError(f"{type(self).__name__} is not fitted yet; call fit(train, validation) first")
 
-    def _check_direction(self, cohort: Cohort, wanted: Targets) -> None:
+    def check_direction(self, cohort: Cohort, wanted: Targets) -> None:
+        """Refuse targets before the visits they start from, unless the method predicts backward."""
         asked = wanted.row >= 0
         backward = (wanted.gap < 0) | (asked & (wanted.row < wanted.context))
         if self.predicts_backward or not backward.any():

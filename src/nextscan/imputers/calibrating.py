@@ -41,7 +41,7 @@ def calibrate(
     for split in folds(cohort, n_folds, seed=seed, validation_fraction=fraction):
         if progress is not None:
             progress({"phase": "calibrating", "done": split.fold, "total": n_folds})
-        task = hide(split.test, later=visits == "later")
+        task = hide(split.test, 1 if visits == "later" else None)
         model = imputer.clone().fit(
             split.train,
             split.validation if split.validation.n_subjects else None,

@@ -4,7 +4,8 @@ For subject i with design row z (1, labels) at `years` t since the first visit, 
 
     x_tj = z·level_j + t (z·drift_j) + f·loading_j + t (g·slope_j) + u_j + e_tj
 
-with stable factors f and slope factors g (standard normal), a specific stable part u_j ~ N(0, specific_j) and
+with stable factors f ~ N(0, I), slope factors g ~ N(coupling f, I), so that where people are tells how fast they
+change, a specific stable part u_j ~ N(0, specific_j) and
 measurement noise e_tj ~ N(0, noise_j) at each visit (Laird & Ware 1982, Biometrics 38(4), with factors). Given
 f and g, the visits of one feature have covariance specific·11ᵀ + noise·I, whose inverse is known; factors and
 slopes enter by the Woodbury identity. So a subject matters only through counts and sums over its observed
@@ -13,9 +14,7 @@ visits, whatever their number, times and gaps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,168 +23,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nextscan.imputers.predictive import Predictive
+from nextscan.imputers.visit_sums import Sums
 
 FloatArray = NDArray[np.float64]
-_BLOCK = 4096  # subjects with gaps at a time: each has a precision matrix of its own
-
-
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """Sums over observed visits of subjects whose likelihood is computed together.
-
-    Attributes
-    ----------
-    design : Tensor, shape (n, q)
-    count, time, time2 : Tensor, shape (n, p), or (n, 1) where all features were seen at the same visits
-        Visits, sum of their years, sum of squared years.
-    value, time_value, square : Tensor, shape (n, p)
-        Sums of x, of years times x, of x².
-    n_subjects : int
-        How many subjects the rows stand for: `compressed` rows are fewer.
-    """
-
-    design: Tensor
-    count: Tensor
-    time: Tensor
-    time2: Tensor
-    value: Tensor
-    time_value: Tensor
-    square: Tensor
-    n_subjects: int
-
-    @property
-    def shared(self) -> bool:
-        """Whether all subjects have the same visits at the same times, hence the same precision."""
-        whole = self.count.shape[1] == 1
-        return whole and all(bool((part == part[:1]).all()) for part in (self.count, self.time, self.time2))
-
-    @property
-    def visits(self) -> Tensor:
-        """`count`, in a single row where features were seen at the same visits: their number is a group's own."""
-        return self.count[:1] if self.count.shape[1] == 1 else self.count
-
-    def select(self, rows: Tensor) -> Sums:
-        """Return the sums of some subjects."""
-        parts = {part.name: getattr(self, part.name)[rows] for part in fields(self) if part.name != "n_subjects"}
-        return Sums(**parts, n_subjects=len(rows))
-
-    @cached_property
-    def products(self) -> Products:
-        """Cross products over subjects, of features seen at the same visits."""
-        level = torch.cat([self.count * self.design, self.time * self.design], dim=1)
-        drift = torch.cat([self.time * self.design, self.time2 * self.design], dim=1)
-        return Products(
-            level=level,
-            drift=drift,
-            square=self.square.sum(dim=0),
-            value_square=self.value.square().sum(dim=0),
-            design_square=torch.cat([self.design.T @ level, self.design.T @ drift]),
-            level_square=level.T @ level,
-            design_value=torch.cat([self.design.T @ self.value, self.design.T @ self.time_value]),
-            level_value=level.T @ self.value,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Products:
-    """Cross products with which a likelihood needs no array of subjects by features of its own.
-
-    With effects Θ = (level, drift) stacked, shape (2 q, p), the sums of what they leave are
-    ``value - level @ Θ`` and ``time_value - drift @ Θ``.
-
-    Attributes
-    ----------
-    level, drift : Tensor, shape (n, 2 q)
-    square, value_square : Tensor, shape (p,)
-        Σ square and Σ value² over subjects.
-    design_square, level_square : Tensor, shape (2 q, 2 q)
-        Of the squares of fitted values: summed over visits, and of sums over visits.
-    design_value, level_value : Tensor, shape (2 q, p)
-        The same with the data.
-    """
-
-    level: Tensor
-    drift: Tensor
-    square: Tensor
-    value_square: Tensor
-    design_square: Tensor
-    level_square: Tensor
-    design_value: Tensor
-    level_value: Tensor
-
-
-def sums(values: FloatArray, years: FloatArray, subject_of: NDArray[np.intp], design: FloatArray) -> Sums:
-    """Sum over the visits of each subject.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n_visits, p)
-        NaN where missing.
-    years : ndarray, shape (n_visits,)
-    subject_of : ndarray of int, shape (n_visits,)
-        Position of each visit's subject in `design`: never decreasing, every subject at least once.
-    design : ndarray, shape (n, q)
-    """
-    seen = ~np.isnan(values)
-    filled = np.where(seen, values, 0.0)
-    t = years[:, None]
-    starts = np.flatnonzero(np.diff(subject_of, prepend=-1))
-
-    def add(part: FloatArray) -> Tensor:
-        return torch.from_numpy(np.add.reduceat(part, starts, axis=0))
-
-    weights = seen.astype(np.float64)
-    return Sums(
-        design=torch.from_numpy(design),
-        count=add(weights),
-        time=add(weights * t),
-        time2=add(weights * t**2),
-        value=add(filled),
-        time_value=add(filled * t),
-        square=add(filled**2),
-        n_subjects=len(design),
-    )
-
-
-def groups(whole: Sums) -> Iterator[tuple[Tensor, Sums]]:
-    """Split subjects by what their precision costs: (rows, sums) by number of visits, then those with gaps."""
-    uniform = torch.ones(len(whole.count), dtype=torch.bool)
-    for weights in (whole.count, whole.time, whole.time2):
-        uniform &= (weights == weights[:, :1]).all(dim=1)
-    for count in whole.count[uniform, 0].unique().tolist():
-        rows = torch.nonzero(uniform & (whole.count[:, 0] == count)).flatten()
-        part = whole.select(rows)
-        yield rows, replace(part, count=part.count[:, :1], time=part.time[:, :1], time2=part.time2[:, :1])
-    gappy = torch.nonzero(~uniform).flatten()
-    for rows in gappy.split(_BLOCK) if len(gappy) else ():
-        yield rows, whole.select(rows)
-
-
-def compressed(part: Sums) -> Sums:
-    """Replace many subjects with one visit at time 0 by at most p + q rows with the same cross products."""
-    joint = torch.cat([part.value, part.design], dim=1)
-    if not part.shared or part.count[0, 0] != 1 or part.time[0, 0] != 0 or len(joint) <= joint.shape[1]:
-        return part
-    value, design = torch.linalg.qr(joint, mode="r").R.split([part.value.shape[1], part.design.shape[1]], dim=1)
-    few = part.select(torch.arange(len(value)))
-    return replace(
-        few,
-        design=design,
-        value=value,
-        time_value=torch.zeros_like(value),
-        square=value**2,
-        n_subjects=part.n_subjects,
-    )
 
 
 @dataclass(frozen=True, eq=False)
 class Root:
-    """Block Cholesky factor of precisions of stable factors and slopes: ``[[first, 0], [time · across, second]]``.
+    """Block Cholesky factor of precisions of stable factors and slopes.
+
+    It is ``[[first, 0], [coupled + time · across, second]]``.
 
     Attributes
     ----------
     first : Tensor, shape (n or 1, k, k)
-    across : Tensor, shape (n or 1, r, k)
+    across, coupled : Tensor, shape (n or 1, r, k)
     second : Tensor, shape (n or 1, r, r)
     time : Tensor, shape (n or 1, 1)
         Sum of years, where subjects differ in it only; else 1.
@@ -193,6 +45,7 @@ class Root:
 
     first: Tensor
     across: Tensor
+    coupled: Tensor
     second: Tensor
     time: Tensor
 
@@ -205,21 +58,23 @@ class Root:
         """Solve root · y = score for each row, shape (n, k + r)."""
         stable, slope = score.split([self.first.shape[1], self.second.shape[1]], dim=1)
         stable = _solve(self.first, stable, upper=False)
-        slope = _solve(self.second, slope - self.time * _times(stable, self.across.mT), upper=False)
+        known = _times(stable, self.coupled.mT) + self.time * _times(stable, self.across.mT)
+        slope = _solve(self.second, slope - known, upper=False)
         return torch.cat([stable, slope], dim=1)
 
     def forward_columns(self, load: Tensor) -> Tensor:
         """Solve root · y = load for each row's matrix, shape (n, k + r, p)."""
         stable, slope = load.split([self.first.shape[1], self.second.shape[1]], dim=1)
         stable = torch.linalg.solve_triangular(self.first, stable, upper=False)
-        slope = slope - self.time[..., None] * (self.across @ stable)
+        slope = slope - (self.coupled + self.time[..., None] * self.across) @ stable
         return torch.cat([stable, torch.linalg.solve_triangular(self.second, slope, upper=False)], dim=1)
 
     def backward(self, whitened: Tensor) -> Tensor:
         """Solve rootᵀ · y = whitened for each row, shape (n, k + r)."""
         stable, slope = whitened.split([self.first.shape[1], self.second.shape[1]], dim=1)
         slope = _solve(self.second.mT, slope, upper=True)
-        stable = _solve(self.first.mT, stable - _times(self.time * slope, self.across), upper=True)
+        known = _times(slope, self.coupled) + _times(self.time * slope, self.across)
+        stable = _solve(self.first.mT, stable - known, upper=True)
         return torch.cat([stable, slope], dim=1)
 
 
@@ -232,6 +87,8 @@ class MixedEffects:
     level, drift : Tensor, shape (q, p)
     loading : Tensor, shape (k, p)
     slope : Tensor, shape (r, p)
+    coupling : Tensor, shape (r, k)
+        Expected slope factors are ``coupling`` times the stable factors.
     specific, noise : Tensor, shape (p,)
         Variances.
     """
@@ -240,6 +97,7 @@ class MixedEffects:
     drift: Tensor
     loading: Tensor
     slope: Tensor
+    coupling: Tensor
     specific: Tensor
     noise: Tensor
 
@@ -322,10 +180,15 @@ class MixedEffects:
             stable = ((part.count / total) @ _products(self.loading, self.loading)).unflatten(1, (k, k))
             cross = ((part.time / total) @ _products(self.slope, self.loading)).unflatten(1, (r, k))
             slopes = (weights @ _products(self.slope, self.slope)).unflatten(1, (r, r))
-        first = torch.linalg.cholesky(stable + torch.eye(k, dtype=stable.dtype))
+        # The prior precision is [[I + couplingᵀ coupling, -couplingᵀ], [-coupling, I]], of determinant 1.
+        prior = torch.eye(k, dtype=stable.dtype) + self.coupling.mT @ self.coupling
+        first = torch.linalg.cholesky(stable + prior)
         across = torch.linalg.solve_triangular(first, cross.mT, upper=False).mT
-        within = slopes + torch.eye(r, dtype=slopes.dtype) - time**2 * (across @ across.mT)
-        return Root(first, across, torch.linalg.cholesky(within), time[:, 0])
+        coupled = torch.linalg.solve_triangular(first, -self.coupling.mT, upper=False).mT
+        mixed = across @ coupled.mT
+        within = slopes + torch.eye(r, dtype=slopes.dtype) - coupled @ coupled.mT
+        within = within - time * (mixed + mixed.mT) - time**2 * (across @ across.mT)
+        return Root(first, across, coupled, torch.linalg.cholesky(within), time[:, 0])
 
     def posterior(self, part: Sums) -> Posterior:
         """Condition on the observed visits of each subject; a block of any kind but compressed."""

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nextscan.imputers.mixed_effects import MixedEffects, Sums
+from nextscan.imputers.mixed_effects import MixedEffects
+from nextscan.imputers.visit_sums import Sums
 
 FloatArray = NDArray[np.float64]
 _FLOOR = 1e-4  # of a feature's variance: what specific part and noise keep at least
@@ -39,12 +40,14 @@ class Prior:
         """Return minus the log density, without its constant."""
         drift = (model.drift - self.drift) / self.drift_sd
         noise = (model.noise.log() - self.log_noise) / self.log_noise_sd
-        # Loadings are in units of the spread of features: standard normal is vague.
+        # Loadings are in units of the spread of features: standard normal is vague. Of a slope factor's
+        # variance, half is expected to come from the stable factors together.
         return 0.5 * (
             drift.square().sum()
             + noise.square().sum()
             + model.loading.square().sum()
             + model.slope.square().sum()
+            + model.coupling.square().sum() * len(model.loading)
             + model.level.square().sum() / 100
         )
 
@@ -55,27 +58,31 @@ class Moments:
 
     Attributes
     ----------
-    change : ndarray, shape (n_pairs, p)
-        Follow-up less context visit; NaN where one is missing.
-    gap : ndarray, shape (n_pairs,)
-        Years between them.
-    design : ndarray, shape (n_pairs, q)
+    step : ndarray, shape (n_pairs, p)
+        Follow-up less context visit, of consecutive visits; NaN where one is missing.
+    change : ndarray, shape (n, p)
+        Last less first visit of each paired subject; NaN where one is missing.
+    gap : ndarray, shape (n,)
+        Years between these.
+    design : ndarray, shape (n, q)
         The constant first.
     """
+
+    step: FloatArray
 
     change: FloatArray
     gap: FloatArray
     design: FloatArray
 
     def noise(self) -> FloatArray:
-        """Return half the variance of each feature's change."""
-        return np.maximum(np.nanvar(self.change, axis=0, ddof=1) / 2, _FLOOR)
+        """Return half the variance of each feature's steps."""
+        return np.maximum(np.nanvar(self.step, axis=0, ddof=1) / 2, _FLOOR)
 
     def prior(self) -> Prior:
         """Return priors whose spread is what scatters beyond sampling error."""
         from scipy.special import polygamma
 
-        noise, n = self.noise(), len(self.change)
+        noise, n = self.noise(), len(self.step)
         log_noise = np.log(noise)
         by_chance = float(polygamma(1, max(n - 1, 1) / 2))
         scatter = max(float(log_noise.var(ddof=1)) - by_chance, 0.05**2) if len(noise) > 1 else 1.0
@@ -86,6 +93,7 @@ class Moments:
         mean = (predictors[:, 0] @ filled / square[0]).mean()
         slopes = predictors.T @ (filled - mean * predictors[:, :1]) / square[:, None]
         beyond = (slopes**2).mean(axis=1) - (2 * noise).mean() / square
+        beyond[0] += mean**2 / len(noise)  # few features do not tell their mean
         spread = np.sqrt(np.maximum(beyond, 1e-3 * (2 * noise).mean() / square))
         centre = np.zeros_like(slopes)
         centre[0] = mean
@@ -118,6 +126,7 @@ class Moments:
             drift=prior.drift,
             loading=torch.from_numpy(loading),
             slope=torch.from_numpy(0.5 * _principal(slopes, n_slopes)),
+            coupling=torch.zeros(n_slopes, n_factors, dtype=torch.float64),
             specific=torch.from_numpy(np.maximum(left, 0.02 * covariance.diagonal())),
             noise=torch.from_numpy(noise),
         )
@@ -139,7 +148,7 @@ def maximise(start: MixedEffects, data: Sequence[Sums], prior: Prior, *, iterati
     from scipy.optimize import minimize
 
     free = [
-        *(getattr(start, name) for name in ("level", "drift", "loading", "slope")),
+        *(getattr(start, name) for name in ("level", "drift", "loading", "slope", "coupling")),
         start.specific.clamp(min=_FLOOR).log(),
         start.noise.clamp(min=_FLOOR).log(),
     ]
@@ -148,10 +157,11 @@ def maximise(start: MixedEffects, data: Sequence[Sums], prior: Prior, *, iterati
     n_subjects = sum(part.n_subjects for part in data)
 
     def model_at(flat: Tensor) -> MixedEffects:
-        level, drift, loading, slope, specific, noise = (
+        level, drift, loading, slope, coupling, specific, noise = (
             part.reshape(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)
         )
-        return MixedEffects(level, drift, loading, slope, specific.exp() + _FLOOR, noise.exp() + _FLOOR)
+        variances = specific.exp() + _FLOOR, noise.exp() + _FLOOR
+        return MixedEffects(level, drift, loading, slope, coupling, *variances)
 
     def loss(x: FloatArray) -> tuple[float, FloatArray]:
         flat = torch.from_numpy(x).requires_grad_()

@@ -19,10 +19,12 @@ from nextscan.cohort import Cohort, Split, Targets, Task, folds, hide, merge, pa
 from nextscan.diffusion import counter_normal
 from nextscan.errors import SettingError
 from nextscan.imputers.base import Imputer, Progress
-from nextscan.imputers.mixed_effects import MixedEffects, compressed, groups, sums
+from nextscan.imputers.logistic_curves import bent, can_curve, straightened
+from nextscan.imputers.mixed_effects import MixedEffects, Posterior
 from nextscan.imputers.mixed_effects_fit import Moments, maximise
-from nextscan.imputers.paired_visits import donors
 from nextscan.imputers.predictive import Predictive
+from nextscan.imputers.visit_sums import compressed, groups, sums
+from nextscan.imputers.visit_times import filled_years, first_visits, label_rates, labels_at_start, target_years
 from nextscan.preprocess import LabelEncoder
 from nextscan.randomness import subject_keys
 
@@ -31,7 +33,6 @@ _FACTORS, _OWN, _NOISE = range(3)  # what a stream of random numbers is for
 _RANKS, _SLOPES = (2, 5, 10, 20, 40), (0, 2, 5, 10)
 _DRAWS_TO_CHOOSE = 30
 _MANY_PAIRS = 600
-_BLOCK = 512  # targets at a time: each has a load of its own
 
 
 class MixedFactor(Imputer):
@@ -46,15 +47,20 @@ class MixedFactor(Imputer):
     Parameters
     ----------
     n_factors, n_slopes : int, optional
-        Ranks of the stable part and of the slopes; by default what scores best on held-out pairs.
+        Ranks of the stable part and of the slopes; by default what scores best on held-out visits.
     unpaired : "auto", "use" or "ignore"
-        Whether subjects with a single visit inform the fit; "auto" decides by held-out pairs. Where
+        Whether subjects with a single visit inform the fit; "auto" decides by held-out visits. Where
         they do, their level may differ from the others' by a constant.
+    curve : "auto", "linear" or "logistic"
+        Whether features whose values all lie between 0 and 1 change along straight lines or level off at
+        both ends; "auto" decides by held-out visits where most people with a follow-up have three or more,
+        and is linear else. Other features are always linear. Logistic means are those of the draws.
 
     Notes
     -----
-    Time starts at a subject's first visit. An unknown time of a visit is taken as the mean gap after the
-    visit before; an unknown time of a target is drawn from the gaps seen in training.
+    Time starts at a subject's first visit. An unknown time of a visit seen is taken as evenly spaced
+    between its neighbours, or a mean gap after the visit before; that of a target is drawn from the gaps
+    seen in training.
     """
 
     name: ClassVar[str] = "mixed-factor"
@@ -63,10 +69,13 @@ class MixedFactor(Imputer):
     predicts_backward: ClassVar[bool] = True
     minimum_pairs: ClassVar[int] = 5
 
-    def __init__(self, n_factors: int | None = None, n_slopes: int | None = None, unpaired: str = "auto") -> None:
+    def __init__(
+        self, n_factors: int | None = None, n_slopes: int | None = None, unpaired: str = "auto", curve: str = "auto"
+    ) -> None:
         self.n_factors = n_factors
         self.n_slopes = n_slopes
         self.unpaired = unpaired
+        self.curve = curve
 
     def _fit(
         self,
@@ -78,7 +87,10 @@ class MixedFactor(Imputer):
     ) -> None:
         if self.unpaired not in ("auto", "use", "ignore"):
             raise SettingError(f"unpaired must be auto, use or ignore, got {self.unpaired!r}")
+        if self.curve not in ("auto", "linear", "logistic"):
+            raise SettingError(f"curve must be auto, linear or logistic, got {self.curve!r}")
         cohort = merge(train, validation)
+        cohort = cohort.select_visits(~cohort.is_request)
         chosen, tried = self.choose(cohort)
         self._learn(cohort, **chosen)
         self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()}
@@ -86,18 +98,23 @@ class MixedFactor(Imputer):
 
     def choose(self, cohort: Cohort) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
         """Return all settings, open ones chosen one after the other by held-out energy scores, and those scores."""
-        most = min(cohort.n_features - 1, cohort.n_subjects // 4)
+        many = (cohort.observed_visits > 2).sum() > cohort.is_paired.sum() / 2
         grid: dict[str, list[Any]] = {
-            "n_factors": [rank for rank in _RANKS if rank <= most] or [0],
-            "n_slopes": [rank for rank in _SLOPES if rank <= most],
+            "n_factors": _ranks(_RANKS, cohort),
+            "n_slopes": _ranks(_SLOPES if many else _SLOPES[:-1], cohort),
             "unpaired": ["use", "ignore"],
+            "curve": ["linear", "logistic"],
         }
         chosen = self.get_params()
         if not (~cohort.is_paired).any():
             chosen["unpaired"] = "ignore"
+        if chosen["curve"] == "auto" and not (many and can_curve(cohort.features).any()):
+            chosen["curve"] = "linear"
+        chosen |= {name: grid[name][0] for name in grid if chosen[name] is None and len(grid[name]) == 1}
         undecided = [name for name, value in chosen.items() if value in (None, "auto")]
-        chosen |= {name: grid[name][len(grid[name]) // 2 if name == "n_factors" else 0] for name in undecided}
-        tasks = [(split.train, hide(split.test)) for split in _inner_folds(cohort)] if undecided else []
+        start = {name: len(grid[name]) // 2 for name in (("n_factors", "n_slopes") if many else ("n_factors",))}
+        chosen |= {name: grid[name][start.get(name, 0)] for name in undecided}
+        tasks = [(split.train, _hidden(split.test)) for split in _inner_folds(cohort)] if undecided else []
         tried = {}
         for name in undecided:
             scores = {value: _held_out(type(self)(**{**chosen, name: value}), tasks) for value in grid[name]}
@@ -105,30 +122,38 @@ class MixedFactor(Imputer):
             tried[name] = {str(value): score for value, score in scores.items()}
         return chosen, tried
 
-    def _learn(self, cohort: Cohort, n_factors: int, n_slopes: int, unpaired: str) -> None:
+    def _learn(self, cohort: Cohort, n_factors: int, n_slopes: int, unpaired: str, curve: str) -> None:
         if unpaired == "ignore":
             cohort = cohort.select_subjects(cohort.is_paired)
-        first = _first_visits(cohort)
-        self.mean_: FloatArray = np.nanmean(cohort.features[first], axis=0)
+        first = first_visits(cohort)
         constant = np.nanmax(cohort.features, axis=0) == np.nanmin(cohort.features, axis=0)
-        self.scale_: FloatArray = np.where(constant, 0.0, np.nanstd(cohort.features[first], axis=0))
+        self.curved_: NDArray[np.bool_] = can_curve(cohort.features) & ~constant & (curve == "logistic")
+        features = straightened(cohort.features, self.curved_)[first]
+        self.mean_: FloatArray = np.nanmean(features, axis=0)
+        self.scale_: FloatArray = np.where(constant, 0.0, np.nanstd(features, axis=0))
         found = pairs(cohort)
         known = found.gap[np.isfinite(found.gap)]
         self.gaps_: FloatArray = known if len(known) else np.ones(1)
-        labels = cohort.labels_at(first)
+        self.label_rates_ = label_rates(cohort)
+        years = self._years(cohort)
+        paired, last = cohort.is_paired, np.append(first[1:], cohort.n_visits) - 1
+        # The unit of time within: with it, drifts and slopes are about as large as levels and loadings.
+        self.span_ = float((years[last] - years[first])[paired].mean()) or 1.0
+        labels = labels_at_start(cohort, years, self.label_rates_)
         self.labels_ = LabelEncoder.fit(labels)
         encoded = self.labels_.transform(labels)
         self.label_mean_: FloatArray = encoded.mean(axis=0)
         label_spread = encoded.std(axis=0)
         self.label_scale_: FloatArray = np.where(label_spread > 1e-12, label_spread, 1.0)
-        z, years, design = self._scaled(cohort), self._years(cohort), self._design(cohort)
+        z, years, design = self._scaled(cohort), years / self.span_, self._design(cohort)
         n_columns = design.shape[1]
         if not cohort.is_paired.all():  # a level of their own, which predictions leave out
             design = np.column_stack([design, np.where(cohort.is_paired, 0.0, 1.0)])
         moments = Moments(
             z[found.target] - z[found.context],
-            years[found.target] - years[found.context],
-            design[cohort.subject_of[found.context]],
+            (z[last] - z[first])[paired],
+            (years[last] - years[first])[paired],
+            design[paired],
         )
         at_first = np.nan_to_num(z[first])
         level = np.asarray(np.linalg.lstsq(design, at_first, rcond=1e-8)[0], np.float64)
@@ -139,20 +164,16 @@ class MixedFactor(Imputer):
         self.model_ = replace(fitted, level=fitted.level[:n_columns], drift=fitted.drift[:n_columns])
 
     def _scaled(self, cohort: Cohort) -> FloatArray:
-        scaled: FloatArray = (cohort.features - self.mean_) / np.where(self.scale_ > 0, self.scale_, 1.0)
+        features = straightened(cohort.features, self.curved_)
+        scaled: FloatArray = (features - self.mean_) / np.where(self.scale_ > 0, self.scale_, 1.0)
         return scaled
 
     def _years(self, cohort: Cohort) -> FloatArray:
-        """Return years since the first visit; a visit of unknown time is a mean gap after the one before."""
-        years, step = cohort.years.copy(), float(self.gaps_.mean())
-        new = np.diff(cohort.subject_of, prepend=-1) > 0
-        for row in np.flatnonzero(np.isnan(years)):
-            years[row] = 0.0 if new[row] else years[row - 1] + step
-        return years
+        return filled_years(cohort, float(self.gaps_.mean()))
 
     def _design(self, cohort: Cohort) -> FloatArray:
-        first = _first_visits(cohort)
-        return np.column_stack([np.ones(len(first)), self.standardised(cohort.labels_at(first))])
+        labels = labels_at_start(cohort, self._years(cohort), self.label_rates_)
+        return np.column_stack([np.ones(cohort.n_subjects), self.standardised(labels)])
 
     def standardised(self, labels: pd.DataFrame) -> FloatArray:
         """Encode labels, shape (n, n_columns), with mean 0 and spread 1 over the subjects of the fit."""
@@ -162,63 +183,83 @@ class MixedFactor(Imputer):
     @torch.no_grad()
     def _draw(
         self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int, progress: Progress | None
-    ) -> tuple[NDArray[np.floating], FloatArray]:
-        years = self._years(cohort)
-        whole = sums(self._scaled(cohort), years, cohort.subject_of, self._design(cohort))
-        unknown, started = np.isnan(wanted.gap), years[wanted.context]
-        drawn_gap = self.gaps_[donors(len(self.gaps_), wanted.subject, n_draws, seed)]
-        drawn_at = torch.from_numpy(started + np.where(unknown, drawn_gap, wanted.gap))
-        mean_at = torch.from_numpy(started + np.where(unknown, self.gaps_.mean(), wanted.gap))
+    ) -> tuple[NDArray[np.floating], FloatArray | None]:
+        at_years = target_years(cohort, wanted, self.gaps_, n_draws, seed)
+        drawn_at, mean_at = (torch.from_numpy(part / self.span_) for part in at_years)
         names = [f"{subject}\n{visit}" for subject, visit in zip(wanted.subject, wanted.visit, strict=True)]
-        subject_key, visit_key = (torch.from_numpy(subject_keys(part)) for part in (cohort.subjects, names))
+        subject_key, visit_key = (torch.from_numpy(subject_keys(part)) for part in (wanted.subject, names))
         noise_sd, width = self.model_.noise.sqrt(), cohort.n_features
         draws = np.empty((n_draws, len(wanted), width), np.float32)
         mean = np.empty((len(wanted), width))
-        of = torch.from_numpy(cohort.subject_of[wanted.context])
-        for rows, part in groups(whole):
-            place = torch.full((cohort.n_subjects,), -1).index_put((rows,), torch.arange(len(rows)))
-            here = torch.nonzero(place[of] >= 0).flatten()
-            known, local = self.model_.posterior(part), place[of[here]]
+        for here, known, local in self._known(cohort, wanted):
             mean[here] = self.model_.visit(known, known.root.backward(known.whitened), local, mean_at[here]).numpy()
+            keys = torch.zeros(len(known.whitened), dtype=torch.int64).index_put((local,), subject_key[here])
             for draw in range(n_draws):
                 normal = partial(_normal, seed, draw)
-                scores = known.root.backward(known.whitened + normal(subject_key[rows], _FACTORS, known.n_scores))
+                scores = known.root.backward(known.whitened + normal(keys, _FACTORS, known.n_scores))
                 x = self.model_.visit(known, scores, local, drawn_at[draw, here])
-                x += (known.own_sd * normal(subject_key[rows], _OWN, width))[local]
+                x += (known.own_sd * normal(keys, _OWN, width))[local]
                 x += noise_sd * normal(visit_key[here], _NOISE, width)
-                draws[draw, here] = x.numpy() * self.scale_ + self.mean_
-        return draws, mean * self.scale_ + self.mean_
+                draws[draw, here] = bent(x.numpy() * self.scale_ + self.mean_, self.curved_)
+        return draws, None if self.curved_.any() else mean * self.scale_ + self.mean_
 
     @torch.no_grad()
     def scores(self, cohort: Cohort, wanted: Targets) -> Tensor:
         """Return the expected factors of each target's subject, stable ones and slopes, shape (n_targets, rank)."""
-        whole = sums(self._scaled(cohort), self._years(cohort), cohort.subject_of, self._design(cohort))
-        of_subject = torch.empty(cohort.n_subjects, self.model_.rank, dtype=torch.float64)
-        for rows, part in groups(whole):
-            known = self.model_.posterior(part)
-            of_subject[rows] = known.root.backward(known.whitened)
-        return of_subject[torch.from_numpy(cohort.subject_of[wanted.context])]
+        result = torch.empty(len(wanted), self.model_.rank, dtype=torch.float64)
+        for here, known, local in self._known(cohort, wanted):
+            result[here] = known.root.backward(known.whitened)[local]
+        return result
+
+    @torch.no_grad()
+    def expected(self, cohort: Cohort, wanted: Targets, gap: FloatArray) -> Tensor:
+        """Return the means of `predictive`, shape (n_targets, p)."""
+        at = self._at(cohort, wanted, gap)
+        result = torch.empty(len(wanted), cohort.n_features, dtype=torch.float64)
+        for here, known, local in self._known(cohort, wanted):
+            result[here] = self.model_.visit(known, known.root.backward(known.whitened), local, at[here])
+        return result
 
     @torch.no_grad()
     def predictive(self, cohort: Cohort, wanted: Targets, gap: FloatArray) -> Predictive:
-        """Return the law of each target at these gaps, shape (n_targets,), in units of `scale_` around `mean_`."""
-        years = self._years(cohort)
-        whole = sums(self._scaled(cohort), years, cohort.subject_of, self._design(cohort))
-        at = torch.from_numpy(years[wanted.context] + gap)
-        of = torch.from_numpy(cohort.subject_of[wanted.context])
-        n, width, rank = len(wanted), cohort.n_features, self.model_.rank
-        empty = (torch.empty(n, *shape, dtype=torch.float64) for shape in ((width,), (rank, width), (width,)))
-        law = Predictive(*empty)
-        for rows, part in groups(whole):
-            place = torch.full((cohort.n_subjects,), -1).index_put((rows,), torch.arange(len(rows)))
-            here = torch.nonzero(place[of] >= 0).flatten()
-            for chunk in here.split(_BLOCK):
-                found = self.model_.predictive(self.model_.posterior(part), place[of[chunk]], at[chunk])
-                for name, value in vars(found).items():
-                    getattr(law, name)[chunk] = value
+        """Return the law of each target at these gaps, shape (n_targets,), in units of `scale_` around `mean_`.
+
+        These are native values where no feature is curved, else on the scale that straightens it.
+        """
+        n, width, at = len(wanted), cohort.n_features, self._at(cohort, wanted, gap)
+        shapes = ((n, width), (n, self.model_.rank, width), (n, width))
+        law = Predictive(*(torch.empty(*shape, dtype=torch.float64) for shape in shapes))
+        for here, known, local in self._known(cohort, wanted):
+            found = self.model_.predictive(known, local, at[here])
+            for name, value in vars(found).items():
+                getattr(law, name)[here] = value
         return law
 
-    _LEARNED: ClassVar[tuple[str, ...]] = ("mean_", "scale_", "gaps_", "label_mean_", "label_scale_")
+    def _at(self, cohort: Cohort, wanted: Targets, gap: FloatArray) -> Tensor:
+        return torch.from_numpy((self._years(cohort)[wanted.context] + gap) / self.span_)
+
+    def _known(self, cohort: Cohort, wanted: Targets) -> Iterator[tuple[Tensor, Posterior, Tensor]]:
+        """Yield rows of targets, what is known of a group of subjects, and each target's subject among them."""
+        needed = np.unique(cohort.subject_of[wanted.context])
+        part_of = cohort.select_subjects(needed)
+        years = self._years(part_of) / self.span_
+        whole = sums(self._scaled(part_of), years, part_of.subject_of, self._design(part_of))
+        of = torch.from_numpy(np.searchsorted(needed, cohort.subject_of[wanted.context]))
+        for rows, part in groups(whole):
+            place = torch.full((part_of.n_subjects,), -1).index_put((rows,), torch.arange(len(rows)))
+            here = torch.nonzero(place[of] >= 0).flatten()
+            yield here, self.model_.posterior(part), place[of[here]]
+
+    _LEARNED: ClassVar[tuple[str, ...]] = (
+        "mean_",
+        "scale_",
+        "curved_",
+        "gaps_",
+        "span_",
+        "label_mean_",
+        "label_scale_",
+        "label_rates_",
+    )
 
     def _state(self) -> dict[str, Any]:
         learned = {name: getattr(self, name) for name in self._LEARNED}
@@ -231,8 +272,17 @@ class MixedFactor(Imputer):
             setattr(self, name, state[name])
 
 
-def _first_visits(cohort: Cohort) -> NDArray[np.intp]:
-    return np.flatnonzero(np.diff(cohort.subject_of, prepend=-1))
+def _ranks(ranks: Sequence[int], cohort: Cohort) -> list[int]:
+    """Return the ranks that features and subjects allow."""
+    allowed = {min(rank, cohort.n_features) for rank in ranks if rank <= max(cohort.n_subjects // 4, ranks[0])}
+    return sorted(allowed)
+
+
+def _hidden(test: Cohort) -> Task:
+    """Hide the later visits of each subject, after the first visit, the second and so on in turn."""
+    test = test.select_visits(~test.is_request)
+    test = test.select_subjects(test.is_paired)
+    return hide(test, 1 + np.arange(test.n_subjects) % (test.observed_visits - 1))
 
 
 def _inner_folds(cohort: Cohort) -> Iterator[Split]:
@@ -242,14 +292,14 @@ def _inner_folds(cohort: Cohort) -> Iterator[Split]:
 
 
 def _held_out(model: MixedFactor, tasks: Sequence[tuple[Cohort, Task]]) -> float:
-    """Return the mean energy score of a model's draws for held-out pairs."""
+    """Return the mean energy score of a model's draws for held-out visits."""
     from nextscan.metrics import energy_score
 
     scores = []
     for train, task in tasks:
-        model.fit(train)
-        draws = model.impute(task.shown, _DRAWS_TO_CHOOSE).draws
-        unit = np.where(model.scale_ > 0, model.scale_, 1.0)
+        draws = model.fit(train).impute(task.shown, _DRAWS_TO_CHOOSE).draws
+        sd = np.nanstd(train.features[first_visits(train)], axis=0)
+        unit = np.where(sd > 0, sd, 1.0)
         scores.append(np.nanmean(energy_score(task.truth / unit, draws / unit)))
     return float(np.mean(scores))
 

@@ -20,7 +20,7 @@ _DRAWS = 40
 
 
 class Restraint:
-    """Keeps the last model whose mean held-out energy score was lower by more than one standard error.
+    """Keeps the last model whose mean held-out energy score was lower by more than its standard errors.
 
     Models are offered one after the other and compared on the same subjects with the same random numbers; each
     held-out visit is drawn by the networks that never saw its subject.
@@ -37,15 +37,15 @@ class Restraint:
         self.energy = self._energy(first)
         self.record: dict[str, Any] = {"kept": [], "gain": {}, "held_out_energy": {"anchor": float(self.energy.mean())}}
 
-    def offer(self, name: str, model: ResidualModel) -> None:
-        """Keep the model if it is better than what is kept."""
+    def offer(self, name: str, model: ResidualModel, *, errors: float) -> None:
+        """Keep the model if it gains more than this many standard errors over what is kept."""
         energy = self._energy(model)
         gain = self.energy - energy
         error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
         over = self.record["kept"][-1] if self.record["kept"] else "anchor"
         self.record["gain"][name] = {"gain": float(gain.mean()), "se": error, "over": over}
         self.record["held_out_energy"][name] = float(energy.mean())
-        if gain.mean() > error:
+        if gain.mean() > errors * error:
             self.kept, self.energy = model, energy
             self.record["kept"].append(name)
 

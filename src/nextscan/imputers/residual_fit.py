@@ -24,6 +24,7 @@ from nextscan.training import TrainingSettings, train
 
 FloatArray = NDArray[np.float64]
 _WEIGHT_DECAYS = (0.5, 1.0)
+_PROOF = 2.0  # standard errors a network must gain: at one, chance would keep one in six that are worth nothing
 _EFFECT_FROM = 16  # laws averaged to order coordinates
 
 
@@ -79,7 +80,7 @@ def fit_residual(
     spread = Spread.fit(data.z, effect, correlated=anchor.correlated)
     restraint = Restraint(anchor, cases, plain)
     calibrated = replace(plain, spread=spread, stable=_stable(anchor, effect @ spread.root))
-    restraint.offer("spread", calibrated)
+    restraint.offer("spread", calibrated, errors=1)
     record: dict[str, Any] = {}
     if settings.network:
         alone = _alone(cohort, anchor, conditioning, settings, len(data.z), seed)
@@ -100,11 +101,11 @@ def fit_residual(
 
         found = stages("network", location)
         record["network"] = found["record"]
-        restraint.offer("network", _with_network(calibrated, found["parameters"], data, effect))
+        restraint.offer("network", _with_network(calibrated, found["parameters"], data, effect), errors=_PROOF)
     if settings.diffusion:
         before = restraint.kept
         shape = stages("diffusion", lambda: _train_shape(before, data, settings, stages, seed))
-        restraint.offer("diffusion", replace(before, shape=shape))
+        restraint.offer("diffusion", replace(before, shape=shape), errors=_PROOF)
     return restraint.kept, restraint.record | record
 
 
