@@ -183,9 +183,8 @@ def print_world(title: str, cases: dict[str, dict[str, dict[str, Any]]]) -> None
 def print_real(cases: dict[str, dict[str, dict[str, Any]]]) -> None:
     """Print scores, paired differences over subjects, and how well draws keep correlations."""
     cases = {case: rows for case, rows in cases.items() if set(METHODS[1:]) <= set(rows)}
-    print(
-        f"\nReal table, {len(cases)} folds\n\n| row | energy score | anchored less this row | CRPS | sd ratio | fit, s |"
-    )
+    print(f"\nReal table, {len(cases)} folds\n")
+    print("| row | energy score | anchored less this row | CRPS | sd ratio | fit, s |")
     print("|---|--:|--:|--:|--:|--:|")
     for name in sorted(METHODS[1:], key=lambda name: np.mean([mean(rows[name]) for rows in cases.values()])):
         by_subject: dict[str, list[float]] = defaultdict(list)

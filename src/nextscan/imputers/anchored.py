@@ -14,7 +14,7 @@ The method, in order:
    visit is the target, the same visit with measured between-visit noise the context, and a flag says so.
 5. *Restraint.* Networks are an ensemble of one per fold, each stopped early by the fold it never saw. Each stage is
    kept only if it lowers the held-out energy score: spread by more than one standard error over subjects, networks
-   by more than two.
+   by more than two; all by more than 0.1 %.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from nextscan.metrics import energy_score
 
 FloatArray = NDArray[np.float64]
 _DRAWS = 40
+_WORTH = 1e-3  # of the score: what is less is not worth a network, however certain
 
 
 class Restraint:
@@ -38,14 +39,14 @@ class Restraint:
         self.record: dict[str, Any] = {"kept": [], "gain": {}, "held_out_energy": {"anchor": float(self.energy.mean())}}
 
     def offer(self, name: str, model: ResidualModel, *, errors: float) -> None:
-        """Keep the model if it gains more than this many standard errors over what is kept."""
+        """Keep the model if it gains more than this many standard errors, and 0.1 %, over what is kept."""
         energy = self._energy(model)
         gain = self.energy - energy
         error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
         over = self.record["kept"][-1] if self.record["kept"] else "anchor"
         self.record["gain"][name] = {"gain": float(gain.mean()), "se": error, "over": over}
         self.record["held_out_energy"][name] = float(energy.mean())
-        if gain.mean() > errors * error:
+        if gain.mean() > max(errors * error, _WORTH * self.energy.mean()):
             self.kept, self.energy = model, energy
             self.record["kept"].append(name)
 
