@@ -1,4 +1,4 @@
-"""What `anchored` is worth: against the oracle in simulated worlds, against the baselines on a real table, part by part.
+"""What `anchored` is worth: against oracle and baselines in simulated worlds and on a real table, part by part.
 
     python benchmarks/anchored.py linear hard --out bench             # 12,000 x 200; hours on 2 cores, resumes
     python benchmarks/anchored.py ablation --out bench
