@@ -90,3 +90,17 @@ def test_single_visits_compress_without_loss() -> None:
     few = compressed(part)
     assert len(few.value) == P + Q
     assert float(model().log_likelihood(few)) == pytest.approx(float(model().log_likelihood(part)), rel=1e-10)
+
+
+def test_a_pattern_of_gaps_that_many_share_compresses_without_loss() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(200, P))
+    values[::2, 1] = np.nan
+    design = np.column_stack([np.ones(200), rng.normal(size=200)])
+    whole = sums(values, np.zeros(200), np.arange(200), design)
+    parts = [part for _, part in groups(whole)]
+    assert [len(part.value) for part in parts] == [100, 100]
+    assert parts[1].shared
+    fast = sum(float(model().log_likelihood(compressed(part))) for part in parts)
+    alone = [part for i in range(200) for _, part in groups(whole.select(torch.tensor([i])))]
+    assert fast == pytest.approx(sum(float(model().log_likelihood(part)) for part in alone), rel=1e-10)

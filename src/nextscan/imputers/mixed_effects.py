@@ -166,8 +166,8 @@ class MixedEffects:
         """
         k, r = len(self.loading), len(self.slope)
         total = self.noise + part.visits * self.specific
+        rows = slice(0, 1) if part.shared else slice(None)
         if part.count.shape[1] == 1:
-            rows = slice(0, 1) if part.shared else slice(None)
             time, time2 = part.time[rows, :, None], part.time2[rows, :, None]
             stable = (part.visits * (self.loading / total) @ self.loading.T)[None]
             cross = ((self.slope / total) @ self.loading.T)[None]
@@ -175,10 +175,10 @@ class MixedEffects:
             shared = (self.slope * (self.specific / (self.noise * total))) @ self.slope.T
             slopes = time2 * within - time**2 * shared
         else:
-            time = torch.ones_like(part.time[:, :1, None])
-            weights = part.time2 / self.noise - self.specific * part.time**2 / (self.noise * total)
-            stable = ((part.count / total) @ _products(self.loading, self.loading)).unflatten(1, (k, k))
-            cross = ((part.time / total) @ _products(self.slope, self.loading)).unflatten(1, (r, k))
+            time = torch.ones_like(part.time[rows, :1, None])
+            weights = part.time2[rows] / self.noise - self.specific * part.time[rows] ** 2 / (self.noise * total)
+            stable = ((part.count[rows] / total) @ _products(self.loading, self.loading)).unflatten(1, (k, k))
+            cross = ((part.time[rows] / total) @ _products(self.slope, self.loading)).unflatten(1, (r, k))
             slopes = (weights @ _products(self.slope, self.slope)).unflatten(1, (r, r))
         # The prior precision is [[I + couplingᵀ coupling, -couplingᵀ], [-coupling, I]], of determinant 1.
         prior = torch.eye(k, dtype=stable.dtype) + self.coupling.mT @ self.coupling

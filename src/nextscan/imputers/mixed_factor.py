@@ -23,7 +23,7 @@ from nextscan.imputers.logistic_curves import bent, can_curve, straightened
 from nextscan.imputers.mixed_effects import MixedEffects, Posterior
 from nextscan.imputers.mixed_effects_fit import Moments, maximise
 from nextscan.imputers.predictive import Predictive
-from nextscan.imputers.visit_sums import compressed, groups, sums
+from nextscan.imputers.visit_sums import Sums, compressed, groups, sums
 from nextscan.imputers.visit_times import filled_years, first_visits, label_rates, labels_at_start, target_years
 from nextscan.preprocess import LabelEncoder
 from nextscan.randomness import subject_keys
@@ -33,6 +33,7 @@ _FACTORS, _OWN, _NOISE = range(3)  # what a stream of random numbers is for
 _RANKS, _SLOPES = (2, 5, 10, 20, 40), (0, 2, 5, 10)
 _DRAWS_TO_CHOOSE = 30
 _MANY_PAIRS = 600
+_MOST_WITH_GAPS = 1000  # single visits whose gaps are nobody else's: each costs as much as many without
 
 
 class MixedFactor(Imputer):
@@ -158,7 +159,7 @@ class MixedFactor(Imputer):
         at_first = np.nan_to_num(z[first])
         level = np.asarray(np.linalg.lstsq(design, at_first, rcond=1e-8)[0], np.float64)
         left: FloatArray = at_first - design @ level
-        data = [compressed(part) for _, part in groups(sums(z, years, cohort.subject_of, design))]
+        data = _fitted_on(sums(z, years, cohort.subject_of, design), paired)
         covariance, prior = np.asarray(left.T @ left / len(left), np.float64), moments.prior()
         fitted = maximise(moments.start(prior, covariance, level, n_factors, n_slopes), data, prior)
         self.model_ = replace(fitted, level=fitted.level[:n_columns], drift=fitted.drift[:n_columns])
@@ -270,6 +271,21 @@ class MixedFactor(Imputer):
         self.model_ = MixedEffects.from_state(state["model"])
         for name in self._LEARNED:
             setattr(self, name, state[name])
+
+
+def _fitted_on(whole: Sums, paired: NDArray[np.bool_]) -> list[Sums]:
+    """Return what the likelihood is made of; of single visits with scattered gaps, which are dear, only some."""
+    data, spare = [], _MOST_WITH_GAPS
+    for rows, part in groups(whole):
+        if part.count.shape[1] > 1 and not part.shared:
+            alone = np.flatnonzero(~paired[rows.numpy()])
+            chosen = np.random.default_rng(0).permutation(alone)[:spare]
+            spare -= len(chosen)
+            kept = np.union1d(np.flatnonzero(paired[rows.numpy()]), chosen)
+            part = part.select(torch.from_numpy(kept))
+        if len(part.value):
+            data.append(compressed(part))
+    return data
 
 
 def _ranks(ranks: Sequence[int], cohort: Cohort) -> list[int]:

@@ -40,16 +40,15 @@ class Sums:
     square: Tensor
     n_subjects: int
 
-    @property
+    @cached_property
     def shared(self) -> bool:
-        """Whether all subjects have the same visits at the same times, hence the same precision."""
-        whole = self.count.shape[1] == 1
-        return whole and all(bool((part == part[:1]).all()) for part in (self.count, self.time, self.time2))
+        """Whether all subjects have the same cells at the same times, hence the same precision."""
+        return all(bool((part == part[:1]).all()) for part in (self.count, self.time, self.time2))
 
     @property
     def visits(self) -> Tensor:
-        """`count`, in a single row where features were seen at the same visits: their number is a group's own."""
-        return self.count[:1] if self.count.shape[1] == 1 else self.count
+        """`count`, in a single row where all subjects have the same."""
+        return self.count[:1] if self.count.shape[1] == 1 or self.shared else self.count
 
     def select(self, rows: Tensor) -> Sums:
         """Return the sums of some subjects."""
@@ -135,7 +134,7 @@ def sums(values: FloatArray, years: FloatArray, subject_of: NDArray[np.intp], de
 
 
 def groups(whole: Sums) -> Iterator[tuple[Tensor, Sums]]:
-    """Split subjects by what their precision costs: (rows, sums) by number of visits, then those with gaps.
+    """Split subjects by what their precision costs: (rows, sums) by number of visits, by pattern of gaps, the rest.
 
     Numbers of visits that few subjects have go with the gaps: many small groups take longer.
     """
@@ -152,14 +151,28 @@ def groups(whole: Sums) -> Iterator[tuple[Tensor, Sums]]:
         part = whole.select(rows)
         yield rows, replace(part, count=part.count[:, :1], time=part.time[:, :1], time2=part.time2[:, :1])
     gappy = torch.nonzero(~uniform).flatten()
+    for rows in _alike(whole, gappy):
+        gappy = gappy[~torch.isin(gappy, rows)]
+        yield rows, whole.select(rows)
     for rows in gappy.split(_BLOCK) if len(gappy) else ():
         yield rows, whole.select(rows)
+
+
+def _alike(whole: Sums, rows: Tensor) -> Iterator[Tensor]:
+    """Yield subjects with one visit, at time 0, that lack the same features: a site or a protocol often does."""
+    single = rows[(whole.count[rows] <= 1).all(dim=1) & (whole.time[rows] == 0).all(dim=1)]
+    if not len(single):
+        return
+    _, pattern, number = torch.unique(whole.count[single], dim=0, return_inverse=True, return_counts=True)
+    for which in torch.nonzero(number >= _FEW_SUBJECTS).flatten().tolist():
+        yield single[pattern == which]
 
 
 def compressed(part: Sums) -> Sums:
     """Replace many subjects with one visit at time 0 by at most p + q rows with the same cross products."""
     joint = torch.cat([part.value, part.design], dim=1)
-    if not part.shared or part.count[0, 0] != 1 or part.time[0, 0] != 0 or len(joint) <= joint.shape[1]:
+    single = part.shared and part.count[0].max() <= 1 and not part.time[0].any()
+    if not single or len(joint) <= joint.shape[1]:
         return part
     value, design = torch.linalg.qr(joint, mode="r").R.split([part.value.shape[1], part.design.shape[1]], dim=1)
     few = part.select(torch.arange(len(value)))
