@@ -43,7 +43,7 @@ def shares(cohort: Cohort, method: str, kinds: list[str], *, seed: int) -> dict[
     for split in folds(cohort, 2, seed=seed):
         task = hide(split.test)
         model = make_imputer(method, **SETTINGS.get(method, {})).fit(split.train, split.validation, seed=seed)
-        if kinds != [DRAWS]:
+        if kinds != [DRAWS] and model.calibration_ is None:
             model.calibrate(split.train, split.validation, seed=seed)
         made = model.impute(task.shown, 40, seed=seed)
         rows = [position[name] for name in task.targets.subject]
@@ -56,7 +56,7 @@ def main() -> None:
     """Print a Markdown table per world: a row per method, kind of interval and level."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--world", choices=["linear", "hard"], nargs="*", default=["linear", "hard"])
-    parser.add_argument("--methods", nargs="*", default=["reliability", "ridge", "mixed-factor"])
+    parser.add_argument("--methods", nargs="*", default=["reliability", "ridge", "mixed-factor", "anchored"])
     parser.add_argument("--by", nargs="*", default=["sex", "age", "gap"], help="labels to calibrate by, one at a time")
     parser.add_argument("--subjects", type=int, default=2000)
     parser.add_argument("--features", type=int, default=40)

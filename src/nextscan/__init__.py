@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AnchoredSecondgram": "nextscan.imputers.anchored",
     "CarryForward": "nextscan.imputers.carry_forward",
     "Cohort": "nextscan.cohort",
     "FeatureRegression": "nextscan.imputers.feature_regression",

@@ -128,3 +128,9 @@ def test_saved_model_draws_the_same(linear, fitted, tmp_path) -> None:
     fitted.save(tmp_path / "model")
     shown = hide(linear[1]).shown
     np.testing.assert_array_equal(load(tmp_path / "model").impute(shown, 3).draws, fitted.impute(shown, 3).draws)
+
+
+def test_held_out_subjects_calibrate_without_another_fit(linear, fitted) -> None:
+    task = hide(linear[1])
+    low, high = fitted.impute(task.shown, 40).interval(0.8, "conformal")
+    assert np.mean((low <= task.truth) & (task.truth <= high)) == pytest.approx(0.8, abs=0.03)

@@ -17,11 +17,16 @@ CHECKS = {check.__name__: check for check in imputer_checks()}
 @pytest.fixture(scope="module")
 def candidates() -> dict[str, Candidate]:
     made = {name: Candidate(lambda name=name: make_imputer(name)) for name in BASELINES}
-    return made | {"mixed-factor": Candidate(lambda: make_imputer("mixed-factor", n_factors=2, n_slopes=1))}
+    ranks = {"n_factors": 2, "n_slopes": 1}
+    ours = {"mixed-factor": ranks, "anchored": {**ranks, "unpaired": "use", "n_folds": 2, "epochs": 2}}
+    return made | {
+        name: Candidate(lambda name=name, settings=settings: make_imputer(name, **settings))
+        for name, settings in ours.items()
+    }
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", [*BASELINES, "mixed-factor"])
+@pytest.mark.parametrize("name", [*BASELINES, "mixed-factor", "anchored"])
 def test_imputers_keep_the_contract(candidates, name, check):
     CHECKS[check](candidates[name])
 

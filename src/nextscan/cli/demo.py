@@ -22,9 +22,10 @@ def demo(
 ) -> None:
     """Show the main job on a simulated cohort, in a few minutes.
 
-    Simulates 1,000 people of whom 300 have a follow-up scan, describes the table, compares
-    SECONDGRAM with the baselines and the best possible score, fits it, imputes the follow-ups
-    nobody took, and writes a report. Each step is printed as the command you would type yourself.
+    Simulates 1,000 people of whom 300 have a follow-up scan, describes the table, compares anchored
+    SECONDGRAM with the published method, the baselines and the best possible score, fits it, imputes the
+    follow-ups nobody took, and writes a report. Each step is printed as the command you would type
+    yourself.
 
         nextscan demo
         nextscan demo --out tour --jobs 2
@@ -38,9 +39,9 @@ def demo(
     simulate(cohort, subjects=1000, features=40, pairs=300)
     _step(f"nextscan describe {cohort} --html {page}")
     describe(cohort, html=page)
-    _step(f"nextscan evaluate {cohort} --methods secondgram --folds 2 --out {study}")
-    evaluate(cohort, study, methods="secondgram", folds=2, jobs=jobs)
-    _step(f"nextscan fit {cohort} --method secondgram --out {model}")
+    _step(f"nextscan evaluate {cohort} --methods anchored,mixed-factor,secondgram --folds 2 --out {study}")
+    evaluate(cohort, study, methods="anchored,mixed-factor,secondgram", folds=2, jobs=jobs)
+    _step(f"nextscan fit {cohort} --out {model}")
     fit(cohort, model)
     _step(f"nextscan impute {model} {cohort} --draws 40 --out {completed} --save-draws {draws}")
     impute(model, cohort, completed, draws=40, save_draws=draws)

@@ -37,11 +37,11 @@ def evaluate(
         str,
         typer.Option(
             metavar="A,B,...",
-            help="What to compare: mixed-factor, secondgram, secondgram-paper, secondgram-released. The baselines "
-            "(carry-forward, mean-change, feature-regression, ridge, reliability) and, for simulated "
-            "cohorts, the oracle are always there.",
+            help="What to compare: anchored, mixed-factor, secondgram, secondgram-paper, secondgram-released. "
+            "The baselines (carry-forward, mean-change, feature-regression, ridge, reliability) and, for "
+            "simulated cohorts, the oracle are always there.",
         ),
-    ] = "secondgram",
+    ] = "anchored,mixed-factor",
     folds: Annotated[int, typer.Option(metavar="N", help="Parts; the subjects of each are the test set once.")] = 5,
     repeats: Annotated[int, typer.Option(metavar="N", help="How often the folds are dealt anew.")] = 1,
     seeds: Annotated[
@@ -70,7 +70,7 @@ def evaluate(
     Finished parts are kept: after an interruption the same command goes on where it stopped.
 
         nextscan evaluate cohort.csv --out study
-        nextscan evaluate cohort.csv --methods secondgram,secondgram-paper --seeds 1-5 --out study
+        nextscan evaluate cohort.csv --methods anchored,secondgram --seeds 1-5 --out study
         nextscan evaluate pairs.csv --unpaired others.csv --exclude eTIV --out study
 
     Read first `energy_score` and `crps` (lower is better; they reward both a good centre and an honest

@@ -24,7 +24,7 @@ def fit(
     method: Annotated[
         str,
         typer.Option(metavar="NAME", help="How to learn change; `nextscan evaluate --help` lists the methods."),
-    ] = "secondgram",
+    ] = "anchored",
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,7 +53,8 @@ def fit(
         typer.Option(
             "--conformal",
             help="Also learn how far off predictions of held-out pairs are, for `nextscan impute --interval "
-            "conformal`: refits the method 5 times, which takes about five times as long again.",
+            "conformal`: refits the method 5 times, which takes about five times as long again; anchored has it "
+            "from its own folds, with or without this.",
         ),
     ] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed, data and settings give the same model.")] = 0,
@@ -86,7 +87,7 @@ def fit(
     state = out.with_name(f".{out.name}.training")
     with show_progress() as progress:
         model.fit(train, validation, seed=seed, checkpoint=state, progress=progress)
-        if conformal:
+        if conformal and model.calibration_ is None:
             model.calibrate(train, validation, seed=seed, checkpoint=state, progress=progress)
     model.record_ |= _mean_gap(cohort)
     model.save(out)

@@ -79,6 +79,8 @@ class AnchoredSecondgram(Imputer):
 
     Notes
     -----
+    Conformal intervals need no `calibrate`: what was held out to choose calibrates them.
+
     Cost: `n_folds` + 1 fits of the mixed-factor model and its companions, beside those that choose ranks; the
     networks are small. Memory: laws are made for 256 targets at a time, (rank + draws) x features numbers each.
     """
@@ -156,8 +158,11 @@ class AnchoredSecondgram(Imputer):
             n_folds=self.n_folds,
             epochs=self.epochs,
         )
-        self.residual_, record = fit_residual(cohort, self.anchor_, cases, settings, stages, seed=seed)
-        self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()} | record
+        restraint, record = fit_residual(cohort, self.anchor_, cases, settings, stages, seed=seed)
+        self.residual_ = restraint.kept
+        if self.out_of_fold:
+            self.calibration_ = restraint.calibration(self.nonnegative_)
+        self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()} | restraint.record | record
         self.record_["held_out_energy_score"] = tried
         self.record_["weights"] = self.anchor_.weights_by_name()
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nextscan.cohort import Cohort, Targets
+from nextscan.cohort import Calibration, Cohort, Targets
 from nextscan.imputers.anchor import Anchor, HeldOut
 from nextscan.imputers.residual_model import Conditioning, ResidualModel
 from nextscan.metrics import energy_score
@@ -50,6 +51,30 @@ class Restraint:
             self.kept, self.energy = model, energy
             self.record["kept"].append(name)
 
+    def calibration(self, nonnegative: NDArray[np.bool_]) -> Calibration:
+        """Return the errors of what is kept on held-out visits, for conformal intervals without another fit."""
+        truth, mean, sd, subject, labels, gap = [], [], [], [], [], []
+        floor = np.where(nonnegative, 0.0, -np.inf)
+        for case in self.cases:
+            wanted = case.task.targets
+            made = [self.anchor.native(drawn.numpy()) for _, drawn, _ in self._drawn(self.kept, case)]
+            draws = np.maximum(np.concatenate(made, axis=1), floor)
+            truth.append(case.task.truth)
+            mean.append(draws.mean(axis=0))
+            sd.append(draws.std(axis=0, ddof=1))
+            subject.append(wanted.subject)
+            labels.append(case.task.shown.labels_at(wanted.context))
+            gap.append(wanted.gap)
+        arrays = (np.concatenate(part) for part in (truth, mean, sd))
+        return Calibration.of(
+            *arrays,
+            subject=np.concatenate(subject),
+            labels=pd.concat(labels, ignore_index=True),
+            gap=np.concatenate(gap),
+            nonnegative=nonnegative,
+            n_draws=_DRAWS,
+        )
+
     def _energy(self, model: ResidualModel) -> FloatArray:
         """Return the energy score of each held-out subject, the mean over its visits."""
         scores, subjects = [], []
@@ -57,20 +82,24 @@ class Restraint:
             shown, wanted = case.task.shown, case.task.targets
             sd = np.nanstd(shown.features[wanted.context], axis=0) / self.anchor.unit
             unit = torch.from_numpy(np.where(sd > 0, sd, 1.0))
-            generator = torch.Generator().manual_seed(case.fold)
             subjects.append(wanted.subject)
-            inputs, reach = inputs_of(self.anchor, shown, wanted, model.conditioning)
-            for here, law, truth in case.laws(self.anchor):
-                normal = torch.randn(_DRAWS, *truth.shape, generator=generator, dtype=torch.float64)
-                lots = torch.rand(_DRAWS, len(truth), generator=generator).numpy()
-                sizes = model.spread.sizes[(lots * len(model.spread.sizes)).astype(int)]
-                known = model.known(inputs[here], reach[here], case.fold)
-                drawn = law.mean + law.colouring()(model.draw(known, normal, sizes))
+            for _, drawn, truth in self._drawn(model, case):
                 x, y = (torch.where(torch.isnan(truth), 0.0, part / unit).numpy() for part in (drawn, truth))
                 scores.append(energy_score(y, x))
         who = np.unique(np.concatenate(subjects), return_inverse=True)[1]
         energy: FloatArray = np.bincount(who, np.concatenate(scores)) / np.bincount(who)
         return energy
+
+    def _drawn(self, model: ResidualModel, case: HeldOut) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Yield rows, draws of them and truths, in units of the anchor; the same chance for every model."""
+        generator = torch.Generator().manual_seed(case.fold)
+        inputs, reach = inputs_of(self.anchor, case.task.shown, case.task.targets, model.conditioning)
+        for here, law, truth in case.laws(self.anchor):
+            normal = torch.randn(_DRAWS, *truth.shape, generator=generator, dtype=torch.float64)
+            lots = torch.rand(_DRAWS, len(truth), generator=generator).numpy()
+            sizes = model.spread.sizes[(lots * len(model.spread.sizes)).astype(int)]
+            known = model.known(inputs[here], reach[here], case.fold)
+            yield here, law.mean + law.colouring()(model.draw(known, normal, sizes)), truth
 
 
 def inputs_of(

@@ -70,8 +70,8 @@ def fit_residual(
     stages: Stages,
     *,
     seed: int,
-) -> tuple[ResidualModel, dict[str, Any]]:
-    """Return the law of residuals, and what was kept and gained."""
+) -> tuple[Restraint, dict[str, Any]]:
+    """Return what was kept of the law of residuals and why, and how its network was trained."""
     conditioning = Conditioning.of(anchor.model)
     data = _gather(anchor, cases, conditioning)
     effect = _effect(anchor, cases)
@@ -106,7 +106,7 @@ def fit_residual(
         before = restraint.kept
         shape = stages("diffusion", lambda: _train_shape(before, data, settings, stages, seed))
         restraint.offer("diffusion", replace(before, shape=shape), errors=_PROOF)
-    return restraint.kept, restraint.record | record
+    return restraint, record
 
 
 def _gather(anchor: Anchor, cases: Sequence[HeldOut], conditioning: Conditioning) -> Residuals:

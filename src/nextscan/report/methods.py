@@ -14,6 +14,7 @@ RELIABILITY = "reliability"
 BASELINES = (CARRY_FORWARD, "mean-change", REGRESSION, "ridge", RELIABILITY)
 
 _TITLES = {
+    "anchored": "anchored SECONDGRAM",
     "secondgram": "SECONDGRAM",
     "secondgram-paper": "SECONDGRAM, paper preset",
     "secondgram-released": "SECONDGRAM, released preset",
