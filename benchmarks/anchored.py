@@ -29,7 +29,7 @@ from nextscan.metrics import crps, energy_score
 from nextscan.metrics.distribution import covariate_correlation_gap
 
 PAIRS = {"linear": (100, 300, 1440, 5000), "hard": (1440, 5000)}
-METHODS = ("oracle", *BASELINES, "mixed-factor", "anchored")
+METHODS = ("oracle", *BASELINES, "anchored", "mixed-factor")
 ABLATIONS: dict[str, dict[str, Any]] = {
     "anchored": {},
     "anchor only": {"network": False, "diffusion": False},
@@ -42,6 +42,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "no whitening": {"whiten": False},
 }
 N_TEST, DRAWS = 400, 40
+CHOSEN = ("n_factors", "n_slopes", "unpaired", "curve")
 
 
 def unit_of(train: Cohort) -> np.ndarray:
@@ -73,6 +74,7 @@ def score(train: Cohort, test: Cohort, method: str, settings: dict[str, Any]) ->
         **covered,
         "fit_seconds": fitted,
         "kept": model.record_.get("kept"),
+        "chosen": {name: model.record_.get(f"chosen_{name}") for name in CHOSEN} if method == "anchored" else None,
         "weights": model.record_.get("weights"),
     }
 
@@ -81,6 +83,7 @@ def world_job(world: str, pairs: int, seed: int, row: str, method: str, settings
     """Score one method in one simulated cohort, unless that is done."""
     if path.exists():
         return
+    settings = settings or (chosen_beside(path) if method == "mixed-factor" else {})
     n_train = round(0.8 * pairs)
     cohort = simulate(n_subjects=12_000, n_features=200, n_pairs=n_train + N_TEST, world=world, seed=seed)
     paired = np.flatnonzero(cohort.is_paired)
@@ -94,12 +97,19 @@ def real_job(
     """Score one method on one fold of a real cohort, unless that is done."""
     if path.exists():
         return
+    settings = settings or (chosen_beside(path) if method == "mixed-factor" else {})
     for split in folds(cohort, 5, repeats=repeat + 1, seed=0):
         if (split.repeat, split.fold) == (repeat, fold):
             train = merge(split.train, split.validation)
             keep(
                 path, score(train, split.test, method, settings) | {"row": row, "subject": split.test.subjects.tolist()}
             )
+
+
+def chosen_beside(path: Path) -> dict[str, Any]:
+    """Return the ranks that `anchored` chose for its mixed-factor model: choosing again would give the same."""
+    beside = path.with_name(path.name.replace("mixed-factor", "anchored"))
+    return (json.loads(beside.read_text()).get("chosen") or {}) if beside.exists() else {}
 
 
 def keep(path: Path, result: dict[str, Any]) -> None:
