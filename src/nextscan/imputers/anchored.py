@@ -14,7 +14,8 @@ The method, in order:
    visit is the target, the same visit with measured between-visit noise the context, and a flag says so.
 5. *Restraint.* Networks are an ensemble of one per fold, each stopped early by the fold it never saw. Each stage is
    kept only if it lowers the held-out energy score: spread by more than one standard error over subjects, networks
-   by more than two; all by more than 0.1 %.
+   by more than two; all by more than 0.1 %. That sizes depend on c linearly, scores of a few hundred subjects hardly
+   show: it is kept where it predicts the sizes of held-out residuals, by more than two standard errors.
 """
 
 from __future__ import annotations
@@ -136,6 +137,7 @@ class AnchoredSecondgram(Imputer):
         if self.n_folds < 2:
             raise SettingError(f"n_folds must be at least 2, got {self.n_folds}")
         cohort = merge(train, validation)
+        cohort = cohort.select_visits(~cohort.is_request)
         n_paired = int(cohort.is_paired.sum())
         if n_paired < self.minimum_pairs:
             raise TooFewPairsError(

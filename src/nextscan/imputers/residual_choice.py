@@ -48,8 +48,13 @@ class Restraint:
         self.record["gain"][name] = {"gain": float(gain.mean()), "se": error, "over": over}
         self.record["held_out_energy"][name] = float(energy.mean())
         if gain.mean() > max(errors * error, _WORTH * self.energy.mean()):
-            self.kept, self.energy = model, energy
-            self.record["kept"].append(name)
+            self.keep(name, model, energy)
+
+    def keep(self, name: str, model: ResidualModel, energy: FloatArray | None = None) -> None:
+        """Keep a model that is proven otherwise."""
+        self.kept, self.energy = model, self._energy(model) if energy is None else energy
+        self.record["kept"].append(name)
+        self.record["held_out_energy"][name] = float(self.energy.mean())
 
     def calibration(self, nonnegative: NDArray[np.bool_]) -> Calibration:
         """Return the errors of what is kept on held-out visits, for conformal intervals without another fit."""
@@ -93,9 +98,10 @@ class Restraint:
     def _drawn(self, model: ResidualModel, case: HeldOut) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield rows, draws of them and truths, in units of the anchor; the same chance for every model."""
         generator = torch.Generator().manual_seed(case.fold)
+        turn = torch.from_numpy(model.turn())
         inputs, reach = inputs_of(self.anchor, case.task.shown, case.task.targets, model.conditioning)
         for here, law, truth in case.laws(self.anchor):
-            normal = torch.randn(_DRAWS, *truth.shape, generator=generator, dtype=torch.float64)
+            normal = torch.randn(_DRAWS, *truth.shape, generator=generator, dtype=torch.float64) @ turn
             lots = torch.rand(_DRAWS, len(truth), generator=generator).numpy()
             sizes = model.spread.sizes[(lots * len(model.spread.sizes)).astype(int)]
             known = model.known(inputs[here], reach[here], case.fold)

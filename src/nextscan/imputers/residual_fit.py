@@ -24,6 +24,7 @@ from nextscan.training import TrainingSettings, train
 
 FloatArray = NDArray[np.float64]
 _WEIGHT_DECAYS = (0.5, 1.0)
+_RIDGES = tuple(10.0**power for power in range(-1, 5))
 _PROOF = 2.0  # standard errors a network must gain: at one, chance would keep one in six that are worth nothing
 _EFFECT_FROM = 16  # laws averaged to order coordinates
 
@@ -76,12 +77,16 @@ def fit_residual(
     data = _gather(anchor, cases, conditioning)
     effect = _effect(anchor, cases)
     p = len(effect)
-    plain = ResidualModel(conditioning, Spread.none(p), None, None, None, _stable(anchor, effect))
+    plain = ResidualModel(conditioning, Spread.none(p), None, None, None, None, _stable(anchor, effect))
     spread = Spread.fit(data.z, effect, correlated=anchor.correlated)
     restraint = Restraint(anchor, cases, plain)
     calibrated = replace(plain, spread=spread, stable=_stable(anchor, effect @ spread.root))
     restraint.offer("spread", calibrated, errors=1)
-    record: dict[str, Any] = {}
+    scaled, proven = _with_scale(calibrated, data, effect)
+    record: dict[str, Any] = {"scale": proven}
+    if settings.network and proven["gain"] > _PROOF * proven["se"]:
+        restraint.keep("scale", scaled)
+        calibrated = replace(calibrated, scale=scaled.scale)
     if settings.network:
         alone = _alone(cohort, anchor, conditioning, settings, len(data.z), seed)
         both = alone is not None and settings.self_conditioning == "auto"
@@ -200,6 +205,7 @@ def _train_network(
         n_coordinates=e.shape[1],
         condition=examples.condition,
         reach=examples.reach,
+        log_scale=before.log_scales(examples.condition).expand(settings.n_folds, -1, -1),
         fold=examples.fold,
     )
     training = _training(settings, len(e), decay)
@@ -214,6 +220,31 @@ def _with_network(before: ResidualModel, location: Parameters, data: Residuals, 
     inner = effect @ before.spread.root
     spread = Spread.fit(normalised, inner)
     return replace(model, spread=spread)
+
+
+def _with_scale(before: ResidualModel, data: Residuals, effect: FloatArray) -> tuple[ResidualModel, dict[str, float]]:
+    """Let the log of sizes be linear in the condition; return what that explains of the sizes of held-out visits.
+
+    Scores of a few hundred visits hardly tell sizes apart; the sizes themselves, each of many features, do.
+    """
+    from sklearn.linear_model import RidgeCV
+
+    e = data.z @ before.spread.inverse.T
+    m = n_located(e.shape[1])
+    sizes = np.column_stack([0.5 * np.log(np.mean(part**2, axis=1) + 1e-6) for part in (e[:, :m], e[:, m:])])
+    x, fold = data.condition.numpy(), data.fold.numpy()
+    scale, gain = [], np.zeros(len(x))
+    for f in range(fold.max() + 1):
+        train, test = fold != f, fold == f
+        found = RidgeCV(alphas=_RIDGES).fit(x[train], sizes[train])
+        scale.append(np.vstack([found.coef_.T, found.intercept_ - sizes[train].mean(axis=0)]))
+        away = sizes[test] - sizes[train].mean(axis=0)
+        gain[test] = (away**2 - (sizes[test] - found.predict(x[test])) ** 2).sum(axis=1)
+    model = replace(before, turned=before.spread, scale=np.array(scale))
+    normalised = _normalised(model, data, e)
+    spread = Spread.fit(normalised, effect @ before.spread.root)
+    told = {"gain": float(gain.mean()), "se": float(gain.std(ddof=1) / np.sqrt(len(gain)))}
+    return replace(model, spread=spread), told
 
 
 def _normalised(model: ResidualModel, data: Residuals, e: FloatArray) -> FloatArray:

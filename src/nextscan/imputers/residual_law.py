@@ -6,7 +6,8 @@ With z the anchor's residual whitened by its own covariance (`Predictive.whiten`
   covariance as far as they cannot tell; s is a size common to all features of a visit, drawn from the sizes of held-out
   residuals less what chance adds to them: real residuals have heavy tails that all features share.
 - Coordinates are turned so that the leading ones matter most in units of features; only they get a location.
-- *network*: location and scale given what is known, c (`nextscan.networks.LocationScale`).
+- *scale*: the size given what is known, c, its log a linear function.
+- *network*: location, and what a linear function misses of scale, given c (`nextscan.networks.LocationScale`).
 - *diffusion*: the shape of the leading coordinates given c (`nextscan.networks.Shape`); standard normal without it.
 """
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nextscan.imputers.mixed_factor import MixedFactor
-from nextscan.imputers.residual_law import Spread, spread_out
+from nextscan.imputers.residual_law import Spread, n_located, spread_out
 from nextscan.imputers.residual_training import Located, draw_shape
 from nextscan.networks import LocationScale, Shape
 
@@ -84,6 +84,8 @@ class ResidualModel:
         The coordinates the network works in.
     location : dict of arrays, optional
         Parameters of `LocationScale`, one replica per fold.
+    scale : ndarray of float, shape (n_folds, n_condition + 1, 2), optional
+        Coefficients of the log sizes of leading and other coordinates, the constant last.
     shape : dict of arrays, optional
         Parameters of `Shape`.
     stable : ndarray of float, shape (p,)
@@ -94,6 +96,7 @@ class ResidualModel:
     spread: Spread
     turned: Spread | None
     location: Parameters | None
+    scale: FloatArray | None
     shape: Parameters | None
     stable: FloatArray
 
@@ -118,11 +121,32 @@ class ResidualModel:
         """Apply the networks: the mean of all replicas, or the one that never saw a fold."""
         network = self.networks[0]
         replicas = slice(None) if fold is None else slice(fold, fold + 1)
-        if network is None:
+        if network is None and self.scale is None:
             return Known(None, condition, replicas)
-        found = Located.of(network, condition.expand(len(network.log_size), -1, -1), reach)
+        log_scale = self.log_scales(condition)
+        if network is None:
+            nowhere = torch.zeros(len(condition), n_located(len(self.stable)), dtype=torch.float64)
+            return Known(Located(nowhere, log_scale[replicas].mean(dim=0).double()), condition, replicas)
+        found = Located.of(network, condition.expand(len(network.log_size), -1, -1), reach, log_scale)
         means = (part[replicas].mean(dim=0).double() for part in (found.location, found.log_scale))
         return Known(Located(*means), condition, replicas)
+
+    def log_scales(self, condition: Tensor) -> Tensor:
+        """Return what the linear function says of log scales, shape (n_folds or 1, n, 2)."""
+        if self.scale is None:
+            return torch.zeros(1, len(condition), 2)
+        coefficients = torch.from_numpy(self.scale).float()
+        return condition @ coefficients[:, :-1] + coefficients[:, -1:]
+
+    def turn(self) -> FloatArray:
+        """Return the rotation of normals, shape (p, p), after which draws resemble those of any other model.
+
+        Models are compared by draws from the same numbers, but coordinates of each are turned in its own way.
+        """
+        root = self.spread.root if self.turned is None else self.turned.root @ self.spread.root
+        left, _, right = np.linalg.svd(root)
+        turn: FloatArray = left @ right
+        return turn
 
     def mean(self, known: Known) -> Tensor:
         """Return the expected residual, shape (n, p), whitened; 0 for the mean of a learned shape."""
@@ -152,6 +176,7 @@ class ResidualModel:
             "spread": self.spread.state(),
             "turned": None if self.turned is None else self.turned.state(),
             "location": self.location,
+            "scale": self.scale,
             "shape": self.shape,
             "stable": self.stable,
         }
@@ -164,6 +189,7 @@ class ResidualModel:
             Spread(**state["spread"]),
             None if state["turned"] is None else Spread(**state["turned"]),
             state["location"],
+            state["scale"],
             state["shape"],
             state["stable"],
         )

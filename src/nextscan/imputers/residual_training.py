@@ -37,10 +37,10 @@ class Located:
     log_scale: Tensor
 
     @classmethod
-    def of(cls, network: LocationScale, condition: Tensor, reach: Tensor) -> Located:
-        """Apply a network; a location grows with `reach`, shape (..., n, 1): years over their mean."""
+    def of(cls, network: LocationScale, condition: Tensor, reach: Tensor, log_scale: Tensor) -> Located:
+        """Add a network to `log_scale`; a location grows with `reach`, shape (..., n, 1): years over their mean."""
         location, scale = network(condition)
-        return cls(location * reach, network.log_size[:, None] + scale)
+        return cls(location * reach, log_scale + network.log_size[:, None] + scale)
 
     def scales(self, p: int) -> Tensor:
         """Return the scale of each coordinate, shape (..., n, p)."""
@@ -78,6 +78,8 @@ class LocationProblem:
     n_coordinates : int
     condition : Tensor, shape (n, n_condition)
     reach : Tensor, shape (n, 1)
+    log_scale : Tensor, shape (replicas, n, 2)
+        What is known of scales already.
     fold : Tensor of int, shape (n,)
         -1 for examples that judge nobody.
     """
@@ -87,6 +89,7 @@ class LocationProblem:
     n_coordinates: int
     condition: Tensor
     reach: Tensor
+    log_scale: Tensor
     fold: Tensor
 
     @property
@@ -108,7 +111,9 @@ class LocationProblem:
         return -(self._negative_log_likelihood(network, everybody) * own).sum(dim=1) / own.sum(dim=1)
 
     def _negative_log_likelihood(self, network: LocationScale, examples: Tensor) -> Tensor:
-        found = Located.of(network, self.condition[examples], self.reach[examples])
+        replica = torch.arange(len(examples))[:, None]
+        known = self.log_scale[replica, examples]
+        found = Located.of(network, self.condition[examples], self.reach[examples], known)
         p, m = self.n_coordinates, self.leading.shape[1]
         leading = (self.leading[examples] - found.location).square().sum(dim=-1)
         squares = torch.stack([leading, self.others_square[examples]], dim=-1)
