@@ -33,3 +33,14 @@ def test_colouring_undoes_whitening_and_has_the_covariance() -> None:
 def test_diagonal_keeps_variances_only() -> None:
     expected = torch.diag_embed(covariance(law()).diagonal(dim1=1, dim2=2))
     torch.testing.assert_close(covariance(law().diagonal()), expected)
+
+
+def test_missing_cells_follow_from_those_seen() -> None:
+    deviation = torch.randn(3, 5, dtype=torch.float64)
+    seen = torch.tensor([[True, True, False, True, False]] * 3)
+    found = law().given(deviation, seen)
+    for i, whole in enumerate(covariance(law())):
+        o, m = seen[i], ~seen[i]
+        expected = whole[m][:, o] @ torch.linalg.solve(whole[o][:, o], deviation[i, o])
+        torch.testing.assert_close(found[i, m], expected)
+        torch.testing.assert_close(found[i, o], deviation[i, o])

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nextscan.cohort import Cohort, Targets, Task, folds, hide
+from nextscan.cohort import Cohort, Targets, Task, folds, hide, pairs
 from nextscan.errors import TooFewPairsError
 from nextscan.imputers.base import Imputer
 from nextscan.imputers.feature_regression import FeatureRegression
@@ -22,6 +22,7 @@ from nextscan.imputers.predictive import Predictive
 from nextscan.imputers.reliability import Reliability
 from nextscan.imputers.ridge import Ridge
 from nextscan.imputers.stages import Stages
+from nextscan.imputers.visit_times import filled_years, target_years
 
 FloatArray = NDArray[np.float64]
 COMPANIONS: tuple[type[Imputer], ...] = (Ridge, Reliability, FeatureRegression, MeanChange)
@@ -43,6 +44,8 @@ class Anchor:
     companions : tuple of Imputer
     weights : ndarray of float, shape (1 + n_companions,)
         Of the means, the model's first; they sum to 1.
+    rate : ndarray of float, shape (p,)
+        Mean change per year of the pairs, native units: what companions that do not use time are corrected by.
     correlated : bool
         False leaves out the covariance between features.
     """
@@ -50,6 +53,7 @@ class Anchor:
     model: MixedFactor
     companions: tuple[Imputer, ...]
     weights: FloatArray
+    rate: FloatArray
     correlated: bool = True
 
     @classmethod
@@ -75,24 +79,34 @@ class Anchor:
                 companions.append(make().fit(cohort))
             except TooFewPairsError:
                 continue
-        return cls(model, tuple(companions), np.eye(1 + len(companions))[0], correlated)
+        return cls(model, tuple(companions), np.eye(1 + len(companions))[0], _yearly_change(cohort), correlated)
 
-    def gaps(self, wanted: Targets, unknown: float | None = None) -> FloatArray:
-        """Return years from context to target; where unknown, this number or the training mean."""
-        instead = self.model.gaps_.mean() if unknown is None else unknown
-        gaps: FloatArray = np.where(np.isnan(wanted.gap), instead, wanted.gap)
-        return gaps
+    def gaps(self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int) -> tuple[FloatArray, FloatArray]:
+        """Return years from context to target: drawn, shape (n_draws, n_targets), and expected, shape (n_targets,).
+
+        They differ where a time is unknown; see `nextscan.imputers.visit_times.target_years`.
+        """
+        drawn, expected = target_years(cohort, wanted, self.model.gaps_, n_draws, seed)
+        start = filled_years(cohort, float(self.model.gaps_.mean()))[wanted.context]
+        return drawn - start, expected - start
 
     def means(self, cohort: Cohort, wanted: Targets, gap: FloatArray) -> FloatArray:
-        """Return each member's mean, shape (1 + n_companions, n_targets, p), native units."""
+        """Return each member's mean, shape (1 + n_companions, n_targets, p), native units.
+
+        A companion that does not use time predicts for the mean gap; the mean yearly change takes it to another.
+        """
         at = replace(wanted, gap=gap)
-        found = [companion._draw(cohort, at, 1, 0, None)[1] for companion in self.companions]
+        beyond = (gap - self.model.gaps_.mean())[:, None] * self.rate
+        found = []
+        for companion in self.companions:
+            mean = companion._draw(cohort, at, 1, 0, None)[1]
+            found.append(mean if companion.uses_time else mean + beyond)
         own = self.native(self.model.expected(cohort, wanted, gap).numpy())
         return np.array([own, *found])
 
     def mean(self, cohort: Cohort, wanted: Targets, means: FloatArray) -> FloatArray:
         """Return the weighted mean of `means`, native units; the model's alone where companions know too little."""
-        forward = _last_observed(cohort, wanted) & ~(wanted.gap < 0)
+        forward = is_forward(cohort, wanted, wanted.gap)
         weighted = np.tensordot(self.weights, means, 1)
         return np.where(forward[:, None], weighted, means[0])
 
@@ -129,16 +143,21 @@ class Anchor:
                 law = replace(law, mean=self.scaled(self.mean(cohort, at, own)))
             yield here, law if self.correlated else law.diagonal()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the members, the model's first."""
+        return (self.model.name, *(companion.name for companion in self.companions))
+
     def weights_by_name(self) -> dict[str, float]:
         """Return the weight of each member's mean."""
-        members = (self.model, *self.companions)
-        return {member.name: float(weight) for member, weight in zip(members, self.weights, strict=True)}
+        return {name: float(weight) for name, weight in zip(self.names, self.weights, strict=True)}
 
     def state(self) -> dict[str, Any]:
         """Return what was learned, as nested dicts of arrays, numbers, strings."""
         members = (self.model, *self.companions)
         return {
             "weights": self.weights,
+            "rate": self.rate,
             "correlated": self.correlated,
             "members": [{"name": m.name, "params": m.get_params(), "state": m._state()} for m in members],
         }
@@ -152,15 +171,25 @@ class Anchor:
         for member in state["members"]:
             members.append(make_imputer(member["name"], **member["params"]))
             members[-1]._restore(member["state"])
-        return cls(members[0], tuple(members[1:]), state["weights"], state["correlated"])
+        return cls(members[0], tuple(members[1:]), state["weights"], state["rate"], state["correlated"])
 
 
-def _last_observed(cohort: Cohort, wanted: Targets) -> NDArray[np.bool_]:
-    """Tell which targets start from their subject's last observed visit."""
+def _yearly_change(cohort: Cohort) -> FloatArray:
+    """Return the mean change per year of consecutive visits, shape (p,); 0 where no times are known."""
+    found = pairs(cohort)
+    change = cohort.features[found.target] - cohort.features[found.context]
+    known = ~np.isnan(change) & (found.gap > 0)[:, None]
+    years = np.where(known, found.gap[:, None], 0.0).sum(axis=0)
+    total = np.where(known, change, 0.0).sum(axis=0)
+    return np.divide(total, years, out=np.zeros_like(total), where=years > 0)
+
+
+def is_forward(cohort: Cohort, wanted: Targets, gap: FloatArray) -> NDArray[np.bool_]:
+    """Tell which targets lie after their subject's last observed visit."""
     seen = np.flatnonzero(~cohort.is_request)
     last = np.full(cohort.n_subjects, -1)
     last[cohort.subject_of[seen]] = seen
-    return np.asarray(last[cohort.subject_of[wanted.context]] == wanted.context)
+    return np.asarray((last[cohort.subject_of[wanted.context]] == wanted.context) & (gap >= 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,24 +215,38 @@ class HeldOut:
         """
         shown, wanted = self.task.shown, self.task.targets
         truth = anchor.scaled(self.task.truth)
-        for here, law in anchor.predictive(shown, wanted, anchor.gaps(wanted), self.means):
+        for here, law in anchor.predictive(shown, wanted, anchor.gaps(shown, wanted, 1, 0)[1], self.means):
             yield here, law, truth[here]
 
 
-def held_out(cohort: Cohort, fit: Callable[[Cohort], Anchor], n_folds: int, stages: Stages) -> list[HeldOut]:
-    """Hide visits of each fold's subjects after 1, 2, 3, 4, 6, 8 visits seen, and fit on the other folds."""
-    found = []
+def held_out(
+    cohort: Cohort, whole: Anchor, fit: Callable[[Cohort], Anchor], n_folds: int, stages: Stages
+) -> tuple[Anchor, list[HeldOut]]:
+    """Hide visits of each fold's subjects after 1, 2, 3, 4, 6, 8 visits seen, and fit on the other folds.
+
+    Returns
+    -------
+    Anchor
+        The whole one, without companions that some fold has too few pairs for.
+    list of HeldOut
+    """
+    cases, means = [], []
     for split in folds(cohort, n_folds, seed=1, validation_fraction=0.0):
         hidden = list(tasks(split.test))
 
-        def means(train: Cohort = split.train, hidden: Sequence[Task] = tuple(hidden)) -> dict[str, Any]:
+        def of_fold(train: Cohort = split.train, hidden: Sequence[Task] = tuple(hidden)) -> dict[str, Any]:
             anchor = fit(train)
-            gaps = [anchor.gaps(task.targets) for task in hidden]
-            return {str(i): anchor.means(hidden[i].shown, hidden[i].targets, gaps[i]) for i in range(len(hidden))}
+            found = [anchor.means(t.shown, t.targets, anchor.gaps(t.shown, t.targets, 1, 0)[1]) for t in hidden]
+            return {str(i): dict(zip(anchor.names, part, strict=True)) for i, part in enumerate(found)}
 
-        kept = stages(f"anchor without fold {split.fold + 1}", means)
-        found += [HeldOut(split.fold, task, kept[str(i)]) for i, task in enumerate(hidden)]
-    return found
+        kept = stages(f"anchor without fold {split.fold + 1}", of_fold)
+        cases += [(split.fold, task) for task in hidden]
+        means += [kept[str(i)] for i in range(len(hidden))]
+    everywhere = [name for name in whole.names if all(name in part for part in means)]
+    companions = tuple(member for member in whole.companions if member.name in everywhere)
+    anchor = replace(whole, companions=companions, weights=np.eye(1 + len(companions))[0])
+    parts = [np.array([part[name] for name in everywhere]) for part in means]
+    return anchor, [HeldOut(fold, task, part) for (fold, task), part in zip(cases, parts, strict=True)]
 
 
 def tasks(cohort: Cohort) -> Iterator[Task]:
@@ -230,13 +273,17 @@ def weigh(anchor: Anchor, cases: Sequence[HeldOut]) -> Anchor:
     truth, means = anchor.scaled(truth).numpy(), np.array([anchor.scaled(part).numpy() for part in means])
     means = np.where(np.isnan(truth), 0.0, means)
     filled = np.nan_to_num(truth)
+    _, who, visits = np.unique(
+        np.concatenate([case.task.targets.subject for case in cases]), return_inverse=True, return_counts=True
+    )
+    share = 1 / visits[who]  # each subject counts once
 
     def weights(x: FloatArray) -> FloatArray:
         w: FloatArray = np.exp(x - x.max())
         return w / w.sum()
 
     def distance(x: FloatArray) -> float:
-        return float(np.linalg.norm(filled - np.tensordot(weights(x), means, 1), axis=1).mean())
+        return float(np.average(np.linalg.norm(filled - np.tensordot(weights(x), means, 1), axis=1), weights=share))
 
     start = np.where(np.arange(len(means)) == 0, 2.0, 0.0)
     found = weights(np.asarray(minimize(distance, start, method="L-BFGS-B").x))

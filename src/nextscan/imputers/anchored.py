@@ -13,16 +13,13 @@ The method, in order:
 4. *Self-conditioning.* People scanned once train the anchor and, as visits paired with themselves, the networks: the
    visit is the target, the same visit with measured between-visit noise the context, and a flag says so.
 5. *Restraint.* Networks are an ensemble of one per fold, each stopped early by the fold it never saw. Each stage is
-   kept only if it lowers the held-out energy score: spread by more than one standard error over subjects, networks
-   by more than two; all by more than 0.1 %. That sizes depend on c linearly, scores of a few hundred subjects hardly
-   show: it is kept where it predicts the sizes of held-out residuals, by more than two standard errors.
+   kept only where held-out subjects prove it by two standard errors: networks by their energy score, and by at least
+   0.1 % of it; covariance and size by their likelihood, and that size depends on c by how it predicts sizes, as scores
+   of a few hundred subjects hardly tell a spread that is a fifth too small.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -42,12 +39,11 @@ from nextscan.imputers.paired_visits import donors
 from nextscan.imputers.residual_choice import inputs_of
 from nextscan.imputers.residual_fit import ResidualSettings, SelfConditioning, fit_residual
 from nextscan.imputers.residual_model import ResidualModel
-from nextscan.imputers.stages import Stages
+from nextscan.imputers.stages import Stages, fingerprint
 from nextscan.randomness import subject_keys
 
 FloatArray = NDArray[np.float64]
-_GAPS = 8  # quantiles of the training gaps that stand for an unknown time
-_CHOICE = ("chosen", "tried")
+_STAGES = 13  # about ten fits to choose ranks by, the anchor, two networks
 _SHARED, _OWN = range(2)  # what a stream of random numbers is for
 
 
@@ -80,7 +76,10 @@ class AnchoredSecondgram(Imputer):
 
     Notes
     -----
-    Conformal intervals need no `calibrate`: what was held out to choose calibrates them.
+    Where nobody has more than two visits, conformal intervals need no `calibrate`: what was held out calibrates them.
+
+    The networks were taught and proven by visits after the last one seen. Before and between visits, as companions,
+    they have no say in where a prediction lies.
 
     Cost: `n_folds` + 1 fits of the mixed-factor model and its companions, beside those that choose ranks; the
     networks are small. Memory: laws are made for 256 targets at a time, (rank + draws) x features numbers each.
@@ -145,12 +144,12 @@ class AnchoredSecondgram(Imputer):
                 f"visits, there are {n_paired}; use another method or a larger cohort"
             )
         companions = COMPANIONS if self.companions else ()
-        stages = Stages(checkpoint, _fingerprint(cohort, self.get_params(), seed), self.n_folds + 4, progress)
+        stages = Stages(checkpoint, fingerprint(cohort, self.get_params(), seed), self.n_folds + _STAGES, progress)
         model = MixedFactor(n_factors=self.n_factors, n_slopes=self.n_slopes, unpaired=self.unpaired)
-        chosen, tried = stages("choosing ranks", lambda: dict(zip(_CHOICE, model.choose(cohort), strict=True))).values()
+        chosen, tried = model.choose(cohort, stages.number)
         fit = partial(Anchor.fit, settings=chosen, use=companions, correlated=self.whiten)
         whole = Anchor.from_state(stages("anchor", lambda: fit(cohort).state()))
-        cases = held_out(cohort, fit if self.out_of_fold else lambda _: whole, self.n_folds, stages)
+        whole, cases = held_out(cohort, whole, fit if self.out_of_fold else lambda _: whole, self.n_folds, stages)
         self.anchor_ = weigh(whole, cases)
         settings = ResidualSettings(
             network=self.network,
@@ -162,7 +161,7 @@ class AnchoredSecondgram(Imputer):
         )
         restraint, record = fit_residual(cohort, self.anchor_, cases, settings, stages, seed=seed)
         self.residual_ = restraint.kept
-        if self.out_of_fold:
+        if self.out_of_fold and cohort.observed_visits.max() == 2:  # else one visit ahead would stand for all
             self.calibration_ = restraint.calibration(self.nonnegative_)
         self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()} | restraint.record | record
         self.record_["held_out_energy_score"] = tried
@@ -174,50 +173,34 @@ class AnchoredSecondgram(Imputer):
     def _draw(
         self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int, progress: Progress | None
     ) -> tuple[NDArray[np.floating], FloatArray | None]:
-        p = cohort.n_features
-        draws = np.empty((n_draws, len(wanted), p), np.float32)
-        mean = np.empty((len(wanted), p))
-        unknown = np.isnan(wanted.gap)
-        known = np.flatnonzero(~unknown)
-        self._draw_at(cohort, wanted, known, None, np.arange(n_draws), n_draws, seed, draws, mean)
-        if unknown.any():
-            # The law averages over the training gaps: each draw takes one, all targets the same.
-            gaps = np.quantile(self.anchor_.model.gaps_, (np.arange(_GAPS) + 0.5) / _GAPS)
-            of = donors(_GAPS, ["gap"], n_draws, seed)[:, 0]
-            total = np.zeros((len(wanted), p))
-            for i, gap in enumerate(gaps):
-                which = np.flatnonzero(of == i)
-                self._draw_at(cohort, wanted, np.flatnonzero(unknown), gap, which, n_draws, seed, draws, mean)
-                total += mean / _GAPS
-            mean[unknown] = total[unknown]
+        drawn_gap, gap = self.anchor_.gaps(cohort, wanted, n_draws, seed)
+        draws = np.empty((n_draws, len(wanted), cohort.n_features), np.float32)
+        every = np.arange(n_draws)
+        draws[:], mean = self._draw_at(cohort, wanted, gap, every, n_draws, seed)
+        unknown = np.flatnonzero((drawn_gap != gap).any(axis=0))
+        if len(unknown):  # each draw has a time of its own
+            part = wanted.select(unknown)
+            for draw in every:
+                at = drawn_gap[draw, unknown]
+                draws[draw, unknown] = self._draw_at(cohort, part, at, every[draw : draw + 1], n_draws, seed)[0][0]
         # A learned shape has a mean of its own, and a curve bends it: only draws know these.
         exact = self.residual_.shape is None and not self.anchor_.model.curved_.any()
-        native = self.anchor_.native(mean) if exact else None
-        return self.anchor_.native(draws), native
+        return self.anchor_.native(draws), self.anchor_.native(mean) if exact else None
 
     def _draw_at(
-        self,
-        cohort: Cohort,
-        wanted: Targets,
-        rows: NDArray[np.intp],
-        gap: float | None,
-        which: NDArray[np.intp],
-        n_draws: int,
-        seed: int,
-        draws: NDArray[np.float32],
-        mean: FloatArray,
-    ) -> None:
-        """Fill some draws, and the mean, of some targets, at one gap where theirs is unknown; units of the model."""
-        part = wanted.select(rows)
-        at = self.anchor_.gaps(part, gap)
-        inputs, reach = inputs_of(self.anchor_, cohort, replace(part, gap=at), self.residual_.conditioning)
-        sizes = self.residual_.spread.sizes[donors(len(self.residual_.spread.sizes), part.subject, n_draws, seed)]
-        for here, law in self.anchor_.predictive(cohort, part, at):
+        self, cohort: Cohort, wanted: Targets, gap: FloatArray, which: NDArray[np.intp], n_draws: int, seed: int
+    ) -> tuple[NDArray[np.float32], FloatArray]:
+        """Return some of the draws, shape (len(which), n_targets, p), and the mean, in units of the model."""
+        draws = np.empty((len(which), len(wanted), cohort.n_features), np.float32)
+        mean = np.empty((len(wanted), cohort.n_features))
+        inputs, reach = inputs_of(self.anchor_, cohort, wanted, gap, self.residual_.conditioning)
+        sizes = self.residual_.spread.sizes[donors(len(self.residual_.spread.sizes), wanted.subject, n_draws, seed)]
+        for here, law in self.anchor_.predictive(cohort, wanted, gap):
             known, colour = self.residual_.known(inputs[here], reach[here]), law.colouring()
-            mean[rows[here]] = (law.mean + colour(self.residual_.mean(known))).numpy()
-            normal = self._normal(part.select(here), which, seed)
-            z = self.residual_.draw(known, normal, sizes[which, here])
-            draws[np.ix_(which, rows[here])] = (law.mean + colour(z)).numpy()
+            mean[here] = (law.mean + colour(self.residual_.mean(known))).numpy()
+            z = self.residual_.draw(known, self._normal(wanted.select(here), which, seed), sizes[which, here])
+            draws[:, here] = (law.mean + colour(z)).numpy()
+        return draws, mean
 
     def _normal(self, part: Targets, which: NDArray[np.intp], seed: int) -> Tensor:
         """Return standard normal numbers, of which visits of a subject share what is not measurement noise."""
@@ -239,8 +222,3 @@ class AnchoredSecondgram(Imputer):
     def _restore(self, state: dict[str, Any]) -> None:
         self.anchor_ = Anchor.from_state(state["anchor"])
         self.residual_ = ResidualModel.from_state(state["residual"])
-
-
-def _fingerprint(cohort: Cohort, params: dict[str, Any], seed: int) -> str:
-    content = json.dumps([cohort.fingerprint(), params, seed], sort_keys=True)
-    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()

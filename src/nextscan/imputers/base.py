@@ -164,8 +164,10 @@ class Imputer:
             raise FeatureMismatchError(f"{validation.source or validation.name}: features differ from training")
         self.feature_names_ = train.feature_names
         self.units_ = dict(train.units)
-        self.nonnegative_ = np.nan_to_num(train.features, nan=0.0).min(axis=0) >= 0
-        self.record_ = {"n_pairs": n_pairs, "n_subjects": train.n_subjects, "seed": seed}
+        seen = [train.features] if validation is None else [train.features, validation.features]
+        self.nonnegative_ = np.nan_to_num(np.concatenate(seen), nan=0.0).min(axis=0, initial=0.0) >= 0
+        n_subjects = train.n_subjects + (0 if validation is None else validation.n_subjects)
+        self.record_ = {"n_pairs": n_pairs, "n_subjects": n_subjects, "seed": seed}
         self.calibration_ = None
         self.likeness_ = None
 

@@ -75,8 +75,12 @@ class Moments:
     design: FloatArray
 
     def noise(self) -> FloatArray:
-        """Return half the variance of each feature's steps."""
-        return np.maximum(np.nanvar(self.step, axis=0, ddof=1) / 2, _FLOOR)
+        """Return half the variance of each feature's steps; of features with fewer than two, that of the others."""
+        enough = (~np.isnan(self.step)).sum(axis=0) >= 2
+        noise = np.full(self.step.shape[1], 0.5)
+        noise[enough] = np.maximum(np.nanvar(self.step[:, enough], axis=0, ddof=1) / 2, _FLOOR)
+        noise[~enough] = np.median(noise[enough]) if enough.any() else 0.5
+        return noise
 
     def prior(self) -> Prior:
         """Return priors whose spread is what scatters beyond sampling error."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -17,12 +17,13 @@ from torch import Tensor
 
 from nextscan.cohort import Cohort, Split, Targets, Task, folds, hide, merge, pairs
 from nextscan.diffusion import counter_normal
-from nextscan.errors import SettingError
+from nextscan.errors import SettingError, TooFewPairsError, some
 from nextscan.imputers.base import Imputer, Progress
 from nextscan.imputers.logistic_curves import bent, can_curve, straightened
 from nextscan.imputers.mixed_effects import MixedEffects, Posterior
 from nextscan.imputers.mixed_effects_fit import Moments, maximise
 from nextscan.imputers.predictive import Predictive
+from nextscan.imputers.stages import Stages, fingerprint
 from nextscan.imputers.visit_sums import Sums, compressed, groups, sums
 from nextscan.imputers.visit_times import filled_years, first_visits, label_rates, labels_at_start, target_years
 from nextscan.preprocess import LabelEncoder
@@ -32,6 +33,7 @@ FloatArray = NDArray[np.float64]
 _FACTORS, _OWN, _NOISE = range(3)  # what a stream of random numbers is for
 _RANKS, _SLOPES = (2, 5, 10, 20, 40), (0, 2, 5, 10)
 _DRAWS_TO_CHOOSE = 30
+_CANDIDATES = 10  # fits to choose by, usually
 _MANY_PAIRS = 600
 _MOST_WITH_GAPS = 1000  # single visits whose gaps are nobody else's: each costs as much as many without
 
@@ -92,13 +94,23 @@ class MixedFactor(Imputer):
             raise SettingError(f"curve must be auto, linear or logistic, got {self.curve!r}")
         cohort = merge(train, validation)
         cohort = cohort.select_visits(~cohort.is_request)
-        chosen, tried = self.choose(cohort)
+        _check_follow_ups(cohort, self.minimum_pairs)
+        stages = Stages(checkpoint, fingerprint(cohort, self.get_params(), seed), _CANDIDATES, progress)
+        chosen, tried = self.choose(cohort, stages.number)
         self._learn(cohort, **chosen)
         self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()}
         self.record_["held_out_energy_score"] = tried
 
-    def choose(self, cohort: Cohort) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-        """Return all settings, open ones chosen one after the other by held-out energy scores, and those scores."""
+    def choose(
+        self, cohort: Cohort, once: Callable[[str, Callable[[], float]], float] = lambda _, make: make()
+    ) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+        """Return all settings, open ones chosen one after the other by held-out energy scores, and those scores.
+
+        Parameters
+        ----------
+        once : callable
+            Computes the score of a name, or knows it: `nextscan.imputers.stages.Stages.number`.
+        """
         many = (cohort.observed_visits > 2).sum() > cohort.is_paired.sum() / 2
         grid: dict[str, list[Any]] = {
             "n_factors": _ranks(_RANKS, cohort),
@@ -118,7 +130,10 @@ class MixedFactor(Imputer):
         tasks = [(split.train, _hidden(split.test)) for split in _inner_folds(cohort)] if undecided else []
         tried = {}
         for name in undecided:
-            scores = {value: _held_out(type(self)(**{**chosen, name: value}), tasks) for value in grid[name]}
+            scores = {}
+            for value in grid[name]:
+                candidate = type(self)(**{**chosen, name: value})
+                scores[value] = once(f"choosing {name} {value}", partial(_held_out, candidate, tasks))
             chosen[name] = min(scores, key=scores.__getitem__)
             tried[name] = {str(value): score for value, score in scores.items()}
         return chosen, tried
@@ -129,9 +144,14 @@ class MixedFactor(Imputer):
         first = first_visits(cohort)
         constant = np.nanmax(cohort.features, axis=0) == np.nanmin(cohort.features, axis=0)
         self.curved_: NDArray[np.bool_] = can_curve(cohort.features) & ~constant & (curve == "logistic")
-        features = straightened(cohort.features, self.curved_)[first]
-        self.mean_: FloatArray = np.nanmean(features, axis=0)
-        self.scale_: FloatArray = np.where(constant, 0.0, np.nanstd(features, axis=0))
+        features = straightened(cohort.features, self.curved_)
+        # Later visits stand in for a feature that all first visits lack, or of which all are alike.
+        alike = (~np.isnan(features[first])).sum(axis=0) < 2
+        alike[~alike] = np.nanstd(features[first][:, ~alike], axis=0) < 1e-9 * np.nanstd(features[:, ~alike], axis=0)
+        typical = np.where(alike & ~np.isin(np.arange(len(features)), first)[:, None], features, np.nan)
+        typical[first] = features[first]
+        self.mean_: FloatArray = np.nanmean(typical, axis=0)
+        self.scale_: FloatArray = np.where(constant, 0.0, np.nanstd(typical, axis=0))
         found = pairs(cohort)
         known = found.gap[np.isfinite(found.gap)]
         self.gaps_: FloatArray = known if len(known) else np.ones(1)
@@ -271,6 +291,19 @@ class MixedFactor(Imputer):
         self.model_ = MixedEffects.from_state(state["model"])
         for name in self._LEARNED:
             setattr(self, name, state[name])
+
+
+def _check_follow_ups(cohort: Cohort, minimum: int) -> None:
+    """Refuse features that hardly anybody has at two visits: nothing tells their noise from their change."""
+    found = pairs(cohort)
+    both = ~np.isnan(cohort.features[found.context]) & ~np.isnan(cohort.features[found.target])
+    few = both.sum(axis=0) < minimum
+    if few.any():
+        names = np.asarray(cohort.feature_names)[few]
+        raise TooFewPairsError(
+            f"{cohort.source or cohort.name}: feature {some(names)} was measured at fewer than {minimum} pairs of "
+            "visits, too few to learn from; exclude it"
+        )
 
 
 def _fitted_on(whole: Sums, paired: NDArray[np.bool_]) -> list[Sums]:

@@ -19,7 +19,7 @@ from nextscan.preprocess import Likeness
 if TYPE_CHECKING:
     from nextscan.imputers.base import Imputer
 
-FORMAT = 1
+FORMAT = 2
 _ARRAY = "__array__"
 
 

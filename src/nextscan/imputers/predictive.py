@@ -34,6 +34,13 @@ class Predictive:
         turn, sd = self._turning(0.5), self.own.sqrt()
         return lambda white: turn(white) * sd
 
+    def given(self, deviation: Tensor, seen: Tensor) -> Tensor:
+        """Return the expected deviations of all cells given those marked `seen`, shape (n, p); others are not read."""
+        weight = torch.where(seen, 1 / self.own, 0.0)
+        inner = torch.eye(self.load.shape[1], dtype=self.load.dtype) + (self.load * weight[:, None]) @ self.load.mT
+        scores = torch.linalg.solve(inner, (self.load @ (weight * deviation)[..., None])[..., 0])
+        return torch.where(seen, deviation, (scores[:, None] @ self.load)[:, 0])
+
     def diagonal(self) -> Predictive:
         """Return the laws without covariance between features."""
         own = self.own + self.load.square().sum(dim=1)

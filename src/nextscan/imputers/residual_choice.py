@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nextscan.cohort import Calibration, Cohort, Targets
-from nextscan.imputers.anchor import Anchor, HeldOut
+from nextscan.imputers.anchor import Anchor, HeldOut, is_forward
 from nextscan.imputers.residual_model import Conditioning, ResidualModel
 from nextscan.metrics import energy_score
 
@@ -36,6 +36,9 @@ class Restraint:
 
     def __init__(self, anchor: Anchor, cases: Sequence[HeldOut], first: ResidualModel) -> None:
         self.anchor, self.cases, self.kept = anchor, cases, first
+        shown = [anchor.scaled(case.task.shown.features[case.task.targets.context]).numpy() for case in cases]
+        sd = np.nanstd(np.concatenate(shown), axis=0)
+        self.unit = torch.from_numpy(np.where(sd > 0, sd, 1.0))
         self.energy = self._energy(first)
         self.record: dict[str, Any] = {"kept": [], "gain": {}, "held_out_energy": {"anchor": float(self.energy.mean())}}
 
@@ -84,12 +87,9 @@ class Restraint:
         """Return the energy score of each held-out subject, the mean over its visits."""
         scores, subjects = [], []
         for case in self.cases:
-            shown, wanted = case.task.shown, case.task.targets
-            sd = np.nanstd(shown.features[wanted.context], axis=0) / self.anchor.unit
-            unit = torch.from_numpy(np.where(sd > 0, sd, 1.0))
-            subjects.append(wanted.subject)
+            subjects.append(case.task.targets.subject)
             for _, drawn, truth in self._drawn(model, case):
-                x, y = (torch.where(torch.isnan(truth), 0.0, part / unit).numpy() for part in (drawn, truth))
+                x, y = (torch.where(torch.isnan(truth), 0.0, part / self.unit).numpy() for part in (drawn, truth))
                 scores.append(energy_score(y, x))
         who = np.unique(np.concatenate(subjects), return_inverse=True)[1]
         energy: FloatArray = np.bincount(who, np.concatenate(scores)) / np.bincount(who)
@@ -97,9 +97,11 @@ class Restraint:
 
     def _drawn(self, model: ResidualModel, case: HeldOut) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield rows, draws of them and truths, in units of the anchor; the same chance for every model."""
-        generator = torch.Generator().manual_seed(case.fold)
+        generator = torch.Generator().manual_seed(1000 + case.fold)
         turn = torch.from_numpy(model.turn())
-        inputs, reach = inputs_of(self.anchor, case.task.shown, case.task.targets, model.conditioning)
+        shown, wanted = case.task.shown, case.task.targets
+        gap = self.anchor.gaps(shown, wanted, 1, 0)[1]
+        inputs, reach = inputs_of(self.anchor, shown, wanted, gap, model.conditioning)
         for here, law, truth in case.laws(self.anchor):
             normal = torch.randn(_DRAWS, *truth.shape, generator=generator, dtype=torch.float64) @ turn
             lots = torch.rand(_DRAWS, len(truth), generator=generator).numpy()
@@ -109,10 +111,16 @@ class Restraint:
 
 
 def inputs_of(
-    anchor: Anchor, cohort: Cohort, wanted: Targets, conditioning: Conditioning, *, alone: bool = False
+    anchor: Anchor,
+    cohort: Cohort,
+    wanted: Targets,
+    gap: FloatArray,
+    conditioning: Conditioning,
+    *,
+    alone: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Return the networks' inputs and reach of targets."""
-    gaps = anchor.gaps(wanted)
+    """Return the networks' inputs, and how far their location reaches: not at all before or between visits seen."""
     scores = anchor.model.scores(cohort, wanted)
     labels = anchor.model.standardised(cohort.labels_at(wanted.context))
-    return conditioning.inputs(scores, labels, gaps, alone=alone), conditioning.reach(gaps)
+    forward = torch.from_numpy(is_forward(cohort, wanted, gap)[:, None])
+    return conditioning.inputs(scores, labels, gap, alone=alone), conditioning.reach(gap) * forward

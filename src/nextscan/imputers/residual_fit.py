@@ -55,12 +55,15 @@ class Residuals:
     reach : Tensor, shape (n, 1)
     fold : Tensor of int, shape (n,)
         -1 for visits paired with themselves.
+    subject : ndarray of int, shape (n,)
+        Which visits are of one subject.
     """
 
     z: FloatArray
     condition: Tensor
     reach: Tensor
     fold: Tensor
+    subject: NDArray[np.intp]
 
 
 def fit_residual(
@@ -81,9 +84,12 @@ def fit_residual(
     spread = Spread.fit(data.z, effect, correlated=anchor.correlated)
     restraint = Restraint(anchor, cases, plain)
     calibrated = replace(plain, spread=spread, stable=_stable(anchor, effect @ spread.root))
-    restraint.offer("spread", calibrated, errors=1)
-    scaled, proven = _with_scale(calibrated, data, effect)
-    record: dict[str, Any] = {"scale": proven}
+    proven = _spread_gain(data, effect, correlated=anchor.correlated)
+    record: dict[str, Any] = {"spread": proven}
+    if proven["gain"] > _PROOF * proven["se"]:
+        restraint.keep("spread", calibrated)
+    scaled, proven = _with_scale(calibrated, data, effect, correlated=anchor.correlated)
+    record["scale"] = proven
     if settings.network and proven["gain"] > _PROOF * proven["se"]:
         restraint.keep("scale", scaled)
         calibrated = replace(calibrated, scale=scaled.scale)
@@ -106,7 +112,11 @@ def fit_residual(
 
         found = stages("network", location)
         record["network"] = found["record"]
-        restraint.offer("network", _with_network(calibrated, found["parameters"], data, effect), errors=_PROOF)
+        restraint.offer(
+            "network",
+            _with_network(calibrated, found["parameters"], data, effect, correlated=anchor.correlated),
+            errors=_PROOF,
+        )
     if settings.diffusion:
         before = restraint.kept
         shape = stages("diffusion", lambda: _train_shape(before, data, settings, stages, seed))
@@ -115,34 +125,36 @@ def fit_residual(
 
 
 def _gather(anchor: Anchor, cases: Sequence[HeldOut], conditioning: Conditioning) -> Residuals:
-    z, condition, reach, fold = [], [], [], []
+    z, condition, reach, fold, subject = [], [], [], [], []
     for case in cases:
         shown, wanted = case.task.shown, case.task.targets
         generator = torch.Generator().manual_seed(case.fold)
         for _, law, truth in case.laws(anchor):
             whitened = law.whiten(_without_gaps(truth - law.mean, law, generator))
             z.append(whitened.numpy())
-        inputs, far = inputs_of(anchor, shown, wanted, conditioning)
+        inputs, far = inputs_of(anchor, shown, wanted, anchor.gaps(shown, wanted, 1, 0)[1], conditioning)
         condition.append(inputs)
         reach.append(far)
         fold.append(torch.full((len(wanted),), case.fold))
-    return Residuals(np.concatenate(z), torch.cat(condition), torch.cat(reach), torch.cat(fold))
+        subject.append(wanted.subject)
+    who = np.unique(np.concatenate(subject), return_inverse=True)[1]
+    return Residuals(np.concatenate(z), torch.cat(condition), torch.cat(reach), torch.cat(fold), who)
 
 
 def _without_gaps(deviation: Tensor, law: Predictive, generator: torch.Generator) -> Tensor:
-    """Fill missing cells with draws from the anchor's own law."""
+    """Fill missing cells with draws from the anchor's law given the cells that were seen (Matheron's rule)."""
     missing = torch.isnan(deviation)
     if not missing.any():
         return deviation
     drawn = law.colouring()(torch.randn(deviation.shape, generator=generator, dtype=deviation.dtype))
-    return torch.where(missing, drawn, deviation)
+    return torch.where(missing, drawn + law.given(torch.where(missing, 0.0, deviation - drawn), ~missing), deviation)
 
 
 def _effect(anchor: Anchor, cases: Sequence[HeldOut]) -> FloatArray:
     """Return the average map from whitened residuals to features."""
     task = cases[0].task
     few = task.targets.select(slice(0, _EFFECT_FROM))
-    (_, law), *_ = anchor.predictive(task.shown, few, anchor.gaps(few))
+    (_, law), *_ = anchor.predictive(task.shown, few, anchor.gaps(task.shown, few, 1, 0)[1])
     return effect_of(law.colouring(), task.shown.n_features)
 
 
@@ -161,27 +173,31 @@ def _alone(
         return None
     generator = np.random.default_rng(seed)
     chosen = cohort.select_subjects(np.sort(generator.permutation(single)[:n]))
-    truth = (chosen.features - anchor.model.mean_) / anchor.unit
+    truth = anchor.scaled(chosen.features)
     noise = anchor.model.model_.noise.numpy() if settings.perturbation == "measured" else settings.perturbation**2
-    noised = chosen.features + anchor.unit * np.sqrt(noise) * generator.normal(size=truth.shape)
+    noised = anchor.native(truth.numpy() + np.sqrt(noise) * generator.normal(size=truth.shape))
     shown = replace(chosen, features=noised)
     rows = np.arange(shown.n_visits)
     none = np.zeros(len(rows))
     wanted = Targets(shown.subject_names(rows), shown.visits, shown.years, rows, none, np.full(len(rows), -1))
     flagged = settings.self_conditioning != "unflagged"
-    z = []
+    z, fills = [], torch.Generator().manual_seed(seed)
     for here, law in anchor.predictive(shown, wanted, none):
-        deviation = torch.from_numpy(truth[here]) - law.mean
-        z.append(law.whiten(_without_gaps(deviation, law, torch.Generator().manual_seed(seed))).numpy())
-    condition, _ = inputs_of(anchor, shown, wanted, conditioning, alone=flagged)
-    return Residuals(np.concatenate(z), condition, torch.ones(len(rows), 1), torch.full((len(rows),), -1))
+        z.append(law.whiten(_without_gaps(truth[here] - law.mean, law, fills)).numpy())
+    condition, _ = inputs_of(anchor, shown, wanted, none, conditioning, alone=flagged)
+    return Residuals(np.concatenate(z), condition, torch.ones(len(rows), 1), torch.full((len(rows),), -1), -rows)
 
 
 def _together(data: Residuals, more: Residuals | None) -> Residuals:
     if more is None:
         return data
-    parts = [torch.cat([getattr(data, name), getattr(more, name)]) for name in ("condition", "reach", "fold")]
-    return Residuals(np.concatenate([data.z, more.z]), *parts)
+    return Residuals(
+        z=np.concatenate([data.z, more.z]),
+        condition=torch.cat([data.condition, more.condition]),
+        reach=torch.cat([data.reach, more.reach]),
+        fold=torch.cat([data.fold, more.fold]),
+        subject=np.concatenate([data.subject, more.subject]),
+    )
 
 
 def _train_network(
@@ -213,16 +229,20 @@ def _train_network(
     return to_numpy(found.best), float(found.best_score.mean())
 
 
-def _with_network(before: ResidualModel, location: Parameters, data: Residuals, effect: FloatArray) -> ResidualModel:
+def _with_network(
+    before: ResidualModel, location: Parameters, data: Residuals, effect: FloatArray, *, correlated: bool
+) -> ResidualModel:
     """Add a network, and estimate anew the spread of what it normalises."""
     model = replace(before, turned=before.spread, location=location)
     normalised = _normalised(model, data, data.z @ before.spread.inverse.T)
     inner = effect @ before.spread.root
-    spread = Spread.fit(normalised, inner)
+    spread = Spread.fit(normalised, inner, correlated=correlated)
     return replace(model, spread=spread)
 
 
-def _with_scale(before: ResidualModel, data: Residuals, effect: FloatArray) -> tuple[ResidualModel, dict[str, float]]:
+def _with_scale(
+    before: ResidualModel, data: Residuals, effect: FloatArray, *, correlated: bool
+) -> tuple[ResidualModel, dict[str, float]]:
     """Let the log of sizes be linear in the condition; return what that explains of the sizes of held-out visits.
 
     Scores of a few hundred visits hardly tell sizes apart; the sizes themselves, each of many features, do.
@@ -242,9 +262,26 @@ def _with_scale(before: ResidualModel, data: Residuals, effect: FloatArray) -> t
         gain[test] = (away**2 - (sizes[test] - found.predict(x[test])) ** 2).sum(axis=1)
     model = replace(before, turned=before.spread, scale=np.array(scale))
     normalised = _normalised(model, data, e)
-    spread = Spread.fit(normalised, effect @ before.spread.root)
-    told = {"gain": float(gain.mean()), "se": float(gain.std(ddof=1) / np.sqrt(len(gain)))}
+    spread = Spread.fit(normalised, effect @ before.spread.root, correlated=correlated)
+    told = _mean_and_error(gain, data.subject)
     return replace(model, spread=spread), told
+
+
+def _mean_and_error(gain: FloatArray, subject: NDArray[np.intp]) -> dict[str, float]:
+    """Return the mean over subjects and its standard error."""
+    each = np.bincount(subject, gain) / np.bincount(subject)
+    return {"gain": float(each.mean()), "se": float(each.std(ddof=1) / np.sqrt(len(each)))}
+
+
+def _spread_gain(data: Residuals, effect: FloatArray, *, correlated: bool) -> dict[str, float]:
+    """Return by how much a spread raises the log likelihood of residuals it was not estimated from."""
+    gain, fold = np.zeros(len(data.z)), data.fold.numpy()
+    for f in range(fold.max() + 1):
+        held_out = fold == f
+        spread = Spread.fit(data.z[~held_out], effect, correlated=correlated)
+        z, e = data.z[held_out], data.z[held_out] @ spread.inverse.T
+        gain[held_out] = np.linalg.slogdet(spread.inverse)[1] + (z**2 - e**2).sum(axis=1) / 2
+    return _mean_and_error(gain, data.subject)
 
 
 def _normalised(model: ResidualModel, data: Residuals, e: FloatArray) -> FloatArray:

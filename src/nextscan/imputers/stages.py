@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
+import nextscan
+from nextscan.cohort import Cohort
+from nextscan.errors import TrainingError
 from nextscan.imputers.base import Progress
-from nextscan.imputers.model_folder import join_state, split_state
+from nextscan.imputers.model_folder import FORMAT, join_state, split_state
 from nextscan.training.checkpoint import read_checkpoint, write_checkpoint
 
 
@@ -38,12 +43,19 @@ class Stages:
     def __call__(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return the result of a stage: nested dicts of arrays, numbers and strings."""
         if self.progress is not None:
+            self.total = max(self.total, self.done + 1)
             left = None if not self.worked else self.seconds / self.worked * (self.total - self.done)
             self.progress({"phase": name, "done": self.done, "total": self.total, "remaining_seconds": left})
         self.done += 1
         file = self.file(name)
         if file is not None and file.exists():
-            tensors, document = read_checkpoint(file, self.fingerprint)
+            try:
+                tensors, document = read_checkpoint(file, self.fingerprint)
+            except TrainingError as error:
+                raise TrainingError(
+                    f"{self.folder}: holds an interrupted fit of other data, settings or seed, or is damaged; remove "
+                    "the folder to start anew"
+                ) from error
             known: dict[str, Any] = join_state(document, {key: value.numpy() for key, value in tensors.items()})
             return known
         started = time.monotonic()
@@ -58,6 +70,16 @@ class Stages:
             write_checkpoint(file, self.fingerprint, tensors, document)
         return result
 
+    def number(self, name: str, make: Callable[[], float]) -> float:
+        """Return the result of a stage that is a number."""
+        return float(self(name, lambda: {"value": make()})["value"])
+
     def file(self, name: str) -> Path | None:
         """Return the file of a stage."""
         return None if self.folder is None else self.folder / f"{name.replace(' ', '-')}.ckpt"
+
+
+def fingerprint(cohort: Cohort, params: dict[str, Any], seed: int) -> str:
+    """Name data, settings and the version of the code: stages of others are not to be gone on from."""
+    content = json.dumps([nextscan.__version__, FORMAT, cohort.fingerprint(), params, seed], sort_keys=True)
+    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
