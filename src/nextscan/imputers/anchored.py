@@ -14,8 +14,8 @@ The method, in order:
    visit is the target, the same visit with measured between-visit noise the context, and a flag says so.
 5. *Restraint.* Networks are an ensemble of one per fold, each stopped early by the fold it never saw. Each stage is
    kept only where held-out subjects prove it by two standard errors: networks by their energy score, and by at least
-   0.1 % of it; covariance and size by their likelihood, and that size depends on c by how it predicts sizes, as scores
-   of a few hundred subjects hardly tell a spread that is a fifth too small.
+   0.1 % of it; covariance and size by their likelihood (or score, then by one standard error), and that size depends
+   on c by how it predicts sizes, as scores of a few hundred subjects hardly tell a spread that is a fifth too small.
 """
 
 from __future__ import annotations

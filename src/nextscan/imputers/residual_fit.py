@@ -88,6 +88,8 @@ def fit_residual(
     record: dict[str, Any] = {"spread": proven}
     if proven["gain"] > _PROOF * proven["se"]:
         restraint.keep("spread", calibrated)
+    else:
+        restraint.offer("spread", calibrated, errors=1)
     scaled, proven = _with_scale(calibrated, data, effect, correlated=anchor.correlated)
     record["scale"] = proven
     if settings.network and proven["gain"] > _PROOF * proven["se"]:
