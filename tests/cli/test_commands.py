@@ -1,6 +1,7 @@
 """Each command on a small cohort: what it writes, and what it prints."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -151,9 +152,20 @@ def test_impute_says_what_a_visit_without_a_time_stands_for(fitted, capsys):
     time = "not given; draws average over the intervals seen in training"
     assert run(["impute", "model", "table.csv", "--out", "a.csv"]) == 0
     assert f"time:      {time}, 2.5 years on average (use --at-years 2.5 for a time)\n" in capsys.readouterr().out
-    nextscan.MeanChange().fit(nextscan.read_cohort("table.csv")).save("other")
+    cohort = nextscan.read_cohort("table.csv")
+    nextscan.MeanChange().fit(replace(cohort, years=np.full(cohort.n_visits, np.nan))).save("other")
     assert run(["impute", "other", "table.csv", "--out", "b.csv"]) == 0
     assert f"time:      {time} (use --at-years 2.5 for a time)\n" in capsys.readouterr().out
+
+
+def test_impute_warns_of_times_that_training_did_not_see(fitted, capsys):
+    cohort = nextscan.read_cohort("table.csv")
+    nextscan.Ridge().fit(cohort).save("near")
+    assert run(["impute", "near", "table.csv", "--at-years", "30", "--out", "a.csv"]) == 0
+    assert "are 30 to 30 years from the scan, training saw" in " ".join(capsys.readouterr().err.split())
+    nextscan.Ridge().fit(replace(cohort, years=np.full(cohort.n_visits, np.nan))).save("timeless")
+    assert run(["impute", "timeless", "table.csv", "--at-years", "2", "--out", "b.csv"]) == 0
+    assert "was fitted without times" in " ".join(capsys.readouterr().err.split())
     assert run(["impute", "model", "table.csv", "--at-years", "2", "--out", "c.csv"]) == 0
     assert "time:" not in capsys.readouterr().out
 

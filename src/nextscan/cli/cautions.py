@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from nextscan.imputers import Imputer
 
 
+_LEAST_OF, _MOST_OF = 0.5, 1.5  # of the shortest and the longest gap in training: beyond, it is said
+
+
 class Caution(NextscanWarning):
     """Something that distorts results unless the user does something about it."""
 
@@ -40,6 +43,32 @@ def warn_of_time(imputer: Imputer, wanted: Targets) -> None:
         warnings.warn(
             f"{imputer.name} does not use time: its prediction is the same at every time, so yearly change "
             "must not be read from it; the __annual_percent columns are left empty",
+            Caution,
+            stacklevel=2,
+        )
+
+
+def warn_of_reach(imputer: Imputer, wanted: Targets) -> None:
+    """Warn of targets at times that no interval of training stands for."""
+    gap = wanted.gap[(wanted.gap == wanted.gap) & (wanted.gap != 0)]
+    seen = imputer.record_.get("gap_range")
+    if not len(gap) or not imputer.uses_time:
+        return
+    if seen is None:
+        warnings.warn(
+            f"this {imputer.name} model was fitted without times: what it says of a time, and of change per year, is "
+            "a guess; give years in the training table",
+            Caution,
+            stacklevel=2,
+        )
+        return
+    low, high = seen
+    beyond = (gap < _LEAST_OF * low) | (gap > _MOST_OF * high)
+    if beyond.any():
+        warnings.warn(
+            f"{int(beyond.sum()):,} of {len(wanted):,} targets are {gap[beyond].min():.3g} to {gap[beyond].max():.3g} "
+            f"years from the scan, training saw {low:.3g} to {high:.3g}: predictions and intervals there, conformal "
+            "ones too, are extrapolations that nothing has tested",
             Caution,
             stacklevel=2,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,6 @@ from nextscan.cli.options import Dictionary, Exclude, Participants, Schema, Tabl
 from nextscan.cli.outputs import check_folder
 from nextscan.cli.progress import show_progress
 from nextscan.cli.settings import build_method
-
-if TYPE_CHECKING:
-    from nextscan.cohort import Cohort
 
 
 def fit(
@@ -89,17 +86,7 @@ def fit(
         model.fit(train, validation, seed=seed, checkpoint=state, progress=progress)
         if conformal and model.calibration_ is None:
             model.calibrate(train, validation, seed=seed, checkpoint=state, progress=progress)
-    model.record_ |= _mean_gap(cohort)
     model.save(out)
     shutil.rmtree(state, ignore_errors=True)
     print(f"model: {out} ({method}, {model.record_['n_pairs']} pairs, {cohort.n_features} features)")
     print(f"next:  nextscan impute {out} {table} --out completed{table.suffix or '.csv'}")
-
-
-def _mean_gap(cohort: Cohort) -> dict[str, float]:
-    """Return the mean interval between visits, where times are known, for the model's record."""
-    from nextscan.cohort import pairs
-
-    gap = pairs(cohort).gap
-    known = gap[gap > 0]
-    return {"mean_gap": float(known.mean())} if len(known) else {}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextscan.cli.cautions import telling_unlike, warn_of_time
+from nextscan.cli.cautions import telling_unlike, warn_of_reach, warn_of_time
 from nextscan.cli.options import Dictionary, Draws, Participants, Schema, Table, parse_years, read_table
 from nextscan.cli.outputs import TABLE_SUFFIXES, check_file
 from nextscan.cli.progress import Display, show_progress
@@ -133,6 +133,7 @@ def impute(
         calibration.factors(level, wanted.subject, cohort.labels_at(wanted.context), wanted.gap, by=by)
     if not imputer.uses_time:
         warn_of_time(imputer, wanted)
+    warn_of_reach(imputer, wanted)
     with show_progress() as progress:
         imputed = _in_chunks(imputer, cohort, wanted, draws, seed=seed, at_years=years, progress=progress)
         if save_draws is not None:

@@ -34,7 +34,7 @@ from nextscan.diffusion import counter_normal
 from nextscan.errors import SettingError, TooFewPairsError
 from nextscan.imputers.anchor import COMPANIONS, Anchor, held_out, weigh
 from nextscan.imputers.base import Imputer, Progress
-from nextscan.imputers.mixed_factor import MixedFactor
+from nextscan.imputers.mixed_factor import MixedFactor, check_follow_ups
 from nextscan.imputers.paired_visits import donors
 from nextscan.imputers.residual_choice import inputs_of
 from nextscan.imputers.residual_fit import ResidualSettings, SelfConditioning, fit_residual
@@ -143,6 +143,7 @@ class AnchoredSecondgram(Imputer):
                 f"{cohort.source or cohort.name}: {self.name} needs at least {self.minimum_pairs} subjects with two "
                 f"visits, there are {n_paired}; use another method or a larger cohort"
             )
+        check_follow_ups(cohort, MixedFactor.minimum_pairs)
         companions = COMPANIONS if self.companions else ()
         stages = Stages(checkpoint, fingerprint(cohort, self.get_params(), seed), self.n_folds + _STAGES, progress)
         model = MixedFactor(n_factors=self.n_factors, n_slopes=self.n_slopes, unpaired=self.unpaired)

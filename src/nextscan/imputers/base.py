@@ -154,7 +154,9 @@ class Imputer:
 
     def _begin(self, train: Cohort, validation: Cohort | None, seed: int) -> None:
         """Check the cohorts and note what every imputer needs to know of them."""
-        n_pairs = len(pairs(train)) + (len(pairs(validation)) if validation is not None else 0)
+        parts = [train] if validation is None else [train, validation]
+        gaps = np.concatenate([pairs(part).gap for part in parts])
+        n_pairs = len(gaps)
         if n_pairs < self.minimum_pairs:
             raise TooFewPairsError(
                 f"{train.source or train.name}: {self.name} needs at least {self.minimum_pairs} pairs of "
@@ -164,10 +166,13 @@ class Imputer:
             raise FeatureMismatchError(f"{validation.source or validation.name}: features differ from training")
         self.feature_names_ = train.feature_names
         self.units_ = dict(train.units)
-        seen = [train.features] if validation is None else [train.features, validation.features]
-        self.nonnegative_ = np.nan_to_num(np.concatenate(seen), nan=0.0).min(axis=0, initial=0.0) >= 0
-        n_subjects = train.n_subjects + (0 if validation is None else validation.n_subjects)
+        seen = np.concatenate([part.features for part in parts])
+        self.nonnegative_ = np.nan_to_num(seen, nan=0.0).min(axis=0, initial=0.0) >= 0
+        n_subjects = sum(part.n_subjects for part in parts)
         self.record_ = {"n_pairs": n_pairs, "n_subjects": n_subjects, "seed": seed}
+        known = gaps[gaps > 0]
+        if len(known):
+            self.record_ |= {"mean_gap": float(known.mean()), "gap_range": [float(known.min()), float(known.max())]}
         self.calibration_ = None
         self.likeness_ = None
 

@@ -94,7 +94,8 @@ class MixedFactor(Imputer):
             raise SettingError(f"curve must be auto, linear or logistic, got {self.curve!r}")
         cohort = merge(train, validation)
         cohort = cohort.select_visits(~cohort.is_request)
-        _check_follow_ups(cohort, self.minimum_pairs)
+        if {None, "auto"} & set(self.get_params().values()):  # with all chosen it is a fold of a fit that was checked
+            check_follow_ups(cohort, self.minimum_pairs)
         stages = Stages(checkpoint, fingerprint(cohort, self.get_params(), seed), _CANDIDATES, progress)
         chosen, tried = self.choose(cohort, stages.number)
         self._learn(cohort, **chosen)
@@ -293,7 +294,7 @@ class MixedFactor(Imputer):
             setattr(self, name, state[name])
 
 
-def _check_follow_ups(cohort: Cohort, minimum: int) -> None:
+def check_follow_ups(cohort: Cohort, minimum: int) -> None:
     """Refuse features that hardly anybody has at two visits: nothing tells their noise from their change."""
     found = pairs(cohort)
     both = ~np.isnan(cohort.features[found.context]) & ~np.isnan(cohort.features[found.target])
