@@ -234,9 +234,17 @@ METHODS = [
     Case(
         "too few pairs for SECONDGRAM",
         changed(lambda t: t[~t.participant_id.between("sub-02", "sub-11")]),
-        "fit table.csv --out fitted",
+        "fit table.csv --method secondgram --out fitted",
         "secondgram needs at least 10 pairs of visits to learn from, there are",
     ),
+    Case(
+        "too few pairs for the default",
+        changed(lambda t: t[~t.participant_id.between("sub-02", "sub-11")]),
+        "fit table.csv --out fitted",
+        "anchored needs at least 10 pairs of visits to learn from, there are",
+    ),
+    Case("no folds to hold out", good, "fit table.csv --set n_folds=1 --out fitted", "n_folds must be at least 2"),
+    Case("unknown pool", good, "fit table.csv --set unpaired=some --out fitted", "unpaired must be one of auto, use"),
     Case("validation of more than all", good, f"{FIT} --validation-fraction 2", "'--validation-fraction'"),
     Case(
         "more pairs than people", nothing, "simulate --subjects 5 --pairs 9 --out a.csv", "0 <= n_pairs <= n_subjects"

@@ -172,7 +172,7 @@ def test_what_was_kept_of_the_anchored_method_is_told(new_run):
 def test_the_anchored_method_is_held_against_its_anchor(new_run):
     methods = ("anchored", "secondgram", "mixed-factor", "reliability", "carry-forward")
     text = said(why(known(new_run(methods=methods), anchored=True)))
-    assert "Anchored adds +0.6% of the variance to what mixed-factor model explains" in text
+    assert "Anchored SECONDGRAM adds +0.6% of the variance to what mixed-factor model explains" in text
     assert "the change of 12 is predicted better by anchored" in text
 
 

@@ -130,11 +130,7 @@ class AnchoredSecondgram(Imputer):
         checkpoint: Path | None,
         progress: Progress | None,
     ) -> None:
-        if self.self_conditioning not in get_args(SelfConditioning):
-            kinds = ", ".join(get_args(SelfConditioning))
-            raise SettingError(f"self_conditioning must be one of {kinds}, got {self.self_conditioning!r}")
-        if self.n_folds < 2:
-            raise SettingError(f"n_folds must be at least 2, got {self.n_folds}")
+        self._check_settings()
         cohort = merge(train, validation)
         cohort = cohort.select_visits(~cohort.is_request)
         n_paired = int(cohort.is_paired.sum())
@@ -167,6 +163,18 @@ class AnchoredSecondgram(Imputer):
         self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()} | restraint.record | record
         self.record_["held_out_energy_score"] = tried
         self.record_["weights"] = self.anchor_.weights_by_name()
+
+    def _check_settings(self) -> None:
+        """Refuse settings before the long work, not within it."""
+        kinds = {"self_conditioning": get_args(SelfConditioning), "unpaired": ("auto", "use", "ignore")}
+        for name, allowed in kinds.items():
+            if getattr(self, name) not in allowed:
+                raise SettingError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        for name, least in (("n_folds", 2), ("epochs", 1)):
+            if getattr(self, name) < least:
+                raise SettingError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.perturbation != "measured" and (isinstance(self.perturbation, str) or self.perturbation < 0):
+            raise SettingError(f"perturbation must be measured or a fraction of the spread, got {self.perturbation!r}")
 
     # -- drawing ----------------------------------------------------------------------------------
 
