@@ -13,7 +13,7 @@ help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/installed  ## Simulate a cohort, compare methods on it, impute it and write a report
-	$(BIN)/nextscan demo --out $(OUT)
+	OMP_NUM_THREADS=1 $(BIN)/nextscan demo --out $(OUT) --jobs $(WORKERS)
 
 test: lint  ## Run lint, types, import contracts and all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
