@@ -158,7 +158,7 @@ def read(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
 def interval(values: np.ndarray) -> str:
     """Return mean and 95 % interval over independent values."""
     half = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-    return f"{values.mean():.2f} ± {half:.2f}"
+    return f"{values.mean():.3f} ± {half:.3f}"
 
 
 def print_world(title: str, cases: dict[str, dict[str, dict[str, Any]]]) -> None:
