@@ -71,3 +71,9 @@ def test_times_unknown_are_drawn_one_after_the_other(cohort) -> None:
     expected = model.anchor_.gaps(requests, result.requested, 4, 0)[1].reshape(-1, 3)
     mean_gap = model.anchor_.model.gaps_.mean()
     np.testing.assert_allclose(expected, np.tile([1, 2, 3], (len(expected), 1)) * mean_gap)
+
+
+def test_a_single_feature_is_enough(cohort) -> None:
+    alone = cohort.select_features(cohort.feature_names[1:2])
+    model = make_imputer("anchored", **{**METHODS["anchored"], "n_factors": 1}).fit(alone)
+    assert np.isfinite(model.impute(hide(alone).shown, 4).draws).all()

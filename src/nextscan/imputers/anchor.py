@@ -90,6 +90,10 @@ class Anchor:
         start = filled_years(cohort, float(self.model.gaps_.mean()))[wanted.context]
         return drawn - start, expected - start
 
+    def expected_gaps(self, cohort: Cohort, wanted: Targets) -> FloatArray:
+        """Return expected years from context to target, shape (n_targets,)."""
+        return self.gaps(cohort, wanted, 1, 0)[1]
+
     def means(self, cohort: Cohort, wanted: Targets, gap: FloatArray) -> FloatArray:
         """Return each member's mean, shape (1 + n_companions, n_targets, p), native units.
 
@@ -215,7 +219,7 @@ class HeldOut:
         """
         shown, wanted = self.task.shown, self.task.targets
         truth = anchor.scaled(self.task.truth)
-        for here, law in anchor.predictive(shown, wanted, anchor.gaps(shown, wanted, 1, 0)[1], self.means):
+        for here, law in anchor.predictive(shown, wanted, anchor.expected_gaps(shown, wanted), self.means):
             yield here, law, truth[here]
 
 
@@ -236,7 +240,7 @@ def held_out(
 
         def of_fold(train: Cohort = split.train, hidden: Sequence[Task] = tuple(hidden)) -> dict[str, Any]:
             anchor = fit(train)
-            found = [anchor.means(t.shown, t.targets, anchor.gaps(t.shown, t.targets, 1, 0)[1]) for t in hidden]
+            found = [anchor.means(t.shown, t.targets, anchor.expected_gaps(t.shown, t.targets)) for t in hidden]
             return {str(i): dict(zip(anchor.names, part, strict=True)) for i, part in enumerate(found)}
 
         kept = stages(f"anchor without fold {split.fold + 1}", of_fold)

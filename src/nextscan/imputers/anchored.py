@@ -184,14 +184,18 @@ class AnchoredSecondgram(Imputer):
     ) -> tuple[NDArray[np.floating], FloatArray | None]:
         drawn_gap, gap = self.anchor_.gaps(cohort, wanted, n_draws, seed)
         draws = np.empty((n_draws, len(wanted), cohort.n_features), np.float32)
+        mean = np.empty((len(wanted), cohort.n_features))
         every = np.arange(n_draws)
-        draws[:], mean = self._draw_at(cohort, wanted, gap, every, n_draws, seed)
-        unknown = np.flatnonzero((drawn_gap != gap).any(axis=0))
-        if len(unknown):  # each draw has a time of its own
-            part = wanted.select(unknown)
-            for draw in every:
-                at = drawn_gap[draw, unknown]
-                draws[draw, unknown] = self._draw_at(cohort, part, at, every[draw : draw + 1], n_draws, seed)[0][0]
+        drawn_at_once = (drawn_gap == gap).all(axis=0)
+        for alike, which in ((drawn_at_once, every), (~drawn_at_once, every[:0])):  # the others: only their mean
+            rows = np.flatnonzero(alike)
+            found = self._draw_at(cohort, wanted.select(rows), gap[rows], which, n_draws, seed)
+            draws[np.ix_(which, rows)], mean[rows] = found
+        unknown = np.flatnonzero(~drawn_at_once)
+        part = wanted.select(unknown)
+        for draw in every if len(unknown) else ():  # each draw has a time of its own
+            at = drawn_gap[draw, unknown]
+            draws[draw, unknown] = self._draw_at(cohort, part, at, every[draw : draw + 1], n_draws, seed)[0][0]
         # A learned shape has a mean of its own, and a curve bends it: only draws know these.
         exact = self.residual_.shape is None and not self.anchor_.model.curved_.any()
         return self.anchor_.native(draws), self.anchor_.native(mean) if exact else None
@@ -207,8 +211,9 @@ class AnchoredSecondgram(Imputer):
         for here, law in self.anchor_.predictive(cohort, wanted, gap):
             known, colour = self.residual_.known(inputs[here], reach[here]), law.colouring()
             mean[here] = (law.mean + colour(self.residual_.mean(known))).numpy()
-            z = self.residual_.draw(known, self._normal(wanted.select(here), which, seed), sizes[which, here])
-            draws[:, here] = (law.mean + colour(z)).numpy()
+            if len(which):
+                z = self.residual_.draw(known, self._normal(wanted.select(here), which, seed), sizes[which, here])
+                draws[:, here] = (law.mean + colour(z)).numpy()
         return draws, mean
 
     def _normal(self, part: Targets, which: NDArray[np.intp], seed: int) -> Tensor:

@@ -34,8 +34,10 @@ class Restraint:
         ``kept``: names of what was; ``gain``: of each offer, its standard error over subjects, and over what.
     """
 
-    def __init__(self, anchor: Anchor, cases: Sequence[HeldOut], first: ResidualModel) -> None:
-        self.anchor, self.cases, self.kept = anchor, cases, first
+    def __init__(
+        self, anchor: Anchor, cases: Sequence[HeldOut], inputs: Sequence[tuple[Tensor, Tensor]], first: ResidualModel
+    ) -> None:
+        self.anchor, self.cases, self.inputs, self.kept = anchor, cases, inputs, first
         shown = [anchor.scaled(case.task.shown.features[case.task.targets.context]).numpy() for case in cases]
         sd = np.nanstd(np.concatenate(shown), axis=0)
         self.unit = torch.from_numpy(np.where(sd > 0, sd, 1.0))
@@ -45,12 +47,11 @@ class Restraint:
     def offer(self, name: str, model: ResidualModel, *, errors: float) -> None:
         """Keep the model if it gains more than this many standard errors, and 0.1 %, over what is kept."""
         energy = self._energy(model)
-        gain = self.energy - energy
-        error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
+        told = mean_and_error(self.energy - energy)
         over = self.record["kept"][-1] if self.record["kept"] else "anchor"
-        self.record["gain"][name] = {"gain": float(gain.mean()), "se": error, "over": over}
+        self.record["gain"][name] = {**told, "over": over}
         self.record["held_out_energy"][name] = float(energy.mean())
-        if gain.mean() > max(errors * error, _WORTH * self.energy.mean()):
+        if told["gain"] > max(errors * told["se"], _WORTH * self.energy.mean()):
             self.keep(name, model, energy)
 
     def keep(self, name: str, model: ResidualModel, energy: FloatArray | None = None) -> None:
@@ -63,9 +64,9 @@ class Restraint:
         """Return the errors of what is kept on held-out visits, for conformal intervals without another fit."""
         truth, mean, sd, subject, labels, gap = [], [], [], [], [], []
         floor = np.where(nonnegative, 0.0, -np.inf)
-        for case in self.cases:
+        for case, inputs in zip(self.cases, self.inputs, strict=True):
             wanted = case.task.targets
-            made = [self.anchor.native(drawn.numpy()) for _, drawn, _ in self._drawn(self.kept, case)]
+            made = [self.anchor.native(drawn.numpy()) for drawn, _ in self._drawn(self.kept, case, inputs)]
             draws = np.maximum(np.concatenate(made, axis=1), floor)
             truth.append(case.task.truth)
             mean.append(draws.mean(axis=0))
@@ -86,28 +87,38 @@ class Restraint:
     def _energy(self, model: ResidualModel) -> FloatArray:
         """Return the energy score of each held-out subject, the mean over its visits."""
         scores, subjects = [], []
-        for case in self.cases:
+        for case, inputs in zip(self.cases, self.inputs, strict=True):
             subjects.append(case.task.targets.subject)
-            for _, drawn, truth in self._drawn(model, case):
+            for drawn, truth in self._drawn(model, case, inputs):
                 x, y = (torch.where(torch.isnan(truth), 0.0, part / self.unit).numpy() for part in (drawn, truth))
                 scores.append(energy_score(y, x))
         who = np.unique(np.concatenate(subjects), return_inverse=True)[1]
-        energy: FloatArray = np.bincount(who, np.concatenate(scores)) / np.bincount(who)
-        return energy
+        return by_subject(np.concatenate(scores), who)
 
-    def _drawn(self, model: ResidualModel, case: HeldOut) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Yield rows, draws of them and truths, in units of the anchor; the same chance for every model."""
+    def _drawn(
+        self, model: ResidualModel, case: HeldOut, inputs: tuple[Tensor, Tensor]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield draws and truths, in units of the anchor; the same chance for every model."""
         generator = torch.Generator().manual_seed(1000 + case.fold)
         turn = torch.from_numpy(model.turn())
-        shown, wanted = case.task.shown, case.task.targets
-        gap = self.anchor.gaps(shown, wanted, 1, 0)[1]
-        inputs, reach = inputs_of(self.anchor, shown, wanted, gap, model.conditioning)
+        condition, reach = inputs
         for here, law, truth in case.laws(self.anchor):
             normal = torch.randn(_DRAWS, *truth.shape, generator=generator, dtype=torch.float64) @ turn
             lots = torch.rand(_DRAWS, len(truth), generator=generator).numpy()
             sizes = model.spread.sizes[(lots * len(model.spread.sizes)).astype(int)]
-            known = model.known(inputs[here], reach[here], case.fold)
-            yield here, law.mean + law.colouring()(model.draw(known, normal, sizes)), truth
+            known = model.known(condition[here], reach[here], case.fold)
+            yield law.mean + law.colouring()(model.draw(known, normal, sizes)), truth
+
+
+def by_subject(values: FloatArray, who: NDArray[np.intp]) -> FloatArray:
+    """Return the mean over each subject's visits, shape (n_subjects,)."""
+    means: FloatArray = np.bincount(who, values) / np.bincount(who)
+    return means
+
+
+def mean_and_error(gain: FloatArray) -> dict[str, float]:
+    """Return the mean over subjects and its standard error."""
+    return {"gain": float(gain.mean()), "se": float(gain.std(ddof=1) / np.sqrt(len(gain)))}
 
 
 def inputs_of(

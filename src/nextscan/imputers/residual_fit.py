@@ -14,8 +14,8 @@ from torch import Tensor
 from nextscan.cohort import Cohort, Targets
 from nextscan.imputers.anchor import Anchor, HeldOut
 from nextscan.imputers.predictive import Predictive
-from nextscan.imputers.residual_choice import Restraint, inputs_of
-from nextscan.imputers.residual_law import Spread, effect_of, n_located
+from nextscan.imputers.residual_choice import Restraint, by_subject, inputs_of, mean_and_error
+from nextscan.imputers.residual_law import Spread, effect_of, log_sizes, n_located
 from nextscan.imputers.residual_model import Conditioning, Parameters, ResidualModel
 from nextscan.imputers.residual_training import LocationProblem, ShapeProblem, to_numpy
 from nextscan.imputers.stages import Stages
@@ -77,12 +77,16 @@ def fit_residual(
 ) -> tuple[Restraint, dict[str, Any]]:
     """Return what was kept of the law of residuals and why, and how its network was trained."""
     conditioning = Conditioning.of(anchor.model)
-    data = _gather(anchor, cases, conditioning)
+    inputs = []
+    for case in cases:
+        shown, wanted = case.task.shown, case.task.targets
+        inputs.append(inputs_of(anchor, shown, wanted, anchor.expected_gaps(shown, wanted), conditioning))
+    data = _gather(anchor, cases, inputs)
     effect = _effect(anchor, cases)
     p = len(effect)
     plain = ResidualModel(conditioning, Spread.none(p), None, None, None, None, _stable(anchor, effect))
     spread = Spread.fit(data.z, effect, correlated=anchor.correlated)
-    restraint = Restraint(anchor, cases, plain)
+    restraint = Restraint(anchor, cases, inputs, plain)
     calibrated = replace(plain, spread=spread, stable=_stable(anchor, effect @ spread.root))
     proven = _spread_gain(data, effect, correlated=anchor.correlated)
     record: dict[str, Any] = {"spread": proven}
@@ -116,7 +120,7 @@ def fit_residual(
         record["network"] = found["record"]
         restraint.offer(
             "network",
-            _with_network(calibrated, found["parameters"], data, effect, correlated=anchor.correlated),
+            _normalising(calibrated, data, effect, correlated=anchor.correlated, location=found["parameters"]),
             errors=_PROOF,
         )
     if settings.diffusion:
@@ -126,21 +130,20 @@ def fit_residual(
     return restraint, record
 
 
-def _gather(anchor: Anchor, cases: Sequence[HeldOut], conditioning: Conditioning) -> Residuals:
-    z, condition, reach, fold, subject = [], [], [], [], []
+def _gather(anchor: Anchor, cases: Sequence[HeldOut], inputs: Sequence[tuple[Tensor, Tensor]]) -> Residuals:
+    z = []
     for case in cases:
-        shown, wanted = case.task.shown, case.task.targets
         generator = torch.Generator().manual_seed(case.fold)
         for _, law, truth in case.laws(anchor):
-            whitened = law.whiten(_without_gaps(truth - law.mean, law, generator))
-            z.append(whitened.numpy())
-        inputs, far = inputs_of(anchor, shown, wanted, anchor.gaps(shown, wanted, 1, 0)[1], conditioning)
-        condition.append(inputs)
-        reach.append(far)
-        fold.append(torch.full((len(wanted),), case.fold))
-        subject.append(wanted.subject)
-    who = np.unique(np.concatenate(subject), return_inverse=True)[1]
-    return Residuals(np.concatenate(z), torch.cat(condition), torch.cat(reach), torch.cat(fold), who)
+            z.append(law.whiten(_without_gaps(truth - law.mean, law, generator)).numpy())
+    subject = np.concatenate([case.task.targets.subject for case in cases])
+    return Residuals(
+        z=np.concatenate(z),
+        condition=torch.cat([condition for condition, _ in inputs]),
+        reach=torch.cat([reach for _, reach in inputs]),
+        fold=torch.cat([torch.full((len(case.task.targets),), case.fold) for case in cases]),
+        subject=np.unique(subject, return_inverse=True)[1],
+    )
 
 
 def _without_gaps(deviation: Tensor, law: Predictive, generator: torch.Generator) -> Tensor:
@@ -156,7 +159,7 @@ def _effect(anchor: Anchor, cases: Sequence[HeldOut]) -> FloatArray:
     """Return the average map from whitened residuals to features."""
     task = cases[0].task
     few = task.targets.select(slice(0, _EFFECT_FROM))
-    (_, law), *_ = anchor.predictive(task.shown, few, anchor.gaps(task.shown, few, 1, 0)[1])
+    (_, law), *_ = anchor.predictive(task.shown, few, anchor.expected_gaps(task.shown, few))
     return effect_of(law.colouring(), task.shown.n_features)
 
 
@@ -190,9 +193,7 @@ def _alone(
     return Residuals(np.concatenate(z), condition, torch.ones(len(rows), 1), torch.full((len(rows),), -1), -rows)
 
 
-def _together(data: Residuals, more: Residuals | None) -> Residuals:
-    if more is None:
-        return data
+def _together(data: Residuals, more: Residuals) -> Residuals:
     return Residuals(
         z=np.concatenate([data.z, more.z]),
         condition=torch.cat([data.condition, more.condition]),
@@ -231,15 +232,13 @@ def _train_network(
     return to_numpy(found.best), float(found.best_score.mean())
 
 
-def _with_network(
-    before: ResidualModel, location: Parameters, data: Residuals, effect: FloatArray, *, correlated: bool
+def _normalising(
+    before: ResidualModel, data: Residuals, effect: FloatArray, *, correlated: bool, **learned: Any
 ) -> ResidualModel:
-    """Add a network, and estimate anew the spread of what it normalises."""
-    model = replace(before, turned=before.spread, location=location)
+    """Add what locates or scales residuals, and estimate anew the spread of what it normalises."""
+    model = replace(before, turned=before.spread, **learned)
     normalised = _normalised(model, data, data.z @ before.spread.inverse.T)
-    inner = effect @ before.spread.root
-    spread = Spread.fit(normalised, inner, correlated=correlated)
-    return replace(model, spread=spread)
+    return replace(model, spread=Spread.fit(normalised, effect @ before.spread.root, correlated=correlated))
 
 
 def _with_scale(
@@ -251,9 +250,7 @@ def _with_scale(
     """
     from sklearn.linear_model import RidgeCV
 
-    e = data.z @ before.spread.inverse.T
-    m = n_located(e.shape[1])
-    sizes = np.column_stack([0.5 * np.log(np.mean(part**2, axis=1) + 1e-6) for part in (e[:, :m], e[:, m:])])
+    sizes = log_sizes(data.z @ before.spread.inverse.T)
     x, fold = data.condition.numpy(), data.fold.numpy()
     scale, gain = [], np.zeros(len(x))
     for f in range(fold.max() + 1):
@@ -262,17 +259,8 @@ def _with_scale(
         scale.append(np.vstack([found.coef_.T, found.intercept_ - sizes[train].mean(axis=0)]))
         away = sizes[test] - sizes[train].mean(axis=0)
         gain[test] = (away**2 - (sizes[test] - found.predict(x[test])) ** 2).sum(axis=1)
-    model = replace(before, turned=before.spread, scale=np.array(scale))
-    normalised = _normalised(model, data, e)
-    spread = Spread.fit(normalised, effect @ before.spread.root, correlated=correlated)
-    told = _mean_and_error(gain, data.subject)
-    return replace(model, spread=spread), told
-
-
-def _mean_and_error(gain: FloatArray, subject: NDArray[np.intp]) -> dict[str, float]:
-    """Return the mean over subjects and its standard error."""
-    each = np.bincount(subject, gain) / np.bincount(subject)
-    return {"gain": float(each.mean()), "se": float(each.std(ddof=1) / np.sqrt(len(each)))}
+    model = _normalising(before, data, effect, correlated=correlated, scale=np.array(scale))
+    return model, mean_and_error(by_subject(gain, data.subject))
 
 
 def _spread_gain(data: Residuals, effect: FloatArray, *, correlated: bool) -> dict[str, float]:
@@ -283,7 +271,7 @@ def _spread_gain(data: Residuals, effect: FloatArray, *, correlated: bool) -> di
         spread = Spread.fit(data.z[~held_out], effect, correlated=correlated)
         z, e = data.z[held_out], data.z[held_out] @ spread.inverse.T
         gain[held_out] = np.linalg.slogdet(spread.inverse)[1] + (z**2 - e**2).sum(axis=1) / 2
-    return _mean_and_error(gain, data.subject)
+    return mean_and_error(by_subject(gain, data.subject))
 
 
 def _normalised(model: ResidualModel, data: Residuals, e: FloatArray) -> FloatArray:

@@ -23,10 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 FloatArray = NDArray[np.float64]
-
-
-LOCATED = 16
-"""Leading coordinates, at most, that get a location and a shape, and a size of their own."""
+_LOCATED = 16  # leading coordinates, at most, that get a location and a shape, and a size of their own
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +91,14 @@ def _sd(e: FloatArray) -> FloatArray:
     return np.maximum(sd, 1e-6)
 
 
+def log_sizes(e: FloatArray) -> FloatArray:
+    """Return the log root mean squares of leading and other coordinates, shape (n, 2); a single one is both."""
+    m = n_located(e.shape[1])
+    groups = (e[:, :m], e[:, m:] if e.shape[1] > m else e)
+    sizes: FloatArray = np.column_stack([0.5 * np.log(np.mean(part**2, axis=1) + 1e-6) for part in groups])
+    return sizes
+
+
 def _sizes(e: FloatArray) -> FloatArray:
     """Return sizes of leading and other coordinates, shape (n, 2), less what chance adds; mean square 1.
 
@@ -101,15 +106,13 @@ def _sizes(e: FloatArray) -> FloatArray:
     """
     from scipy.special import polygamma
 
-    m = n_located(e.shape[1])
-    groups = [part for part in (e[:, :m], e[:, m:]) if part.shape[1]]
-    log_sizes = [0.5 * np.log(np.mean(part**2, axis=1) + 1e-6) for part in groups]
-    log_sizes = [part - part.mean() for part in log_sizes]
-    told = log_sizes[-1]
-    by_chance = float(polygamma(1, groups[-1].shape[1] / 2)) / 4  # of the log of a root mean square of normals
+    p = e.shape[1]
+    leading, told = (log_sizes(e) - log_sizes(e).mean(axis=0)).T
+    n_told = p - n_located(p) or p
+    by_chance = float(polygamma(1, n_told / 2)) / 4  # of the log of a root mean square of normals
     true_variance = max(0.0, float(told.var()) - by_chance)
     kept = np.sqrt(true_variance / told.var()) if true_variance > 0 else 0.0
-    follows = float(np.clip(np.mean(log_sizes[0] * told) / true_variance, 0, 1)) if true_variance > 0 else 0.0
+    follows = float(np.clip(np.mean(leading * told) / true_variance, 0, 1)) if true_variance > 0 else 0.0
     sizes = np.exp(np.column_stack([follows * kept * told, kept * told]))
     result: FloatArray = sizes / np.sqrt(np.mean(sizes**2, axis=0))
     return result
@@ -146,7 +149,7 @@ def spiked_covariance(x: FloatArray) -> FloatArray:
 
 def n_located(p: int) -> int:
     """Return how many of p coordinates are leading ones: at most half."""
-    return min(LOCATED, (p + 1) // 2)
+    return min(_LOCATED, (p + 1) // 2)
 
 
 def spread_out(pairs: NDArray[np.floating], p: int) -> NDArray[np.floating]:

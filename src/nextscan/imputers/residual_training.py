@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nextscan.diffusion import SAMPLERS, ContinuousPath, make_denoiser, objective, sample
+from nextscan.imputers.residual_law import spread_out
 from nextscan.networks import LocationScale, Shape
 
 PATH = ContinuousPath("cosine", log_snr_min=-math.inf)
@@ -44,9 +45,7 @@ class Located:
 
     def scales(self, p: int) -> Tensor:
         """Return the scale of each coordinate, shape (..., n, p)."""
-        m = self.location.shape[-1]
-        leading, others = self.log_scale.exp().split(1, dim=-1)
-        return torch.cat([leading.expand(*leading.shape[:-1], m), others.expand(*others.shape[:-1], p - m)], dim=-1)
+        return torch.from_numpy(spread_out(self.log_scale.exp().numpy(), p))
 
     def normalise(self, e: Tensor) -> Tensor:
         """Return residuals, shape (..., n, p), less their location, by their scale."""
