@@ -62,7 +62,7 @@ def test_leaves_the_anchor_where_the_world_bends() -> None:
 
 @pytest.mark.minutes
 def test_diffusion_learns_a_shape_that_is_not_gaussian() -> None:
-    cohort = simulate(n_subjects=600, n_features=6, n_pairs=600, seed=1)
+    cohort = simulate(n_subjects=900, n_features=6, n_pairs=900, seed=1)
     follow_up = np.diff(cohort.subject_of, prepend=-1) == 0
     jump = np.where(np.random.default_rng(0).random(cohort.n_visits) < 0.5, 3.0, -3.0)[:, None]
     sd = cohort.features.std(axis=0) * np.array([1.0, 1, 1, 0, 0, 0])

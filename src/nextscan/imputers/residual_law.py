@@ -58,14 +58,14 @@ class Spread:
         """
         p = z.shape[1]
         # In the anchor's own axes, by how much they matter: it errs in the few that carry most, or in all others.
-        axes = np.linalg.svd(effect)[2]
+        axes = facing(np.linalg.svd(effect)[2], axis=1)
         along = z @ axes.T
         # Residuals of equal size: one heavy-tailed visit must not make the covariance its own.
         along = along / spread_out(_sizes(along / _sd(along)), p)
         sd = _sd(along)
         covariance = spiked_covariance(along / sd) if correlated else np.eye(p)
         half = axes.T @ (sd[:, None] * np.linalg.cholesky(covariance))
-        root = half @ np.linalg.svd(effect @ half)[2].T
+        root = half @ facing(np.linalg.svd(effect @ half)[2].T, axis=0)
         e = z @ np.linalg.inv(root).T
         sizes = _sizes(e / _sd(e))
         root = root * _sd(e / spread_out(sizes, p))
@@ -145,6 +145,14 @@ def spiked_covariance(x: FloatArray) -> FloatArray:
     bulk = max(0.05 * values.mean(), (values.sum() - noise * ((true - 1) * cosine2).sum()) / p)
     covariance: FloatArray = bulk * np.eye(p) + (kept * (noise * (true - 1) * cosine2)) @ kept.T
     return covariance
+
+
+def facing(axes: FloatArray, *, axis: int) -> FloatArray:
+    """Return vectors along an axis with the signs that make their sums positive.
+
+    The sign of a singular vector is chance of rounding; draws of a seed must not follow it.
+    """
+    return axes * np.where(axes.sum(axis=axis, keepdims=True) < 0, -1.0, 1.0)
 
 
 def n_located(p: int) -> int:

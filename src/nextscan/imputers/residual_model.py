@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nextscan.imputers.mixed_factor import MixedFactor
-from nextscan.imputers.residual_law import Spread, n_located, spread_out
+from nextscan.imputers.residual_law import Spread, facing, n_located, spread_out
 from nextscan.imputers.residual_training import Located, draw_shape
 from nextscan.networks import LocationScale, Shape
 
@@ -42,13 +42,13 @@ class Conditioning:
     def of(cls, model: MixedFactor) -> Self:
         """Turn the factors of a model."""
         mean_gap = max(float(model.gaps_.mean()), 1e-3)
-        left, strength, _ = np.linalg.svd(model.model_.loading.numpy(), full_matrices=False)
-        left_slope, of_slope, _ = np.linalg.svd(model.model_.slope.numpy(), full_matrices=False)
+        left, strength = _axes(model.model_.loading.numpy())
+        left_slope, of_slope = _axes(model.model_.slope.numpy())
         k, r = len(model.model_.loading), len(model.model_.slope)
         turn = np.zeros((k + r, len(strength) + len(of_slope)))
         most = strength[0] if len(strength) else 1.0
         turn[:k, : len(strength)] = left * strength / most
-        turn[k:, len(strength) :] = left_slope * of_slope * mean_gap / most
+        turn[k:, len(strength) :] = left_slope * of_slope * (mean_gap / model.span_) / most
         return cls(turn, mean_gap)
 
     def inputs(self, scores: Tensor, labels: FloatArray, gap: FloatArray, *, alone: bool = False) -> Tensor:
@@ -60,6 +60,12 @@ class Conditioning:
     def reach(self, gap: FloatArray) -> Tensor:
         """Return how far a location goes, shape (n, 1): years over their mean."""
         return torch.from_numpy(gap[:, None] / self.mean_gap).float()
+
+
+def _axes(loading: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return principal axes of factors, shape (k, rank), each with a positive sum, and their strengths."""
+    left, strength, _ = np.linalg.svd(loading, full_matrices=False)
+    return facing(left, axis=0), strength
 
 
 @dataclass(frozen=True, eq=False)
