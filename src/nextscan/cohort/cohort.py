@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,12 @@ from nextscan.errors import CohortError, some
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
+Files = Mapping[str, NDArray[np.str_]]
+
+ROLES = ("volume", "transform", "mask", "segmentation", "noise_free")
+"""What files belong to a visit: the image; an ITK transform of it to the subject's common space; a brain mask; a label
+map; and, of simulated visits, the image without noise, for scores alone."""
+_STAMP = 2**16  # bytes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,12 +41,15 @@ class Cohort:
     years : ndarray of float, shape (n_visits,)
         Time since the subject's first visit, in `time_unit`; NaN where unknown.
     features : ndarray of float64, shape (n_visits, n_features)
-        In native units; NaN where missing. A row without any value is a *request*: impute this visit.
+        In native units; NaN where missing. A row without any value, and without a volume, is a *request*:
+        impute this visit.
     feature_names : tuple of str
     labels : DataFrame, n_subjects rows in the order of `subjects`
         What belongs to a subject (sex, diagnosis); numbers or strings; missing allowed.
     visit_labels : DataFrame, n_visits rows in the order of `visits`
         What belongs to a visit (age, site, scanner); missing allowed.
+    files : mapping of role to ndarray of str, shape (n_visits,)
+        Paths by role, see `ROLES`; empty where a visit has none.
     units : mapping of feature name to unit
         Only where known.
     time_unit : str
@@ -60,6 +70,7 @@ class Cohort:
     feature_names: tuple[str, ...]
     labels: pd.DataFrame = field(default_factory=pd.DataFrame)
     visit_labels: pd.DataFrame = field(default_factory=pd.DataFrame)
+    files: Files = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     time_unit: str = "years"
     source: str = ""
@@ -79,10 +90,13 @@ class Cohort:
             "features": (self.features.shape, (n_visits, len(self.feature_names))),
             "labels": ((len(self.labels),), (n_subjects,)),
             "visit_labels": ((len(self.visit_labels),), (n_visits,)),
+            **{f"files of role {role}": (paths.shape, (n_visits,)) for role, paths in self.files.items()},
         }
         for part, (have, want) in shapes.items():
             if have != want:
                 raise CohortError(f"{where}: {part} has shape {have}, expected {want}")
+        if unknown := sorted(set(self.files) - set(ROLES)):
+            raise CohortError(f"{where}: no file of a visit is a {some(unknown)}; there are {', '.join(ROLES)}")
         if len(set(self.feature_names)) != len(self.feature_names):
             repeated = pd.Index(self.feature_names)
             raise CohortError(f"{where}: repeated feature names: {some(repeated[repeated.duplicated()])}")
@@ -99,12 +113,13 @@ class Cohort:
             raise CohortError(
                 f"{where}: subject {self.subjects[self.subject_of[row]]} has visit {self.visits[row]} twice"
             )
-        for array in (self.subjects, self.subject_of, self.visits, self.years, self.features):
+        for array in (self.subjects, self.subject_of, self.visits, self.years, self.features, *self.files.values()):
             array.flags.writeable = False
 
     def __repr__(self) -> str:
+        what = f"{np.count_nonzero(self.has_volume):,} volumes, " if self.files else ""
         return (
-            f"<Cohort {self.name!r}: {self.n_subjects:,} subjects, {self.n_visits:,} visits, "
+            f"<Cohort {self.name!r}: {self.n_subjects:,} subjects, {self.n_visits:,} visits, {what}"
             f"{self.n_features:,} features, {int(self.is_paired.sum()):,} with a follow-up>"
         )
 
@@ -123,19 +138,28 @@ class Cohort:
         """Number of features."""
         return len(self.feature_names)
 
+    def files_of(self, role: str) -> NDArray[np.str_]:
+        """Return the paths of a role, shape (n_visits,); empty where there is none."""
+        return self.files[role] if role in self.files else np.full(self.n_visits, "")
+
+    @property
+    def has_volume(self) -> BoolArray:
+        """Tell which visits have an image, shape (n_visits,)."""
+        return np.asarray(self.files_of("volume") != "")
+
     @property
     def is_request(self) -> BoolArray:
-        """Tell which visits hold no feature at all, shape (n_visits,)."""
-        return np.asarray(np.isnan(self.features).all(axis=1))
+        """Tell which visits hold neither a feature nor a volume, shape (n_visits,)."""
+        return np.asarray(np.isnan(self.features).all(axis=1)) & ~self.has_volume
 
     @property
     def observed_visits(self) -> IntArray:
-        """Count each subject's visits with features, shape (n_subjects,)."""
+        """Count each subject's visits that are no requests, shape (n_subjects,)."""
         return np.bincount(self.subject_of, weights=~self.is_request, minlength=self.n_subjects).astype(np.intp)
 
     @property
     def is_paired(self) -> BoolArray:
-        """Tell which subjects have at least two visits with features, shape (n_subjects,)."""
+        """Tell which subjects have at least two visits that are no requests, shape (n_subjects,)."""
         return np.asarray(self.observed_visits >= 2)
 
     def subject_names(self, rows: IntArray) -> NDArray[np.str_]:
@@ -162,6 +186,7 @@ class Cohort:
             features=self.features[keep],
             labels=self.labels.iloc[stay].reset_index(drop=True),
             visit_labels=self.visit_labels.loc[keep].reset_index(drop=True),
+            files={role: paths[keep] for role, paths in self.files.items()},
         )
 
     def select_subjects(self, keep: BoolArray | Sequence[int] | IntArray) -> Cohort:
@@ -181,14 +206,17 @@ class Cohort:
         return replace(self, features=self.features[:, columns], feature_names=tuple(names), units=units)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a long table: subject, visit, years, labels, features; one row per visit."""
+        """Return a long table: subject, visit, years, labels, files, features; one row per visit."""
         rows = np.arange(self.n_visits)
         head = pd.DataFrame({"subject": self.subject_names(rows), "visit": self.visits, "years": self.years})
         values = pd.DataFrame(self.features.copy(), columns=list(self.feature_names))
-        return pd.concat([head, self.labels_at(rows), values], axis=1)
+        return pd.concat([head, self.labels_at(rows), pd.DataFrame(dict(self.files)), values], axis=1)
 
     def fingerprint(self) -> str:
-        """Hash names, times, features and labels: equal cohorts have equal fingerprints."""
+        """Hash names, times, features, labels and files: equal cohorts have equal fingerprints.
+
+        Of a file count its name, its size and its first and last 64 KiB, not where it lies.
+        """
         digest = hashlib.blake2b(digest_size=16)
         for names in (self.subjects, self.visits, self.feature_names):
             digest.update("\n".join(names).encode() + b"\0")  # text: the width NumPy stores it in tells nothing
@@ -196,6 +224,10 @@ class Cohort:
             digest.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
         for frame in (self.labels, self.visit_labels):
             digest.update(frame.to_csv(index=False).encode())
+        for role, paths in sorted(self.files.items()):
+            digest.update(role.encode())
+            for path in paths:
+                digest.update(_stamp(path))
         return digest.hexdigest()
 
 
@@ -226,10 +258,28 @@ def concatenate(first: Cohort, *others: Cohort, name: str | None = None) -> Coho
         features=np.concatenate([c.features for c in cohorts]),
         labels=_stack([c.labels for c in cohorts]),
         visit_labels=_stack([c.visit_labels for c in cohorts]),
+        files={
+            role: np.concatenate([c.files_of(role) for c in cohorts])
+            for role in ROLES
+            if any(role in c.files for c in cohorts)
+        },
         units={key: unit for c in reversed(cohorts) for key, unit in c.units.items()},
         source=", ".join(dict.fromkeys(c.source for c in cohorts if c.source)),
         notes=tuple(dict.fromkeys(note for c in cohorts for note in c.notes)),
     )
+
+
+def _stamp(path: str) -> bytes:
+    """Return what tells a file from another of that name without reading all of it."""
+    if not path:
+        return b"\0"
+    with open(path, "rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        head = file.read(_STAMP)
+        file.seek(max(size - _STAMP, 0))
+        tail = file.read(_STAMP)
+    return Path(path).name.encode() + b"\0" + str(size).encode() + hashlib.blake2b(head + tail).digest()
 
 
 def _stack(frames: list[pd.DataFrame]) -> pd.DataFrame:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nextscan.cohort.cohort import BoolArray, Cohort, FloatArray, IntArray, concatenate
+from nextscan.cohort.cohort import BoolArray, Cohort, Files, FloatArray, IntArray, concatenate
 from nextscan.errors import CohortError, SettingError, some
 
 
@@ -102,7 +102,7 @@ def targets(cohort: Cohort, at_years: Sequence[float] | None = None) -> Targets:
         empty = cohort.subjects[observed == 0]
         raise CohortError(
             f"{cohort.source or cohort.name}: no observed visit to start from for subject {some(empty)}; "
-            "give at least one visit with features, or drop these subjects"
+            "give at least one visit with features or a volume, or drop these subjects"
         )
     if at_years is not None:
         return _targets_at(cohort, last, at_years)
@@ -154,16 +154,19 @@ class Task:
     Attributes
     ----------
     shown : Cohort
-        The hidden visits are requests here: their time is known, their features are not.
+        The hidden visits are requests here: their time is known, their features and files are not.
     targets : Targets
         One per hidden visit.
     truth : ndarray of float, shape (n_targets, n_features)
         The hidden features, native units; NaN where they were missing.
+    truth_files : mapping of role to ndarray of str, shape (n_targets,)
+        The hidden files.
     """
 
     shown: Cohort
     targets: Targets
     truth: FloatArray
+    truth_files: Files = field(default_factory=dict)
 
     @property
     def context(self) -> FloatArray:
@@ -196,7 +199,7 @@ def hide(cohort: Cohort, shown: int | IntArray | None = None) -> Task:
     chosen = (observed >= 2) & (observed > keep)
     if not chosen.any():
         more = "two visits" if shown is None else "a visit after those shown"
-        raise CohortError(f"{cohort.source or cohort.name}: nobody has {more} with features; nothing to hide")
+        raise CohortError(f"{cohort.source or cohort.name}: nobody has {more} with data; nothing to hide")
     cohort = cohort.select_subjects(chosen)
     cohort = cohort.select_visits(~cohort.is_request)
     starts = np.flatnonzero(np.diff(cohort.subject_of, prepend=-1))
@@ -204,9 +207,11 @@ def hide(cohort: Cohort, shown: int | IntArray | None = None) -> Task:
     features = cohort.features.copy()
     truth = features[hidden]
     features[hidden] = np.nan
+    files = {role: np.where(hidden, "", paths) for role, paths in cohort.files.items()}
+    truth_files = {role: paths[hidden] for role, paths in cohort.files.items()}
     visit_labels = cohort.visit_labels.loc[~hidden].reindex(range(cohort.n_visits))
-    left = replace(cohort, features=features, visit_labels=visit_labels)
-    return Task(left, targets(left), truth)
+    left = replace(cohort, features=features, files=files, visit_labels=visit_labels)
+    return Task(left, targets(left), truth, truth_files)
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,7 +65,7 @@ class Spread:
         sd = _sd(along)
         covariance = spiked_covariance(along / sd) if correlated else np.eye(p)
         half = axes.T @ (sd[:, None] * np.linalg.cholesky(covariance))
-        root = half @ facing(np.linalg.svd(effect @ half)[2].T, axis=0)
+        root: FloatArray = half @ facing(np.linalg.svd(effect @ half)[2].T, axis=0)
         e = z @ np.linalg.inv(root).T
         sizes = _sizes(e / _sd(e))
         root = root * _sd(e / spread_out(sizes, p))
