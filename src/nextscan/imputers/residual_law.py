@@ -65,12 +65,11 @@ class Spread:
         sd = _sd(along)
         covariance = spiked_covariance(along / sd) if correlated else np.eye(p)
         half = axes.T @ (sd[:, None] * np.linalg.cholesky(covariance))
-        root = half @ facing(np.linalg.svd(effect @ half)[2].T, axis=0)
+        root = np.asarray(half @ facing(np.linalg.svd(effect @ half)[2].T, axis=0), np.float64)
         e = z @ np.linalg.inv(root).T
         sizes = _sizes(e / _sd(e))
         root = root * _sd(e / spread_out(sizes, p))
-        inverse: FloatArray = np.linalg.inv(root)
-        return cls(root, inverse, sizes)
+        return cls(root, np.linalg.inv(root), sizes)
 
     @classmethod
     def none(cls, p: int) -> Self:
