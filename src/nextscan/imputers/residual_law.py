@@ -65,11 +65,11 @@ class Spread:
         sd = _sd(along)
         covariance = spiked_covariance(along / sd) if correlated else np.eye(p)
         half = axes.T @ (sd[:, None] * np.linalg.cholesky(covariance))
-        root = np.asarray(half @ facing(np.linalg.svd(effect @ half)[2].T, axis=0), np.float64)
+        root = half @ facing(np.linalg.svd(effect @ half)[2].T, axis=0)
         e = z @ np.linalg.inv(root).T
         sizes = _sizes(e / _sd(e))
         root = root * _sd(e / spread_out(sizes, p))
-        return cls(root, np.linalg.inv(root), sizes)
+        return cls(root, np.asarray(np.linalg.inv(root), np.float64), sizes)
 
     @classmethod
     def none(cls, p: int) -> Self:
