@@ -44,5 +44,5 @@ clean:  ## Remove the environment, caches and the demo
 	@touch $@
 
 .venv/installed-dev: .venv/installed
-	$(INSTALL) -e '.[dev]'
+	$(INSTALL) -e '.[dev,volumes]'
 	@touch $@

@@ -13,6 +13,10 @@ class CohortError(NextscanError):
     """The table or cohort cannot be used as it is."""
 
 
+class ImageError(CohortError):
+    """An image cannot be used as it is; the message names file, subject and visit."""
+
+
 class SchemaError(NextscanError):
     """The schema file is wrong, or does not fit the table."""
 
