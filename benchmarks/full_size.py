@@ -31,7 +31,8 @@ def main() -> None:
     )
     started = time.perf_counter()
     model = make_imputer(arguments.method).fit(cohort, seed=1)
-    print(f"fit: {time.perf_counter() - started:.0f} s, {peak():.1f} GiB; kept: {model.record_.get('kept')}", flush=True)
+    seconds, kept = time.perf_counter() - started, model.record_.get("kept")
+    print(f"fit: {seconds:.0f} s, {peak():.1f} GiB; kept: {kept}", flush=True)
     single = np.flatnonzero(~cohort.is_paired)[: arguments.imputed]
     started = time.perf_counter()
     model.impute(cohort.select_subjects(single), 10, at_years=[2.0])
