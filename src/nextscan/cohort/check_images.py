@@ -65,7 +65,7 @@ def check_images(cohort: Cohort, *, progress: Progress | None = None) -> list[Fi
     return inspect_images(cohort, progress=progress).findings
 
 
-def require_usable(cohort: Cohort, findings: Iterable[Finding]) -> None:
+def require_usable(findings: Iterable[Finding]) -> None:
     """Raise an error that names the first image that cannot be used, if there is one.
 
     Raises
@@ -187,10 +187,10 @@ class _Look:
     def companions(self) -> Iterator[Finding]:
         """Say what is odd about files that belong to images."""
         for role, found in self.other_grid.items():
-            text = f"{role.replace('_', '-')} on another grid than the image: {{}}; it must have its shape and affine"
+            text = f"{role.replace('_', '-')} files on another grid than the image: {{}}; expected its shape and affine"
             yield about(found, "warning", "other-grid", text)
         if self.odd_transforms:
-            text = "transform that mirrors, or changes volume more than twofold: {}; check it"
+            text = "transforms that mirror, or change volume more than twofold: {}; check them"
             yield about(self.odd_transforms, "warning", "odd-transform", text)
 
     def unusable(self) -> Iterator[Finding]:

@@ -44,9 +44,9 @@ class Seen:
 
 
 def about(found: Sequence[tuple[str, str]], level: Level, code: str, text: str) -> Finding:
-    """Make a finding of subjects and what to call each case; `text` has a place (``{}``) for the names."""
-    named = text.format(few([name for _, name in found]))
-    return Finding(level, code, f"{len(found):,} × {named}", (), tuple(dict.fromkeys(subject for subject, _ in found)))
+    """Make a finding of subjects and what to call each case; `text` has a place (``{}``) for number and names."""
+    named = text.format(f"{len(found):,} ({few([name for _, name in found])})")
+    return Finding(level, code, named, (), tuple(dict.fromkeys(subject for subject, _ in found)))
 
 
 def alone(images: Sequence[Seen]) -> Iterator[Finding]:
@@ -56,44 +56,44 @@ def alone(images: Sequence[Seen]) -> Iterator[Finding]:
             lambda seen: seen.values.is_label_map,
             "warning",
             "label-map",
-            "image of few whole numbers in patches, as label maps are: {}; give the scan as volume, the map as "
+            "images of few whole numbers in patches, as label maps are: {}; give the scan as volume, the map as "
             "segmentation",
         ),
         (
             lambda seen: seen.values.is_almost_empty,
             "warning",
             "almost-empty",
-            "image with more than 99 % zeros: {}; look at it, the crop or the scaling may be wrong",
+            "images with more than 99 % zeros: {}; look at them, the crop or the scaling may be wrong",
         ),
         (
             lambda seen: seen.values.is_negative,
             "note",
             "negative-intensities",
-            "image with negative intensities: {}; scaled already, or no MRI?",
+            "images with negative intensities: {}; scaled already, or no MRI?",
         ),
         (
             lambda seen: min(seen.header.spacing) < _SPACINGS[0] or max(seen.header.spacing) > _SPACINGS[1],
             "warning",
             "odd-spacing",
-            "image with voxels below 0.1 or above 12 mm: {}; is the header in another unit?",
+            "images with voxels below 0.1 or above 12 mm: {}; is the header in another unit?",
         ),
         (
             lambda seen: not any(seen.header.codes),
             "warning",
             "unplaced",
-            "image whose header does not say where it lies (qform and sform codes 0): {}; left and right are a guess",
+            "images whose header does not say where it lies (qform and sform codes 0): {}; left and right are a guess",
         ),
         (
             lambda seen: seen.header.apart > _APART,
             "note",
             "forms-disagree",
-            "image whose qform and sform disagree by more than 1 mm: {}; the sform is taken",
+            "images whose qform and sform disagree by more than 1 mm: {}; the sform is taken",
         ),
         (
             lambda seen: max(seen.header.spacing) > _THICK * min(seen.header.spacing),
             "note",
             "thick-slices",
-            "image with slices more than 2.5 times as thick as voxels are wide: {}; expect little across them",
+            "images with slices more than 2.5 times as thick as voxels are wide: {}; expect little across them",
         ),
     )
     for test, level, code, text in tests:
@@ -118,7 +118,7 @@ def _grids(later: Sequence[tuple[Seen, Seen]]) -> Iterator[Finding]:
 
     turned = changed(lambda header: header.orientation, lambda a, b: a.header.orientation != b.header.orientation)
     if turned:
-        text = "visit whose array is oriented otherwise than the subject's first: {}; fine if both headers are right"
+        text = "visits oriented otherwise than the subject's first: {}; fine if both headers are right"
         yield about(turned, "warning", "orientation-differs", text)
     spaced = changed(
         lambda header: spaced_text(header.spacing),
@@ -128,13 +128,13 @@ def _grids(later: Sequence[tuple[Seen, Seen]]) -> Iterator[Finding]:
         ),
     )
     if spaced:
-        text = "visit with other voxels than the subject's first: {}; resampling blurs one of them more"
+        text = "visits with other voxels than the subject's first: {}; resampling blurs one of them more"
         yield about(spaced, "note", "spacing-differs", text)
     shaped = changed(
         lambda header: "×".join(map(str, header.shape)), lambda a, b: sorted(a.header.shape) != sorted(b.header.shape)
     )
     if shaped:
-        yield about(shaped, "note", "shape-differs", "visit of another shape than the subject's first: {}")
+        yield about(shaped, "note", "shape-differs", "visits of another shape than the subject's first: {}")
 
 
 def spaced_text(spacing: Sequence[float]) -> str:
@@ -160,13 +160,13 @@ def _registration(later: Sequence[tuple[Seen, Seen]]) -> Iterator[Finding]:
             after = f", {fit.moved:.2f} after {fit.shift:.0f} mm" if fit.moved > fit.correlation + _SHIFT_GAIN else ""
             apart.append((seen.subject, f"{seen.where} (correlation {fit.correlation:.2f}{after})"))
     if outside:
-        text = "visit that shows less than 80 % of what the subject's first shows: {}; check the field of view"
+        text = "visits that show less than 80 % of what the subject's first shows: {}; check the field of view"
         yield about(outside, "warning", "little-overlap", text)
     if flipped:
-        text = "visit that fits the subject's first only when flipped: {}; correct the header or the array"
+        text = "visits that fit the subject's first only when flipped: {}; correct the header or the array"
         yield about(flipped, "warning", "flipped", text)
     if apart:
-        text = "visit that does not lie on the subject's first: {}; register the visits, or give their transforms"
+        text = "visits that do not lie on the subject's first: {}; register the visits, or give their transforms"
         yield about(apart, "warning", "not-registered", text)
 
 
@@ -174,7 +174,7 @@ def _transforms(cohort: Cohort, later: Sequence[tuple[Seen, Seen]]) -> Iterator[
     paths = cohort.files_of("transform")
     found = [(b.subject, b.where) for a, b in later if bool(paths[a.row]) != bool(paths[b.row])]
     if found:
-        text = "visit with a transform though the subject's first has none, or without one: {}; give all or none"
+        text = "visits with a transform though the subject's first has none, or without one: {}; give all or none"
         yield about(found, "warning", "partly-transformed", text)
 
 
@@ -186,7 +186,7 @@ def _copies(images: Sequence[Seen]) -> Iterator[Finding]:
     within = [(b.subject, f"{a.where} = {b.where}") for a, b in pairs if a.subject == b.subject]
     between = [(a, b) for a, b in pairs if a.subject != b.subject]
     if within:
-        text = "same image at two visits of a subject: {}; drop the copy"
+        text = "images that two visits of a subject share: {}; drop the copy"
         yield about(within, "warning", "copied-visits", text)
     if between:
         named = few([f"{a.where} = {b.where}" for a, b in between])

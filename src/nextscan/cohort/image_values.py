@@ -31,7 +31,7 @@ class Values:
     filled : float
         Share of voxels that differ from the commonest background, zero.
     negative : float
-        Share of voxels below zero.
+        Share of voxels below zero by more than noise in the background: 5 % of the range.
     is_label_map : bool
         Whole numbers, few of them, the same at most neighbours.
     digest : bytes
@@ -64,7 +64,7 @@ def summarise(image: Image) -> Values:
         low=float(data.min()),
         high=float(data.max()),
         filled=np.count_nonzero(data) / data.size,
-        negative=np.count_nonzero(data < 0) / data.size,
+        negative=np.count_nonzero(data < -0.05 * float(data.max() - data.min())) / data.size,
         is_label_map=_is_label_map(data),
         digest=hashlib.blake2b(flat.tobytes(), digest_size=16, person=_shape_key(data)).digest(),
     )
