@@ -52,7 +52,7 @@ def _row(cohort: Cohort, seen: Seen) -> dict[str, object]:
     return {
         "subject": seen.subject,
         "visit": str(cohort.visits[seen.row]),
-        "kind": name.kind if name else "volume",
+        "kind": name.kind if name and "sub" in name.entities else "volume",
         "shape": "×".join(map(str, header.shape)),
         "spacing": spaced_text(header.spacing),
         "orientation": header.orientation,

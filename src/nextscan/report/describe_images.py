@@ -32,8 +32,8 @@ def images(description: Mapping[str, Any]) -> Section | None:
         picture = Picture(
             to_png(thumbnails(shown), dots_per_inch=160),
             alt="Sagittal, coronal and axial planes of images of a few subjects at their visits.",
-            caption="Planes through the middle of the head as the headers place it: the front is at the right (sagittal) "
-            "or at the top (axial), the subject's right at the right. Grey from 1 % to 99.8 % of each image.",
+            caption="Planes through the middle of the head as the headers place it: the front is at the right "
+            "(sagittal) or at the top (axial), the subject's right at the right. Grey from 1 % to 99.8 % of each image.",
         )
         blocks.append(picture)
     blocks.append(_table("Grids", columns_of(description, "grids")))
