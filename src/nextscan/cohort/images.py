@@ -25,7 +25,7 @@ _GZIP = b"\x1f\x8b"
 _SIZES = {348: "Nifti1Header", 540: "Nifti2Header"}
 _INFLATION = 1040  # deflate makes nothing smaller than 1/1032
 _STAMP = 2**16  # bytes
-_SLAB = 2**22  # voxels read or written at a time
+_SLAB = 2**18  # voxels read or written at a time
 _MILLIMETRES = {"mm": 1.0, "unknown": 1.0}
 
 
@@ -122,7 +122,7 @@ def read_header(path: str | Path, *, where: str = "") -> Header:
 def read_image(path: str | Path, *, where: str = "", allow_constant: bool = False) -> Image:
     """Read an image as float32.
 
-    Memory stays below that of the returned array and 4 million voxels in the file's own type.
+    Memory stays below that of the returned array and a few MB.
 
     Parameters
     ----------
@@ -343,6 +343,7 @@ def _data(path: Path, raw: Any, header: Header, where: str) -> NDArray[np.float3
     data = np.empty(header.shape, np.float32, order="F")
     flat = data.reshape(-1, order="F")
     step = max(1, _SLAB // slice_voxels) * slice_voxels
+    wrong = 0
     try:
         with _open(path) as file:
             file.seek(int(raw.get_data_offset()))
@@ -356,12 +357,12 @@ def _data(path: Path, raw: Any, header: Header, where: str) -> NDArray[np.float3
                     values = values * float(slope) + float(inter)
                 with np.errstate(over="ignore"):
                     flat[start : start + count] = values
+                wrong += count - int(np.isfinite(flat[start : start + count]).sum())
             file.read(1)  # behind the last block the checksum is compared
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise _error(path, where, "the data are cut short or damaged; copy the file again") from None
     except OSError as error:
         raise _error(path, where, f"cannot be read: {error.strerror or error}") from None
-    wrong = data.size - int(np.isfinite(data).sum())
     if wrong:
         raise _error(
             path, where, f"{wrong:,} of {data.size:,} voxels are NaN or infinite; replace them (background is 0) or "

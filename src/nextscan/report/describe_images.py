@@ -33,7 +33,7 @@ def images(description: Mapping[str, Any]) -> Section | None:
             to_png(thumbnails(shown), dots_per_inch=160),
             alt="Sagittal, coronal and axial planes of images of a few subjects at their visits.",
             caption="Planes through the middle of the head as the headers place it: the front is at the right "
-            "(sagittal) or at the top (axial), the subject's right at the right. Grey from 1 % to 99.8 % of each image.",
+            "(sagittal) or at the top (axial), right is at the right. Grey runs from 1 % to 99.8 % of each image.",
         )
         blocks.append(picture)
     blocks.append(_table("Grids", columns_of(description, "grids")))
