@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nextscan.cohort.images import Image, nibabel
+from nextscan.cohort.image_header import nibabel
+from nextscan.cohort.images import Image
 
 _SAMPLED = 300_000  # voxels looked at one by one
 _LEVELS = 512  # more distinct values than a label map has
