@@ -1,57 +1,74 @@
-"""Small images and cohorts of them for tests."""
+"""Small images and folders of them for tests: smooth heads that hardly change between visits."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+import gzip
+import json
+import struct
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
-from nextscan.cohort import Cohort
 from nextscan.cohort.images import write_image
 
-
-def head(affine: np.ndarray, shape: Sequence[int], *, radius: float = 40.0, seed: int = 0) -> np.ndarray:
-    """Make a head in mm around the origin, seen through a grid: shell, tissue with waves, dark ventricle, air."""
-    points = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1) @ affine[:3, :3].T + affine[:3, 3]
-    distance = np.linalg.norm(points / np.array([0.8, 1.0, 0.9]), axis=-1)
-    waves = np.sin(points / 9.0).sum(axis=-1)
-    image = np.where(distance < radius, 600.0 + 60.0 * waves, 0.0)
-    image = np.where((distance >= 0.9 * radius) & (distance < radius), 1000.0, image)
-    image = np.where(np.linalg.norm(points - [6.0, 0.0, 0.0], axis=-1) < 0.2 * radius, 120.0, image)
-    noise = np.random.default_rng(seed).normal(0, 8, image.shape)
-    return np.abs(image + noise).astype(np.float32)
+SHAPE = (24, 28, 22)
+AFFINE = np.array([[6.0, 0, 0, -70], [0, 6.0, 0, -80], [0, 0, 6.0, -60], [0, 0, 0, 1]])
 
 
-def centred(directions: np.ndarray, spacing: Sequence[float], shape: Sequence[int]) -> np.ndarray:
-    """Return the affine whose middle voxel n // 2 lies at the origin."""
-    affine = np.eye(4)
-    affine[:3, :3] = directions * np.array(spacing)
-    affine[:3, 3] = -affine[:3, :3] @ (np.array(shape) // 2)
-    return affine
+def head(subject: int = 0, visit: int = 0, shape: tuple[int, int, int] = SHAPE) -> NDArray[np.float32]:
+    """Return a head: an uneven ellipsoid with blobs of its own, some change and some noise."""
+    own, noise = np.random.default_rng(subject), np.random.default_rng([subject, visit, 1])
+    x, y, z = np.meshgrid(*(np.linspace(-1.2, 1.2, n) for n in shape), indexing="ij")
+    image = 400 * (x**2 + (y - 0.1) ** 2 + (z * 1.1 + 0.2 * y) ** 2 < 1) * (1 + 0.3 * y + 0.2 * z)
+    for _ in range(6):
+        at = own.uniform(-0.6, 0.6, 3)
+        image += 250 * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2 + (z - at[2]) ** 2) / 0.03)
+    image -= 60 * (visit + 1) * np.exp(-(x**2 + y**2 + z**2) / 0.02)
+    return (image + noise.normal(0, 8, shape)).astype(np.float32)
 
 
-def image_cohort(
-    folder: Path, visits: Sequence[tuple[str, str, np.ndarray, np.ndarray]], **files: Sequence[str]
-) -> Cohort:
-    """Write images and return the cohort of them: subject, visit, data and affine of each, one year apart."""
-    subjects = list(dict.fromkeys(subject for subject, *_ in visits))
-    of = np.array([subjects.index(subject) for subject, *_ in visits], np.intp)
-    paths = []
-    for subject, visit, data, affine in visits:
-        path = folder / f"{subject}_{visit}_T1w.nii.gz"
-        write_image(path, data, affine)
-        paths.append(str(path))
-    first = np.flatnonzero(np.diff(of, prepend=-1))
-    return Cohort(
-        name="images",
-        subjects=np.array(subjects),
-        subject_of=of,
-        visits=np.array([visit for _, visit, *_ in visits]),
-        years=(np.arange(len(of)) - first[of]).astype(float),
-        features=np.empty((len(of), 0)),
-        feature_names=(),
-        labels=pd.DataFrame(index=range(len(subjects))),
-        files={"volume": np.array(paths), **{role: np.array(list(given)) for role, given in files.items()}},
+def bids(
+    root: Path,
+    visits: Mapping[str, tuple[str, ...]] = {"01": ("1", "2"), "02": ("1", "2"), "03": ("1",)},  # noqa: B006
+    *,
+    suffix: str = "T1w",
+    sessions: bool = True,
+) -> Path:
+    """Write a BIDS folder of heads, with ages in sessions.tsv and sex in participants.tsv."""
+    for i, (subject, names) in enumerate(visits.items()):
+        for k, session in enumerate(names):
+            folder = root / f"sub-{subject}" / f"ses-{session}" / "anat"
+            folder.mkdir(parents=True, exist_ok=True)
+            write_image(folder / f"sub-{subject}_ses-{session}_{suffix}.nii.gz", head(i, k), AFFINE)
+        if sessions:
+            lines = [f"ses-{session}\t{60 + i + 1.5 * k}" for k, session in enumerate(names)]
+            text = "\n".join(["session_id\tage", *lines]) + "\n"
+            (root / f"sub-{subject}" / f"sub-{subject}_sessions.tsv").write_text(text)
+    people = [f"sub-{subject}\t{'FM'[i % 2]}" for i, subject in enumerate(visits)]
+    (root / "participants.tsv").write_text("\n".join(["participant_id\tsex", *people]) + "\n")
+    (root / "dataset_description.json").write_text(json.dumps({"Name": "heads", "BIDSVersion": "1.10.0"}))
+    return root
+
+
+def patched(path: Path, change: Callable[[bytearray], object]) -> Path:
+    """Change the bytes of a compressed file as they are unpacked."""
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    change(content)
+    path.write_bytes(gzip.compress(bytes(content), mtime=0))
+    return path
+
+
+def with_header(field: str, *values: float, at: int, form: str = "f") -> Callable[[bytearray], object]:
+    """Return a change of a header field (named for the reader only) at its offset."""
+    assert field
+    return lambda content: struct.pack_into(f"<{len(values)}{form}", content, at, *values)
+
+
+def transform(path: Path, matrix: object = np.eye(3), offset: object = (0, 0, 0)) -> Path:
+    """Write an affine transform as ITK does."""
+    numbers = " ".join(str(float(v)) for v in [*np.ravel(np.asarray(matrix)), *np.ravel(np.asarray(offset))])
+    path.write_text(
+        "#Insight Transform File V1.0\n#Transform 0\nTransform: AffineTransform_double_3_3\n"
+        f"Parameters: {numbers}\nFixedParameters: 0 0 0\n"
     )
+    return path

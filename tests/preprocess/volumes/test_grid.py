@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from image_samples import centred
+from volume_samples import centred
 from nextscan.preprocess.volumes.grid import ras_axes, reach, shape_for, subject_grid
 
 OBLIQUE = Rotation.from_euler("xyz", [12, -8, 5], degrees=True).as_matrix()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from image_samples import centred, head
+from volume_samples import centred, head
 from nextscan.errors import ImageError
 from nextscan.preprocess.volumes.intensity import find_head, intensity_range, scaled
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from image_samples import centred, head, image_cohort
+from volume_samples import centred, head, image_cohort
 from nextscan.errors import CohortError, ImageError, SettingError
 from nextscan.preprocess.volumes import VolumePreparer
 
