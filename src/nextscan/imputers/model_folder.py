@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nextscan.cohort import Calibration
 from nextscan.errors import ModelFolderError, OutputError
-from nextscan.preprocess import Likeness
 
 if TYPE_CHECKING:
     from nextscan.imputers.base import Imputer
@@ -107,14 +105,7 @@ def load(path: str | Path) -> Imputer:
     # JSON knows no tuples; settings hold no lists.
     params = {key: tuple(value) if isinstance(value, list) else value for key, value in document["params"].items()}
     model = make_imputer(document["name"], **params)
-    model.feature_names_ = tuple(state["feature_names"])
-    model.units_ = state["units"]
-    model.nonnegative_ = state["nonnegative"]
-    model.record_ = state["record"]
-    calibration, likeness = state.get("calibration"), state.get("likeness")
-    model.calibration_ = None if calibration is None else Calibration.from_state(calibration)
-    model.likeness_ = None if likeness is None else Likeness.from_state(likeness)
-    model._restore(state["learned"])
+    model._take_saved(state)
     return model
 
 
