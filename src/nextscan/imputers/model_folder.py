@@ -8,14 +8,11 @@ import os
 import secrets
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nextscan.errors import ModelFolderError, OutputError
-
-if TYPE_CHECKING:
-    from nextscan.imputers.base import Imputer
 
 FORMAT = 2
 _ARRAY = "__array__"
@@ -69,8 +66,8 @@ def check_model_place(path: Path) -> None:
         raise OutputError(f"{path}: exists and is not a model folder; choose another place or remove it")
 
 
-def load(path: str | Path) -> Imputer:
-    """Read a fitted imputer from the folder `Imputer.save` wrote.
+def load(path: str | Path) -> Any:
+    """Read a fitted `Imputer` or `VolumeImputer` from the folder its `save` wrote.
 
     Raises
     ------
