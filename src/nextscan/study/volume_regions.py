@@ -19,9 +19,6 @@ from nextscan.cohort.cohort import FloatArray, IntArray
 from nextscan.errors import ImageError, some
 from nextscan.study.plugs import load_function
 
-SEGMENTER = "nextscan.metrics.regions:segment"
-"""Takes an image (x, y, z) and its affine, returns mm³ by region."""
-
 Progress = Callable[[Mapping[str, Any]], None]
 Segment = Callable[[NDArray[np.float32], FloatArray], Mapping[str, float]]
 
@@ -112,9 +109,7 @@ def measure_regions(
     volume = cohort.files_of("volume")
     names_of = cohort.subject_names(rows)
     where = [f"{subject} {cohort.visits[row]}" for subject, row in zip(names_of, rows, strict=True)]
-    work = (
-        delayed(_segmented)(volume[row], segmenter, folder, place) for row, place in zip(rows, where, strict=True)
-    )
+    work = (delayed(_segmented)(volume[row], segmenter, folder, place) for row, place in zip(rows, where, strict=True))
     found = []
     for volumes in Parallel(n_jobs=n_jobs, return_as="generator")(work):
         found.append(volumes)
@@ -169,9 +164,7 @@ def _key(path: str, segmenter: str) -> str:
     return hashlib.blake2b(digest.digest() + segmenter.encode(), digest_size=10).hexdigest()
 
 
-def _known(
-    cohort: Cohort, rows: IntArray, names: Sequence[str], where: Sequence[str]
-) -> tuple[FloatArray | None, str]:
+def _known(cohort: Cohort, rows: IntArray, names: Sequence[str], where: Sequence[str]) -> tuple[FloatArray | None, str]:
     """Return true volumes of all images from tables or label maps, shape (n_images, n_regions), and which."""
     maps = cohort.files_of("segmentation")[rows]
     if not (maps != "").all():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,6 @@ from nextscan.study.plugs import load_function
 from nextscan.study.volume_regions import Regions
 from nextscan.study.volume_truth import RealImages
 
-EXTRACTOR = "nextscan.metrics:volume_descriptor"
 CHANGED = 0.05
 """A voxel has changed if by more than this share of the window."""
 
@@ -128,9 +128,7 @@ def score_volumes(
         for name, value in of_images.items():
             scores.setdefault(name, []).append(value)
 
-        def measured(image: NDArray[np.floating], source: str = sources[index], known: FloatArray = context):
-            return regions.predicted(image, real.affine, source=source, context=known)  # noqa: B023 (called at once)
-
+        measured = partial(regions.predicted, affine=real.affine, source=str(sources[index]), context=context)
         drawn = np.array([measured(draw) for draw in predicted.draws])
         made = predicted.draws.mean(axis=0, dtype=np.float64)
         exact = np.abs(predicted.mean - made).max() > _EXACT * real.width
