@@ -14,7 +14,7 @@ from nextscan.cohort import Cohort, PredictedVolume, Targets, VolumeImputation, 
 from nextscan.errors import CohortError, SettingError, TooFewPairsError
 from nextscan.imputers.estimator import Estimator, Progress
 from nextscan.imputers.volumes.pairs import Volume, forward_pairs, images_only
-from nextscan.imputers.volumes.stand_in import VolumePreparer, native_affine
+from nextscan.preprocess.volumes import VolumePreparer
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +168,8 @@ class VolumeImputer(Estimator):
         )
 
     def _predict(self, cohort: Cohort, wanted: Targets, i: int, draw: Draw, n_draws: int, seed: int) -> PredictedVolume:
+        from nextscan.cohort.images import read_header
+
         row = int(wanted.context[i])
         prepared = self.preparer_.prepare(cohort, row)
         labels = cohort.labels_at(wanted.context[i : i + 1])
@@ -175,20 +177,17 @@ class VolumeImputer(Estimator):
         draws, mean = draw(given, n_draws, seed)
         if mean is None:
             mean = draws.mean(axis=0)
-        both = np.concatenate([prepared.data[None], mean[None], draws]).astype(np.float32, copy=False)
-        source, *native = self.preparer_.restore(both, cohort, row, prepared)
-        volumes = np.stack(native)
-        if source.min() >= 0:
-            np.maximum(volumes, 0, out=volumes)
+        native = self.preparer_.restore(np.concatenate([mean[None], draws]), cohort, row, prepared)
+        source = str(cohort.files_of("volume")[row])
         return PredictedVolume(
             subject=given.subject,
             visit=str(wanted.visit[i]),
             years=float(wanted.years[i]),
             gap=given.gap,
-            source=str(cohort.files_of("volume")[row]),
-            affine=native_affine(cohort, row),
-            mean=volumes[0],
-            draws=volumes[1:],
+            source=source,
+            affine=read_header(source).affine,
+            mean=native[0],
+            draws=native[1:],
         )
 
     def _drawing(self) -> Draw:
@@ -210,6 +209,6 @@ class VolumeImputer(Estimator):
         return {"preparer": self.preparer_.state(), "record": self.record_, "learned": self._state()}
 
     def _take_saved(self, state: dict[str, Any]) -> None:
-        self.preparer_ = VolumePreparer.from_state(state["preparer"])
+        self.preparer_ = VolumePreparer.from_state(state["preparer"], cache=self.cache)
         self.record_ = state["record"]
         self._restore(state["learned"])

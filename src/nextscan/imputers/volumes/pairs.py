@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nextscan.cohort import Cohort, Pairs
 from nextscan.imputers.estimator import Progress
-from nextscan.imputers.volumes.stand_in import Prepared, VolumePreparer
+from nextscan.preprocess.volumes import Prepared, VolumePreparer
 
 Volume = NDArray[np.float32]
 
