@@ -15,6 +15,7 @@ from nextscan.errors import SettingError, some
 from nextscan.imputers.base import Imputer
 from nextscan.imputers.estimator import Estimator
 from nextscan.imputers.registry import BASELINES, VOLUME_BASELINES, imputer_names, make_imputer
+from nextscan.study.plugs import load_function
 
 ORACLE = "oracle"
 """The row of whoever knows the law a cohort was simulated from; for images that is `VOLUME_ORACLE`."""
@@ -122,6 +123,8 @@ class Plan:
             )
         if of_images:
             segmenter, extractor = segmenter or SEGMENTER, extractor or EXTRACTOR
+            load_function(segmenter, what="segmenter")
+            load_function(extractor, what="extractor")
         elif segmenter or extractor:
             raise SettingError("a segmenter and an extractor are for images; these methods impute features")
         always = {name: name for name in (VOLUME_BASELINES if of_images else BASELINES)}

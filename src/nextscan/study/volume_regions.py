@@ -20,7 +20,6 @@ from nextscan.errors import ImageError, some
 from nextscan.study.plugs import load_function
 
 Progress = Callable[[Mapping[str, Any]], None]
-Segment = Callable[[NDArray[np.float32], FloatArray], Mapping[str, float]]
 
 _TABLE = "regions.tsv"
 _ANCESTORS = 5  # folders between a label map and the root of its derivative
@@ -66,7 +65,7 @@ class Regions:
         context : ndarray, shape (n_regions,)
             True volumes of the source.
         """
-        found = load_function(self.segmenter, what="segmenter")(np.asarray(image, np.float32), affine)
+        found = _call(self.segmenter, image, affine)
         change = _in_order(found, self.names, source) - self.segmented[source]
         values: FloatArray = np.maximum(context + change, 0.0)
         return values
@@ -104,7 +103,6 @@ def measure_regions(
     from joblib import Parallel, delayed
 
     folder.mkdir(parents=True, exist_ok=True)
-    load_function(segmenter, what="segmenter")
     rows = np.flatnonzero(cohort.has_volume)
     volume = cohort.files_of("volume")
     names_of = cohort.subject_names(rows)
@@ -136,8 +134,7 @@ def _segmented(path: str, segmenter: str, folder: Path, where: str) -> dict[str,
         pass
     image = read_image(path, where=where)
     try:
-        found = load_function(segmenter, what="segmenter")(image.data, image.affine)
-        volumes = {str(name): float(value) for name, value in found.items()}
+        volumes = {str(name): float(value) for name, value in _call(segmenter, image.data, image.affine).items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise ImageError(f"{path} ({where}): {segmenter} cannot segment it: {error}") from error
     if wrong := [name for name, value in volumes.items() if not np.isfinite(value)]:
@@ -145,6 +142,14 @@ def _segmented(path: str, segmenter: str, folder: Path, where: str) -> dict[str,
     with atomic_path(kept) as beside:
         beside.write_text(json.dumps(volumes), encoding="utf-8")
     return volumes
+
+
+def _call(segmenter: str, image: NDArray[np.floating], affine: FloatArray) -> Mapping[str, float]:
+    """Segment an image; equal images give equal volumes to the bit, as sums run in the same order."""
+    found: Mapping[str, float] = load_function(segmenter, what="segmenter")(
+        np.ascontiguousarray(image, np.float32), affine
+    )
+    return found
 
 
 def _in_order(found: Mapping[str, float], names: Sequence[str], path: str) -> FloatArray:
