@@ -58,7 +58,7 @@ def make_world(
         for visit, years in enumerate((0.0, gap)):
             name = f"sub-{subject:02d}_ses-{visit + 1}"
             image = clean(inner + rate * years, size, centre, 0.06 * years)
-            noisy = np.abs(image + 900 * noise * generator.normal(size=SHAPE)).astype(np.float32)
+            noisy = (image + 900 * noise * generator.normal(size=SHAPE)).astype(np.float32)
             paths = {"volume": folder / f"{name}_T1w.nii.gz"}
             write_image(paths["volume"], noisy + np.float32(swap * visit), AFFINE)
             if known:
