@@ -27,6 +27,7 @@ _REGISTRY: dict[str, tuple[str, str, dict[str, Any]]] = {
     "mixed-factor": ("mixed_factor", "MixedFactor", {}),
     "anchored": ("anchored", "AnchoredSecondgram", {}),
     "oracle": ("oracle", "Oracle", {}),
+    "volume-diffusion": ("volumes.volume_diffusion", "VolumeDiffusion", {}),
     "copy-source": ("volumes.copy_source", "CopySource", {}),
     "volume-mean-change": ("volumes.volume_mean_change", "VolumeMeanChange", {}),
 }
