@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import math
 import os
 import zlib
@@ -23,6 +24,7 @@ MOST_VOXELS = 2**29
 _GZIP = b"\x1f\x8b"
 _SIZES = {348: "Nifti1Header", 540: "Nifti2Header"}
 _INFLATION = 1040  # deflate makes nothing smaller than 1/1032
+_STAMP = 2**16  # bytes
 _SLAB = 2**22  # voxels read or written at a time
 _MILLIMETRES = {"mm": 1.0, "unknown": 1.0}
 
@@ -46,6 +48,8 @@ class Header:
         Of the numbers in the file, as in ``"int16"``.
     codes : tuple of two int
         qform and sform code: how the affine was given; both 0 means that the header does not place the image.
+    apart : float
+        How far, in mm, qform and sform put a corner of the image from each other; the sform counts.
     """
 
     path: Path
@@ -55,6 +59,7 @@ class Header:
     orientation: str
     dtype: str
     codes: tuple[int, int] = (0, 1)
+    apart: float = 0.0
 
     @property
     def n_voxels(self) -> int:
@@ -262,6 +267,7 @@ def _understood(path: Path, raw: Any, most_bytes: int, where: str) -> Header:
     unit = raw.get_xyzt_units()[0] if int(raw["xyzt_units"]) & 7 in (0, 1, 2, 3) else "unknown"
     if unit not in _MILLIMETRES:
         raise _error(path, where, f"lengths are in {unit}; convert the header to mm")
+    codes = (int(raw["qform_code"]), int(raw["sform_code"]))
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     if not np.isfinite(affine).all() or not (spacing > 0).all():
         raise _error(path, where, "the header gives a voxel size of zero or no number; convert the image again")
@@ -274,8 +280,32 @@ def _understood(path: Path, raw: Any, most_bytes: int, where: str) -> Header:
         affine=affine,
         orientation="".join(nibabel().aff2axcodes(affine)),
         dtype=str(dtype.newbyteorder("=")),
-        codes=(int(raw["qform_code"]), int(raw["sform_code"])),
+        codes=codes,
+        apart=_apart(raw, affine, shape_3d) if all(codes) else 0.0,
     )
+
+
+def _apart(raw: Any, affine: FloatArray, shape: tuple[int, int, int]) -> float:
+    """Return the largest distance of corners as qform and sform place them; infinite for a qform without meaning."""
+    from nibabel.spatialimages import HeaderDataError
+
+    corners = np.array([(*(np.array(np.unravel_index(i, (2, 2, 2))) * (np.array(shape) - 1)), 1) for i in range(8)])
+    try:
+        away = corners @ (np.asarray(raw.get_qform(), float) - affine).T
+    except (HeaderDataError, ValueError):
+        return float("inf")
+    return float(np.linalg.norm(away[:, :3], axis=1).max())
+
+
+def content_stamp(path: str | Path) -> bytes:
+    """Return what tells the content of a file without reading all of it: its size, its first and last 64 KiB."""
+    with Path(path).open("rb") as file:
+        size = file.seek(0, 2)
+        digest = hashlib.blake2b(str(size).encode(), digest_size=16)
+        for start in (0, max(size - _STAMP, 0)):
+            file.seek(start)
+            digest.update(file.read(_STAMP))
+    return digest.digest()
 
 
 def _three(path: Path, shape: tuple[int, ...], where: str) -> tuple[int, int, int]:
