@@ -141,9 +141,7 @@ def read_image(path: str | Path, *, where: str = "", allow_constant: bool = Fals
     return Image(data, header.affine, header)
 
 
-def write_image(
-    path: str | Path, data: NDArray[Any], affine: FloatArray, *, like: str | Path | None = None
-) -> Path:
+def write_image(path: str | Path, data: NDArray[Any], affine: FloatArray, *, like: str | Path | None = None) -> Path:
     """Write a compressed NIfTI image; equal images give equal bytes.
 
     Parameters
