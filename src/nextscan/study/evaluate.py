@@ -167,7 +167,8 @@ def evaluate(
     if volumes is not None:
         from nextscan.study.volume_images import write_images
 
-        write_images(out, plan, finished, task=task, chosen=chosen, folder=folder)
+        labels = volumes.regions.labels
+        write_images(out, plan, finished, task=task, chosen=chosen, labels=labels, folder=folder)
     record["jobs"] = [job_record(job, load(job)) for job in jobs]
     record["finished"] = now()
     write_record(out / "run.json", record)

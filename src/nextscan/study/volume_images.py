@@ -69,7 +69,14 @@ def keep_prediction(
 
 
 def write_images(
-    out: Path, plan: Plan, methods: Iterable[str], *, task: Task, chosen: NDArray[np.str_], folder: Path
+    out: Path,
+    plan: Plan,
+    methods: Iterable[str],
+    *,
+    task: Task,
+    chosen: NDArray[np.str_],
+    labels: Sequence[int],
+    folder: Path,
 ) -> None:
     """Gather what the jobs kept, beside the real images, in the folder ``images`` of a run."""
     images = out / "images"
@@ -81,7 +88,7 @@ def write_images(
         index = int(np.flatnonzero(task.targets.subject == subject)[0])
         here = images / f"{place:03d}"
         here.mkdir()
-        real = real_images(task, index)
+        real = real_images(task, index, labels=labels)
         _write_real(here / "real.npz", real)
         fold = -1
         have: list[str] = []

@@ -96,7 +96,7 @@ def impute_and_score(
     scored = score_volumes(
         replace(result, predict=timed),
         task,
-        lambda index: real_images(task, index),
+        lambda index: real_images(task, index, labels=volumes.regions.labels),
         regions=volumes.regions,
         describing=volumes.describing,
         keep=keep,

@@ -40,6 +40,8 @@ class Regions:
         Where the truth comes from: "regions.tsv", "label maps" or "segmenter".
     segmenter : str
         As ``module:function``.
+    labels : tuple of int
+        What the regions are called in label maps; empty where that is not known.
     """
 
     names: tuple[str, ...]
@@ -47,6 +49,7 @@ class Regions:
     segmented: dict[str, FloatArray]
     origin: str
     segmenter: str
+    labels: tuple[int, ...] = ()
 
     def predicted(
         self, image: NDArray[np.floating], affine: FloatArray, *, source: str, context: FloatArray
@@ -119,7 +122,9 @@ def measure_regions(
     whole = np.full((cohort.n_visits, len(names)), np.nan)
     whole[rows] = values if truth is None else truth
     of_image = {str(volume[row]): value for row, value in zip(rows, values, strict=True)}
-    return Regions(names, whole, of_image, origin, segmenter)
+    maps = cohort.files_of("segmentation")[rows]
+    codes = tuple(_labels_of(maps[maps != ""][0], names)) if (maps != "").any() else ()
+    return Regions(names, whole, of_image, origin, segmenter, codes)
 
 
 def _segmented(path: str, segmenter: str, folder: Path, where: str) -> dict[str, float]:
@@ -188,8 +193,8 @@ def _known(cohort: Cohort, rows: IntArray, names: Sequence[str], where: Sequence
             values = known[list(names)].reindex(wanted).to_numpy(np.float64, copy=True)
             if np.isfinite(values).all():
                 return values, _TABLE
-    labels = _label_names(maps[0])
-    if not set(names) <= set(labels.values()):
+    labels = _labels_of(maps[0], names)
+    if set(names) != set(labels.values()):
         return None, "segmenter"
     counted = [_counted(path, labels, names, place) for path, place in zip(maps, where, strict=True)]
     return np.array(counted), "label maps"
@@ -209,13 +214,19 @@ def _counted(path: str, labels: Mapping[int, str], names: Sequence[str], where: 
     return np.array(list(total.values()))
 
 
-def _label_names(path: str) -> dict[int, str]:
-    """Return the names of labels from the BIDS look-up table (``*dseg.tsv``: index, name) nearest to a map."""
+def _labels_of(path: str, names: Sequence[str]) -> dict[int, str]:
+    """Return which label is which region, by the nearest BIDS look-up table above a label map; the others not.
+
+    A look-up table (``*dseg.tsv``) has columns index and name; a column region, where several labels make a
+    region, goes first.
+    """
     for folder in list(Path(path).parents)[:_ANCESTORS]:
         for table in sorted(folder.glob("*dseg.tsv")):
             frame = _read_table(str(table))
-            if {"index", "name"} <= set(frame.columns):
-                return dict(zip(frame["index"].astype(int), frame["name"].astype(str), strict=True))
+            for column in ("region", "name"):
+                if {"index", column} <= set(frame.columns) and set(names) <= set(frame[column]):
+                    rows = frame[frame[column].isin(list(names))]
+                    return dict(zip(rows["index"].astype(int), rows[column].astype(str), strict=True))
     return {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,9 +31,9 @@ class RealImages:
         Without noise, where the cohort has them.
     affine : ndarray, shape (4, 4)
     mask : ndarray of bool, shape (x, y, z)
-        Where scores inside a mask are taken: the context visit's mask file; else where its label map has a
-        label; else the voxels of the source brighter than a tenth of its window. What the follow-up image
-        does not show is left out.
+        Where scores inside a mask are taken: the context visit's mask file; else where its label map has one of
+        the scored regions, or any label if it is not known which those are; else the voxels of the source
+        brighter than a tenth of its window. What the follow-up image does not show is left out.
     head : ndarray of bool, shape (x, y, z)
         Voxels of the source brighter than that, whatever the mask.
     low, high : float
@@ -66,8 +67,15 @@ class RealImages:
         return self.source if self.clean_source is None or self.clean_truth is None else self.clean_source
 
 
-def real_images(task: Task, index: int) -> RealImages:
+def real_images(task: Task, index: int, *, labels: Sequence[int] = ()) -> RealImages:
     """Read the images of one target.
+
+    Parameters
+    ----------
+    task : Task
+    index : int
+    labels : sequence of int
+        Of the scored regions in label maps.
 
     Raises
     ------
@@ -104,9 +112,11 @@ def real_images(task: Task, index: int) -> RealImages:
         image = read_image(hidden[role], where=there)
         return _moved(image.data, np.linalg.inv(image.affine) @ to_there @ source.affine, shape)
 
-    given = of_source("mask")
-    given = of_source("segmentation") if given is None else given
-    mask = head if given is None else given > 0
+    mask = head
+    if (given := of_source("mask")) is not None:
+        mask = given > 0
+    elif (given := of_source("segmentation")) is not None:
+        mask = np.isin(np.rint(given), labels) if labels else given > 0
     if not mask.any():
         raise ImageError(f"{shown.get('mask') or shown.get('segmentation')} ({here}): marks no voxel; remove it")
     found = of_truth("volume")
