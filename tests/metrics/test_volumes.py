@@ -120,6 +120,18 @@ def test_direction_auroc_counts_pairs() -> None:
     assert direction_auroc(truth, np.where(truth > source, source + 1, source), source, threshold=1.5) == 1.0
 
 
+def test_direction_where_all_change_is_one_way() -> None:
+    source = np.zeros((2, 2, 2))
+    truth, predicted = source.copy(), source.copy()
+    truth[0] = -3.0
+    predicted[0], predicted[1, 0] = [[-2.0, -1.0], [0.0, -4.0]], [-3.0, 0.0]
+    # darkened -2 -1 0 -4, unchanged -3 0 0 0: 3 + 3 + 1.5 + 4 of 16 pairs are right
+    assert direction_auroc(truth, predicted, source, threshold=1.0) == pytest.approx(11.5 / 16)
+    assert direction_auroc(-truth, -predicted, source, threshold=1.0) == pytest.approx(11.5 / 16)
+    assert direction_auroc(truth, source, source, threshold=1.0) == 0.5
+    assert np.isnan(direction_auroc(source - 3.0, predicted, source, threshold=1.0))
+
+
 def test_voxel_coverage_has_its_level_for_draws_of_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(0)
     truth, draws = generator.normal(size=(20, 20, 20)), generator.normal(size=(10, 20, 20, 20))

@@ -16,15 +16,13 @@ _SHOWN = {
 """What the table shows, in few words; the first decides the order of rows."""
 
 _SHOWN_OF_IMAGES = {
-    "energy_score": "energy score",
-    "roi_change_error": "% change error",
+    "energy_score": "energy",
+    "roi_change_error": "change %",
     "roi_change_correlation": "r change",
-    "voxel_change_correlation": "r voxel change",
-    "direction_auroc": "direction",
+    "voxel_change_correlation": "r voxels",
     "ssim_mask": "SSIM",
-    "psnr_mask": "PSNR",
     "voxel_coverage_80": "in 80 %",
-    "fid": "Fréchet",
+    "fid": "FID",
 }
 
 _WHOLE = ("seed", "repeat", "fold", "group")

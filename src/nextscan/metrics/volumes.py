@@ -136,17 +136,23 @@ def direction_auroc(
 
     The area under the receiver operating characteristic among voxels that truly changed by more than
     `threshold`: the probability that of a brightened and a darkened voxel the former has the higher predicted
-    change, ties counting one half.
+    change, ties counting one half. Where all of them changed in one direction, as where tissue only shrinks,
+    the voxels that did not change stand in for the other.
 
     Returns
     -------
     float
-        0.5 for a copy; NaN unless some voxels brightened and some darkened by more than the threshold.
+        0.5 for a copy; NaN where no voxel changed by more than the threshold, or all did alike.
     """
     from scipy.stats import rankdata
 
     real, said, scale = _changes(truth, predicted, source, mask, true_source)
     brighter, darker = real > threshold, real < -threshold
+    stayed = ~(brighter | darker)
+    if not brighter.any() and darker.any():
+        brighter = stayed
+    elif not darker.any() and brighter.any():
+        darker = stayed
     n_brighter, n_darker = int(brighter.sum()), int(darker.sum())
     if not n_brighter or not n_darker:
         return float("nan")

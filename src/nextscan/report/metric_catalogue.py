@@ -195,7 +195,7 @@ _OF_IMAGES: dict[str, tuple[str, str, str, str, float]] = {
         IMAGES,
         "higher",
         "How well predicted change tells brightened from darkened voxels, among those that changed by more than 5% "
-        "of the range of intensities; 0.5 is chance",
+        "of the range of intensities, or from unchanged ones where all change is one way; 0.5 is chance",
         float("nan"),
     ),
     "voxel_coverage_80": (
