@@ -14,7 +14,6 @@ import typer
 from nextscan.cli.cautions import warn_of_data
 from nextscan.cli.options import (
     Dictionary,
-    Draws,
     Exclude,
     Jobs,
     Participants,
@@ -34,20 +33,30 @@ def evaluate(
     table: Table,
     out: Annotated[Path, typer.Option(metavar="RUN", show_default=False, help="The folder to write.")],
     methods: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="A,B,...",
-            help="What to compare: anchored, mixed-factor, secondgram, secondgram-paper, secondgram-released. "
-            "The baselines (carry-forward, mean-change, feature-regression, ridge, reliability) and, for "
-            "simulated cohorts, the oracle are always there.",
+            show_default="anchored,mixed-factor; of images volume-diffusion",
+            help="What to compare: anchored, mixed-factor, secondgram, secondgram-paper, secondgram-released; of "
+            "images volume-diffusion, volume-vae, med-ddpm. The baselines (carry-forward, mean-change, "
+            "feature-regression, ridge, reliability; copy-source, volume-mean-change) and, for simulated cohorts, "
+            "the oracle are always there.",
         ),
-    ] = "anchored,mixed-factor",
+    ] = None,
     folds: Annotated[int, typer.Option(metavar="N", help="Parts; the subjects of each are the test set once.")] = 5,
     repeats: Annotated[int, typer.Option(metavar="N", help="How often the folds are dealt anew.")] = 1,
     seeds: Annotated[
         str, typer.Option(metavar="1-5,8", help="Training seeds of methods that have chance in them.")
     ] = "1",
-    draws: Draws = 40,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            show_default="40; of images 10",
+            help="Plausible versions of each missing visit. A 95 % interval needs at least 39.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the folds, the draws and the intervals.")] = 0,
     schema: Schema = None,
     unpaired: Unpaired = None,
@@ -57,6 +66,23 @@ def evaluate(
     save_draws: Annotated[
         bool, typer.Option("--save-draws", help="Keep all draws, one Parquet file a method.")
     ] = False,
+    segmenter: Annotated[
+        str,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            show_default=False,
+            help="Of images: measures regional volumes in place of the built-in segmenter; takes an image and its "
+            "affine, returns mm³ by region (a call of SynthSeg, say).",
+        ),
+    ] = "",
+    extractor: Annotated[
+        str,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            show_default=False,
+            help="Of images: describes an image by a short vector, for the Fréchet distance.",
+        ),
+    ] = "",
     jobs: Jobs = 1,
 ) -> None:
     """Hide real follow-up scans, predict them, and score every method with the baselines beside it.
@@ -73,10 +99,14 @@ def evaluate(
         nextscan evaluate cohort.csv --methods anchored,secondgram --seeds 1-5 --out study
         nextscan evaluate pairs.csv --unpaired others.csv --exclude eTIV --out study
 
+        nextscan evaluate brains --methods volume-diffusion,volume-vae --folds 2 --out study
+
+    Of a cohort of images (a BIDS folder, or a table with paths) the images are imputed and compared, and
+    their regional volumes scored like features.
+
     Read first `energy_score` and `crps` (lower is better; they reward both a good centre and an honest
     spread), then `coverage_95` (0.95 is right) and `sd_ratio` (1 is right).
     """
-    names = [name.strip() for name in methods.split(",") if name.strip()]
     training_seeds = parse_numbers(seeds, "--seeds")
     check_folder(out)
     from nextscan.report import write_report
@@ -86,6 +116,9 @@ def evaluate(
         table, schema, unpaired=unpaired, exclude=exclude, dictionary=dictionary, participants=participants
     )
     warn_of_data(cohort, table)
+    if methods is None:
+        methods = "volume-diffusion" if cohort.has_volume.any() and not cohort.n_features else "anchored,mixed-factor"
+    names = [name.strip() for name in methods.split(",") if name.strip()]
     with show_progress() as progress:
         run = evaluate_methods(
             cohort,
@@ -97,6 +130,8 @@ def evaluate(
             seed=seed,
             out=out,
             save_draws=save_draws,
+            segmenter=segmenter,
+            extractor=extractor,
             progress=progress,
             n_jobs=jobs,
             command=shlex.join(["nextscan", *sys.argv[1:]]),

@@ -15,6 +15,16 @@ _SHOWN = {
 }
 """What the table shows, in few words; the first decides the order of rows."""
 
+_SHOWN_OF_IMAGES = {
+    "energy_score": "energy",
+    "roi_change_error": "change %",
+    "roi_change_correlation": "r change",
+    "voxel_change_correlation": "r voxels",
+    "ssim_mask": "SSIM",
+    "voxel_coverage_80": "in 80 %",
+    "fid": "FID",
+}
+
 _WHOLE = ("seed", "repeat", "fold", "group")
 
 
@@ -27,13 +37,14 @@ def print_scores(run: Path) -> None:
     from nextscan.report.metric_catalogue import metric
 
     scores = pd.read_csv(run / "scores.csv", dtype=dict.fromkeys(_WHOLE, str))
-    pooled = scores[(scores[list(_WHOLE)] == "all").all(axis=1) & scores["metric"].isin(_SHOWN)]
+    known = _SHOWN_OF_IMAGES if (scores["metric"] == "ssim").any() else _SHOWN
+    pooled = scores[(scores[list(_WHOLE)] == "all").all(axis=1) & scores["metric"].isin(known)]
     rows = pooled.pivot(index="method", columns="metric", values="value").sort_values("energy_score")
-    shown = [name for name in _SHOWN if name in rows]
+    shown = [name for name in known if name in rows]
     table = Table(box=None, pad_edge=False)
     table.add_column("", no_wrap=True)
     for name in shown:
-        table.add_column(f"{_SHOWN[name]} {metric(name).direction}", justify="right")
+        table.add_column(f"{known[name]} {metric(name).direction}", justify="right")
     for method, values in rows[shown].iterrows():
         table.add_row(str(method), *("–" if pd.isna(value) else f"{value:.3f}" for value in values))
     Console().print(table)

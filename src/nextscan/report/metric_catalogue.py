@@ -9,6 +9,8 @@ CALIBRATION = "Calibration and spread"
 MEAN = "Predictive mean"
 DRAW = "One draw"
 DISTRIBUTION = "Distribution"
+REGIONS = "Regional volumes"
+IMAGES = "Images"
 OTHER = "Other scores"
 
 _NOTES = {
@@ -24,6 +26,13 @@ _NOTES = {
         "these beside the spread ratio, and never against the table of means."
     ),
     DISTRIBUTION: "How like a real sample the imputed one is, whoever belongs to which scan.",
+    REGIONS: (
+        "In percent, of the predictive mean. Carrying the source scan forward has change correlation 0 by definition."
+    ),
+    IMAGES: (
+        "Copying the source scan is hard to beat in likeness (SSIM, PSNR), because little changes; whether a method "
+        "knows what changes is told by the correlation and the direction of change, where a copy has 0 and 0.5."
+    ),
     OTHER: "",
 }
 
@@ -149,6 +158,74 @@ _DISTRIBUTIONS = {
     ),
 }
 
+# name: title, group, better, meaning, target
+_OF_IMAGES: dict[str, tuple[str, str, str, str, float]] = {
+    "roi_volume_error": (
+        "Regional volume error",
+        REGIONS,
+        "lower",
+        "Absolute error of predicted regional volumes in percent of the true ones, averaged over regions",
+        float("nan"),
+    ),
+    "roi_change_error": (
+        "Regional change error",
+        REGIONS,
+        "lower",
+        "Absolute error of predicted regional change in percent of the source scan’s volume, averaged over regions",
+        float("nan"),
+    ),
+    "roi_change_correlation": (
+        "Regional change correlation",
+        REGIONS,
+        "higher",
+        "Correlation over subjects of predicted and real relative change, averaged over regions; 0 where the same "
+        "change is predicted for everybody",
+        float("nan"),
+    ),
+    "voxel_change_correlation": (
+        "Voxel change correlation",
+        IMAGES,
+        "higher",
+        "Correlation over voxels of predicted and real change since the source scan, averaged over subjects; in real "
+        "data the noise of the source scan is in both, so that denoising alone yields a positive value",
+        float("nan"),
+    ),
+    "direction_auroc": (
+        "Direction AUROC",
+        IMAGES,
+        "higher",
+        "How well predicted change tells brightened from darkened voxels, among those that changed by more than 5% "
+        "of the range of intensities, or from unchanged ones where all change is one way; 0.5 is chance",
+        float("nan"),
+    ),
+    "voxel_coverage_80": (
+        "Voxel coverage of 80% intervals",
+        IMAGES,
+        "target",
+        "Share of voxels of the follow-up as measured inside the central 80% interval of the draws; honest "
+        "uncertainty gives 0.8",
+        0.8,
+    ),
+    "fid": (
+        "Fréchet distance of images",
+        IMAGES,
+        "lower",
+        "Distance between Gaussians fitted to descriptions of imputed and real images; not comparable with published "
+        "FID values, whose descriptions come from a network, nor between runs",
+        float("nan"),
+    ),
+}
+
+_LIKENESS = {
+    "ssim": ("SSIM", "higher", "Structural similarity of the predictive mean and the real follow-up"),
+    "psnr": ("PSNR", "higher", "Peak signal-to-noise ratio of the predictive mean in decibels"),
+    "nrmse": (
+        "NRMSE",
+        "lower",
+        "Root mean squared error of the predictive mean over voxels, as a share of the range of intensities",
+    ),
+}
+
 _ENTRIES = (
     Metric(
         "energy_score",
@@ -213,3 +290,10 @@ for _suffix, _words in (("", "against the test set"), ("_train", "against the tr
         _name += _suffix
         _title += ", to training" if _suffix else ""
         _CATALOGUE[_name] = Metric(_name, _title, DISTRIBUTION, _better, f"{_meaning}; {_words}.")
+for _name, (_title, _group, _better, _meaning, _target) in _OF_IMAGES.items():
+    _CATALOGUE[_name] = Metric(_name, _title, _group, _better, f"{_meaning}.", _target)
+for _suffix, _words in (("", "over the whole image"), ("_mask", "inside the mask")):
+    for _name, (_title, _better, _meaning) in _LIKENESS.items():
+        _name += _suffix
+        _title += ", inside the mask" if _suffix else ""
+        _CATALOGUE[_name] = Metric(_name, _title, IMAGES, _better, f"{_meaning}; {_words}.")
