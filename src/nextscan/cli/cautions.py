@@ -25,13 +25,20 @@ def warn_of_data(cohort: Cohort, table: Path) -> None:
     """Warn of everything in a cohort that `nextscan describe` calls a warning.
 
     A cohort that cannot be described is left to the work itself, whose error says more.
+
+    Raises
+    ------
+    ImageError
+        If an image cannot be used.
     """
+    from nextscan.cohort.check_images import require_usable
     from nextscan.cohort.describe import describe
 
     try:
         findings = describe(cohort).findings
     except CohortError:
         return
+    require_usable(findings)
     for finding in findings:
         if finding.level == "warning":
             warnings.warn(f"{finding.text}; see nextscan describe {table}", Caution, stacklevel=2)

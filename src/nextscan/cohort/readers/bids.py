@@ -90,7 +90,7 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
     places = [str(image.path.relative_to(root)) for image in images]
     rows = VisitRows(
         source=str(root),
-        subjects=np.array([own.subject_prefix + subject for subject, _ in [*keys, *asked]], dtype=object),
+        subjects=np.array([subject for subject, _ in [*keys, *asked]], dtype=object),
         visits=np.array([ses or "1" for _, ses in [*keys, *asked]], dtype=object) if any(s for _, s in keys) else None,
         time=np.full(n, np.nan) if sessions is None else np.where(at >= 0, sessions.time[at], np.nan),
         time_kind="" if sessions is None else sessions.time_kind,
@@ -110,9 +110,11 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
         rows = rows.telling(warnings=[line])
     participants = participants or participants_near(root)
     if participants is not None:
-        rows = join_participants(rows, participants, schema.of(participants), schema_path=schema.path)
+        people = schema.of(participants).model_copy(update={"subject_prefix": ""})
+        rows = join_participants(rows, participants, people, schema_path=schema.path)
         rows = _with_ages_at_single_visits(rows)
-    return rows
+    prefixed = np.array([own.subject_prefix + subject for subject in rows.subjects], dtype=object)
+    return replace(rows, subjects=prefixed)
 
 
 def _session(image: BidsFile) -> str:
