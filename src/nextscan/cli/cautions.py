@@ -11,7 +11,7 @@ from nextscan.errors import CohortError, NextscanWarning, some
 
 if TYPE_CHECKING:
     from nextscan.cohort import Cohort, Imputation, Targets
-    from nextscan.imputers import Imputer
+    from nextscan.imputers.estimator import Estimator
 
 
 _LEAST_OF, _MOST_OF = 0.5, 1.5  # of the shortest and the longest gap in training: beyond, it is said
@@ -44,7 +44,7 @@ def warn_of_data(cohort: Cohort, table: Path) -> None:
             warnings.warn(f"{finding.text}; see nextscan describe {table}", Caution, stacklevel=2)
 
 
-def warn_of_time(imputer: Imputer, wanted: Targets) -> None:
+def warn_of_time(imputer: Estimator, wanted: Targets) -> None:
     """Warn, where times are known, that a method which does not use time predicts the same at each."""
     if (wanted.gap > 0).any():
         warnings.warn(
@@ -55,7 +55,7 @@ def warn_of_time(imputer: Imputer, wanted: Targets) -> None:
         )
 
 
-def warn_of_reach(imputer: Imputer, wanted: Targets) -> None:
+def warn_of_reach(imputer: Estimator, wanted: Targets) -> None:
     """Warn of targets at times that no interval of training stands for."""
     gap = wanted.gap[(wanted.gap == wanted.gap) & (wanted.gap != 0)]
     seen = imputer.record_.get("gap_range")

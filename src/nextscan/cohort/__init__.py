@@ -2,6 +2,7 @@
 
 from nextscan.cohort.calibration import Calibration
 from nextscan.cohort.cohort import Cohort, concatenate
+from nextscan.cohort.derivative import write_derivative
 from nextscan.cohort.describe import describe
 from nextscan.cohort.description import Description, Finding
 from nextscan.cohort.imputation import Imputation
@@ -43,5 +44,6 @@ __all__ = [
     "read_cohort",
     "split_validation",
     "targets",
+    "write_derivative",
     "write_draws",
 ]

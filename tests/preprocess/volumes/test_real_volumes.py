@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nextscan.cohort import Cohort
+from nextscan.cohort import read_cohort
 from nextscan.cohort.images import read_header, write_image
 from nextscan.preprocess.volumes import VolumePreparer
 from nextscan.preprocess.volumes.resampling import resample
@@ -24,30 +24,25 @@ def open_ms(shared_data):
     return folder
 
 
-def cohort_of(folder, *, transforms=True):
+def cohort_of(folder, place, *, transforms=True):
+    """Read both patients from a table with columns of paths."""
     days = pd.read_csv(folder / "demographics.csv").set_index("patient_id")["days_between_studies"]
-    visits = [(patient, study) for patient in PATIENTS for study in ("study1", "study2")]
-    given = {"volume": [str(folder / patient / f"{study}_FLAIR.nii.gz") for patient, study in visits]}
-    if transforms:
-        given["transform"] = [str(folder / patient / f"{study}_FLAIR_to_common_space.txt") for patient, study in visits]
-    return Cohort(
-        name="open_ms",
-        subjects=np.array(PATIENTS),
-        subject_of=np.array([0, 0, 1, 1]),
-        visits=np.array(["study1", "study2"] * 2),
-        years=np.array([0.0, days[1] / 365.25, 0.0, days[12] / 365.25]),
-        features=np.empty((4, 0)),
-        feature_names=(),
-        files={role: np.array(paths) for role, paths in given.items()},
-    )
+    rows = []
+    for patient in PATIENTS:
+        for study, gap in (("study1", 0), ("study2", days[int(patient[-2:])])):
+            stem = folder / patient / f"{study}_FLAIR"
+            row = {"subject": patient, "visit": study, "years": gap / 365.25, "volume": f"{stem}.nii.gz"}
+            rows.append(row | ({"transform": f"{stem}_to_common_space.txt"} if transforms else {}))
+    pd.DataFrame(rows).to_csv(place / "cohort.csv", index=False)
+    return read_cohort(place / "cohort.csv")
 
 
-def test_given_transforms_bring_the_visits_together(open_ms):
+def test_given_transforms_bring_the_visits_together(open_ms, tmp_path):
     preparer = VolumePreparer(SHAPE, SPACING)
     for subject, patient in enumerate(PATIENTS):
         found, shown = {}, {}
         for transforms in (False, True):
-            cohort = cohort_of(open_ms, transforms=transforms)
+            cohort = cohort_of(open_ms, tmp_path, transforms=transforms)
             first, second = (preparer.prepare(cohort, 2 * subject + visit) for visit in (0, 1))
             place = nibabel.load(open_ms / "coregistered" / patient / "brainmask.nii.gz")  # in the common space
             mask = np.asarray(place.dataobj, np.float32)
@@ -65,8 +60,8 @@ def test_given_transforms_bring_the_visits_together(open_ms):
         assert np.mean(shown[True]) > np.mean(shown[False])
 
 
-def test_settings_chosen_from_the_headers_hold_the_heads(open_ms):
-    preparer = VolumePreparer.of(cohort_of(open_ms))
+def test_settings_chosen_from_the_headers_hold_the_heads(open_ms, tmp_path):
+    preparer = VolumePreparer.of(cohort_of(open_ms, tmp_path))
     np.testing.assert_allclose(preparer.spacing, (0.71875, 0.71875, 3.0), atol=1e-4)
     extents = np.array(preparer.shape) * preparer.spacing
     assert (extents > [230, 230, 145]).all()
@@ -75,7 +70,7 @@ def test_settings_chosen_from_the_headers_hold_the_heads(open_ms):
 
 @pytest.mark.parametrize("row", range(4))
 def test_a_prediction_overlays_the_source_in_its_own_grid(open_ms, tmp_path, row):
-    cohort = cohort_of(open_ms)
+    cohort = cohort_of(open_ms, tmp_path)
     preparer = VolumePreparer(SHAPE, SPACING, cache=str(tmp_path / "cache"))
     prepared = preparer.prepare(cohort, row)
     path = cohort.files["volume"][row]
