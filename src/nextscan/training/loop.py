@@ -65,7 +65,10 @@ def train(
     Raises
     ------
     TrainingError
-        If every step of an epoch is skipped or not finite for some replica.
+        If every step of an epoch is skipped or not finite for some replica, a parameter takes no part
+        in the loss, or another process failed.
+    SettingError
+        If network, seeds and processes do not fit together.
     """
     with together() as here:
         run = _Run(network, problem, settings, seeds, replicas, progress, here)
@@ -159,6 +162,10 @@ class _Run:
                     losses[-1] = losses[-1].detach()
             losses.append(self._loss(batches[-1]))
         losses[-1].sum().backward()  # replicas share no parameter, so each gets the gradient of its own mean
+        if self.epoch == 0:
+            idle = [name for name, p in self.network.named_parameters() if p.requires_grad and p.grad is None]
+            if idle:
+                raise TrainingError(f"{some(idle)} took no part in the loss; leave out what is not used")
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum(0)
         return loss.detach(), self.here.as_first(self.optimiser.norms())
 

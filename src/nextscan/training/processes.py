@@ -57,7 +57,11 @@ class Processes:
             return network
         from torch.nn.parallel import DistributedDataParallel
 
-        return DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
+        wrapped = DistributedDataParallel(network, gradient_as_bucket_view=True)
+        # Buffers are equal from here on: there are no running statistics. Sent in every forward pass, they would
+        # meet the messages of a process that failed before it. (As an argument this has two names in torch's life.)
+        wrapped.broadcast_buffers = False
+        return wrapped
 
     def apart(self, network: nn.Module) -> AbstractContextManager[Any]:
         """Keep gradients to this process within the block: those of all but the last batch of a step."""
