@@ -28,6 +28,8 @@ _REGISTRY: dict[str, tuple[str, str, dict[str, Any]]] = {
     "anchored": ("anchored", "AnchoredSecondgram", {}),
     "oracle": ("oracle", "Oracle", {}),
     "volume-diffusion": ("volumes.volume_diffusion", "VolumeDiffusion", {}),
+    "volume-vae": ("volumes.volume_vae", "VolumeVAE", {}),
+    "med-ddpm": ("volumes.med_ddpm", "MedDDPM", {}),
     "copy-source": ("volumes.copy_source", "CopySource", {}),
     "volume-mean-change": ("volumes.volume_mean_change", "VolumeMeanChange", {}),
 }

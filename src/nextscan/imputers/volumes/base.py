@@ -96,7 +96,10 @@ class VolumeImputer(Estimator):
             "n_pairs": len(gaps),
             "n_subjects": sum(part.n_subjects for part in parts),
             "seed": seed,
-            "preprocessing": self.preparer_.state(),
+            "preprocessing": {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in self.preparer_.state().items()
+            },
         }
         known = gaps[gaps > 0]
         if len(known):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,8 @@ import torch
 from torch import Tensor
 
 from nextscan.diffusion import Path, Sampler, counter_normal, expand, make_denoiser, objective, sample
-from nextscan.imputers.volumes.conditions import Conditions
-from nextscan.imputers.volumes.pairs import PreparedPairs
+from nextscan.imputers.volumes.examples import N_COINS, Condition, PairExamples, coins_of, noise_of
 from nextscan.imputers.volumes.volume_diffusion_settings import VolumeDiffusionSettings
-from nextscan.randomness import subject_keys
 
 _VALIDATION_SEED = 20_250_101
 _VALIDATION_LEVELS = (0.25, 0.5, 0.75)
@@ -24,34 +22,13 @@ _VOXELS_AT_ONCE = 2**22  # of draws made side by side
 
 
 @dataclass(frozen=True, eq=False)
-class Condition:
-    """What a batch of predictions is conditioned on.
-
-    Attributes
-    ----------
-    source : Tensor, shape (B, 1, X, Y, Z)
-        Prepared scale.
-    numbers : Tensor, shape (B, n_numbers)
-    reach : Tensor, shape (B,)
-    """
-
-    source: Tensor
-    numbers: Tensor
-    reach: Tensor
-
-    def repeat(self, n: int) -> Condition:
-        """Return a single condition n times."""
-        return Condition(*(part.expand(n, *part.shape[1:]) for part in (self.source, self.numbers, self.reach)))
-
-
-@dataclass(frozen=True, eq=False)
 class VolumeProcess:
-    """Path, sampler and network input and output of the settings.
+    """Path and sampler, and what goes into and comes out of the network.
 
     Attributes
     ----------
     spread : float
-        Root mean square of the residuals of training pairs; 1 where the follow-up itself is diffused.
+        Unit of the residual: root mean square of the change between training pairs.
     """
 
     path: Path
@@ -79,13 +56,16 @@ class VolumeProcess:
         if self.path.ends_at_noise:
             x = expand(self.path.signal_noise(level)[0], x) * x
         output: Tensor = network(x, level, source, numbers).float()
-        if self.settings.interval == "reach":
+        if self.settings.grows:
             output = output[:, :1] + expand(given.reach, output) * output[:, 1:]
         return output
 
     @torch.no_grad()
     def mean(self, network: Any, given: Condition) -> Tensor:
-        """Return the predictive mean, shape (B, 1, X, Y, Z): the estimate of the data where only noise is left."""
+        """Return the predictive mean, shape (B, 1, X, Y, Z): the estimate of the data where only noise is left.
+
+        There ``E[x0 | x]`` does not depend on x; it is what the squared error of training asks of the network.
+        """
         level = torch.ones(len(given.source), device=given.source.device)
         denoise = make_denoiser(partial(self.predict, network, given), self.path, self.settings.parameterisation)
         return self.volume(denoise(torch.zeros_like(given.source), level), given.source)
@@ -95,23 +75,22 @@ class VolumeProcess:
         """Draw volumes for one condition, shape (n_draws, X, Y, Z)."""
         shape, device = tuple(given.source.shape[1:]), given.source.device
         at_once = max(1, _VOXELS_AT_ONCE // given.source.numel())
+        clamp = (-1.0, 1.0) if self.settings.clamp else None
         parts = []
-        for start in range(0, n_draws, at_once):
-            which = torch.arange(start, min(start + at_once, n_draws), device=device)
-            keys, several = torch.full_like(which, key), given.repeat(len(which))
+        for which in torch.arange(n_draws, device=device).split(at_once):
+            several = given.repeat(len(which))
 
             def predict(x: Tensor, level: Tensor, several: Condition = several) -> Tensor:
                 return self.predict(network, several, x, level.expand(len(x)))
 
-            def noise(step: int, keys: Tensor = keys, which: Tensor = which) -> Tensor:
-                return counter_normal(keys, seed, which, step + 1, shape)
+            def noise(step: int, which: Tensor = which) -> Tensor:
+                return counter_normal(torch.full_like(which, key), seed, which, step, shape)
 
-            clamp = (-1.0, 1.0) if self.settings.clamp else None
             made = sample(
                 make_denoiser(predict, self.path, self.settings.parameterisation, clamp),
                 self.path,
                 self.sampler,
-                start=counter_normal(keys, seed, which, 0, shape),
+                start=noise(-1),
                 levels=self.path.sampling_levels(self.settings.sampling_steps),
                 noise=noise,
             )
@@ -125,17 +104,13 @@ class VolumeProblem:
 
     Attributes
     ----------
-    train, validation : PreparedPairs
-    conditions : Conditions
+    train, validation : PairExamples
     process : VolumeProcess
-    device : torch.device
     """
 
-    train: PreparedPairs
-    validation: PreparedPairs
-    conditions: Conditions
+    train: PairExamples
+    validation: PairExamples
     process: VolumeProcess
-    device: torch.device
 
     @property
     def n_examples(self) -> int:
@@ -144,86 +119,39 @@ class VolumeProblem:
 
     def loss(self, network: Any, examples: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Return the squared error of the prediction for each pair, shape (1, B)."""
-        settings, path = self.process.settings, self.process.path
-        # One generator per example, and always as many numbers from it: an example is what it is in any batch.
-        coins = torch.stack([torch.rand(5, generator=g, device=g.device) for g in generators]).tolist()
-        batch = [self._example(int(i), coin) for i, coin in zip(examples[0], coins, strict=True)]
-        source, target, numbers, reach = (
-            torch.from_numpy(np.stack([part[k] for part in batch])).to(self.device) for k in range(4)
-        )
-        given = Condition(source, numbers, reach)
-        data = self.process.data(target, source)
-        noise = torch.stack([torch.randn(data.shape[1:], generator=g, device=g.device) for g in generators])
-        uniform = torch.tensor([coin[4] for coin in coins], device=self.device)
-        at_end = torch.tensor([coin[3] for coin in coins], device=self.device) < settings.mean_share
-        level = torch.where(at_end, 1.0, path.training_levels(uniform))
+        settings = self.process.settings
+        coins = coins_of(generators, N_COINS + 2)
+        given, target = self.train.batch(examples[0].tolist(), coins, settings)
+        at_end, uniform = torch.from_numpy(coins[:, N_COINS:].astype(np.float32)).to(target.device).T
+        level = torch.where(at_end < settings.mean_share, 1.0, self.process.path.training_levels(uniform))
+        return self._errors(network, given, target, level, noise_of(generators, target))[None]
+
+    def _errors(self, network: Any, given: Condition, target: Tensor, level: Tensor, noise: Tensor) -> Tensor:
         return objective(
             partial(self.process.predict, network, given),
-            path,
-            settings.parameterisation,
-            data,
+            self.process.path,
+            self.process.settings.parameterisation,
+            self.process.data(target, given.source),
             level,
-            noise.to(self.device),
-        )[None]
-
-    def _example(self, i: int, coin: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return source, target, numbers and reach of a pair: turned round, mirrored, its time hidden, by chance."""
-        settings, pairs = self.process.settings, self.train.pairs
-        rows, gap = (int(pairs.context[i]), int(pairs.target[i])), float(pairs.gap[i])
-        if settings.backward and gap > 0 and coin[0] < 0.5:
-            rows, gap = rows[::-1], -gap
-        elif coin[1] < settings.interval_dropout:
-            gap = np.nan
-        source, target = (self.train.volumes[row].data for row in rows)
-        if settings.flip and coin[2] < 0.5:
-            source, target = source[::-1], target[::-1]
-        years = np.array([gap])
-        numbers = self.conditions.numbers(self.labels[rows[0]][None], years)[0]
-        return source[None], target[None], numbers, self.conditions.reach(years)[0]
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """Encoded labels of all training visits, shape (n_visits, n_labels)."""
-        cohort = self.train.cohort
-        return self.conditions.encode(cohort.labels_at(np.arange(cohort.n_visits)))
+            noise,
+        )
 
     @torch.no_grad()
     def validation_score(self, network: Any) -> Tensor:
         """Return minus the loss of validation pairs, with the same levels and noise each time, shape (1,).
 
-        The loss at level 1, where the mean is learned, counts as much as in training.
+        Level 1, where the mean is learned, counts as much as in training.
         """
-        settings, path = self.process.settings, self.process.path
-        chosen = np.arange(len(self.validation))[:_VALIDATION_PAIRS]
-        levels = torch.tensor([1.0, *_VALIDATION_LEVELS] if settings.mean_share else _VALIDATION_LEVELS)
-        weights = torch.full((len(levels),), 1.0 / len(levels))
-        if settings.mean_share:
-            weights = torch.full((len(levels),), (1 - settings.mean_share) / len(_VALIDATION_LEVELS))
-            weights[0] = settings.mean_share
-        total = 0.0
-        for i in chosen:
-            row, gap = self.validation.pairs.context[i : i + 1], self.validation.pairs.gap[i : i + 1]
-            labels = self.conditions.encode(self.validation.cohort.labels_at(row))
-            source, target = (
-                torch.from_numpy(np.array(volume))[None, None].to(self.device)
-                for volume in (self.validation.source(i), self.validation.target(i))
-            )
-            numbers, reach = self.conditions.numbers(labels, gap), self.conditions.reach(gap)
-            given = Condition(
-                source, torch.from_numpy(numbers).to(self.device), torch.from_numpy(reach).to(self.device)
-            ).repeat(len(levels))
-            data = self.process.data(target, source)[0].expand(len(levels), *source.shape[1:])
-            key = torch.from_numpy(subject_keys([str(self.validation.cohort.subjects[0])]))
-            noise = counter_normal(
-                key.expand(len(levels)), _VALIDATION_SEED, torch.arange(len(levels)), int(i), tuple(source.shape[1:])
-            )
-            loss = objective(
-                partial(self.process.predict, network, given),
-                path,
-                settings.parameterisation,
-                data,
-                levels.to(self.device),
-                noise.to(self.device),
-            )
-            total += float(loss.cpu() @ weights)
-        return torch.tensor([-total / len(chosen)], dtype=torch.float64)
+        share = self.process.settings.mean_share
+        levels = [1.0, *_VALIDATION_LEVELS] if share else [*_VALIDATION_LEVELS]
+        rest = [(1 - share) / len(_VALIDATION_LEVELS)] * len(_VALIDATION_LEVELS)
+        weights = torch.tensor([share, *rest] if share else rest, dtype=torch.float64)
+        losses = []
+        for i in range(min(len(self.validation), _VALIDATION_PAIRS)):
+            given, target = self.validation.plain(i)
+            n, shape = len(levels), tuple(target.shape[1:])
+            noise = counter_normal(torch.full((n,), i), _VALIDATION_SEED, torch.arange(n), 0, shape)
+            level = torch.tensor(levels, device=target.device)
+            each = self._errors(network, given.repeat(n), target.expand(n, *shape), level, noise.to(target.device))
+            losses.append(each.double().cpu() @ weights)
+        return -torch.stack(losses).mean()[None]

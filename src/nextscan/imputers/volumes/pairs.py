@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nextscan.cohort import Cohort, Pairs
 from nextscan.imputers.estimator import Progress
+from nextscan.imputers.volumes.brightness import as_bright_as, brightness
 from nextscan.preprocess.volumes import Prepared, VolumePreparer
 
 Volume = NDArray[np.float32]
@@ -61,37 +62,67 @@ class PreparedPairs:
     pairs : Pairs
     volumes : mapping of visit row to Prepared
         Their data are memory maps of files in the cache.
+    brighter : ndarray of float, shape (n_pairs, 20), or None
+        By what the scanner made the later image brighter, see `brightness`; None to leave it so, each image
+        in its own scale.
     """
 
     cohort: Cohort
     pairs: Pairs
     volumes: Mapping[int, Prepared]
+    brighter: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def source(self, i: int) -> Volume:
-        """Return the earlier image of pair i, shape (x, y, z), in [-1, 1]."""
-        return self.volumes[int(self.pairs.context[i])].data
+    def both(self, i: int, *, backward: bool = False) -> tuple[Volume, Volume]:
+        """Return the images of pair i, shape (x, y, z) each, in [-1, 1]: the source and what it becomes.
 
-    def target(self, i: int) -> Volume:
-        """Return the later image of pair i, on the grid of the earlier one."""
-        return self.volumes[int(self.pairs.target[i])].data
+        Parameters
+        ----------
+        i : int
+        backward : bool
+            Start from the later image. The other one is always as bright as the one to start from.
+        """
+        source, target = (self.volumes[int(rows[i])] for rows in (self.pairs.context, self.pairs.target))
+        sign = 1
+        if backward:
+            source, target, sign = target, source, -1
+        if self.brighter is None:
+            return source.data, target.data
+        return source.data, as_bright_as(source, target, sign * self.brighter[i])
 
     def change(self, i: int) -> Volume:
         """Return later minus earlier image."""
-        change: Volume = np.subtract(self.target(i), self.source(i))
+        source, target = self.both(i)
+        change: Volume = np.subtract(target, source)
         return change
+
+    def spread(self) -> float:
+        """Return the root mean square of change over pairs and voxels; 1 if nothing ever changes."""
+        squares = [np.mean(np.square(self.change(i), dtype=np.float64)) for i in range(len(self))]
+        return float(np.sqrt(np.mean(squares))) or 1.0
 
 
 @contextmanager
 def prepared_pairs(
-    cohort: Cohort, preparer: VolumePreparer, checkpoint: Path | None, progress: Progress | None
+    cohort: Cohort,
+    preparer: VolumePreparer,
+    checkpoint: Path | None,
+    progress: Progress | None,
+    *,
+    match_brightness: bool = False,
 ) -> Iterator[PreparedPairs]:
     """Prepare the images of all pairs, and keep them on disk while the context lasts.
 
     They lie in the preparer's own cache; without one beside the checkpoint; without that in a temporary
     folder. So memory is bounded however many images there are.
+
+    Parameters
+    ----------
+    cohort, preparer, checkpoint, progress
+    match_brightness : bool
+        Whether the images of a pair are made equally bright, up to what changed.
     """
     with TemporaryDirectory(prefix="nextscan-") as temporary:
         cache = preparer.cache or (temporary if checkpoint is None else str(checkpoint / "volumes"))
@@ -105,4 +136,8 @@ def prepared_pairs(
             if progress is not None:
                 left = (time.monotonic() - began) / done * (len(rows) - done)
                 progress({"phase": "preparing", "done": done, "total": len(rows), "remaining_seconds": left})
-        yield PreparedPairs(cohort, found, volumes)
+        data = PreparedPairs(cohort, found, volumes)
+        if match_brightness:
+            each = zip(found.context.tolist(), found.target.tolist(), strict=True)
+            data = replace(data, brighter=np.array([brightness(volumes[first], volumes[then]) for first, then in each]))
+        yield data

@@ -42,7 +42,7 @@ from nextscan.imputers.volumes.volume_diffusion_settings import (
 )
 
 if TYPE_CHECKING:
-    from nextscan.imputers.volumes.trained_diffusion import Machine, TrainedDiffusion
+    from nextscan.imputers.volumes.trained_diffusion import TrainedDiffusion
 
 _NOT_SETTINGS = ("preset", "shape", "spacing", "cache", "device", "precision", "accumulate", "checkpointing")
 
@@ -83,7 +83,9 @@ class VolumeDiffusion(VolumeImputer):
         use_source: bool | None = None,
         interval: Interval | None = None,
         use_labels: bool | None = None,
+        grows: bool | None = None,
         mean_share: float | None = None,
+        match_brightness: bool | None = None,
         flip: bool | None = None,
         backward: bool | None = None,
         channels: tuple[int, ...] | None = None,
@@ -139,15 +141,16 @@ class VolumeDiffusion(VolumeImputer):
         checkpoint: Path | None,
         progress: Progress | None,
     ) -> None:
+        from nextscan.imputers.volumes.learning import Machine
         from nextscan.imputers.volumes.trained_diffusion import TrainedDiffusion
 
         self.model_: TrainedDiffusion
         self.model_, record = TrainedDiffusion.fit(
             self.settings,
-            self._machine(),
-            self.preparer_,
-            train,
-            validation,
+            Machine.of(self.get_params()),
+            preparer=self.preparer_,
+            train=train,
+            validation=validation,
             seed=seed,
             checkpoint=checkpoint,
             progress=progress,
@@ -155,13 +158,9 @@ class VolumeDiffusion(VolumeImputer):
         self.record_ |= record
 
     def _drawing(self) -> Draw:
-        return self.model_.drawing(self._machine())
+        from nextscan.imputers.volumes.learning import Machine
 
-    def _machine(self) -> Machine:
-        from nextscan.imputers.volumes.trained_diffusion import Machine
-
-        given = self.get_params()
-        return Machine(**{name: given[name] for name in ("device", "precision", "accumulate", "checkpointing")})
+        return self.model_.drawing(Machine.of(self.get_params()))
 
     def _state(self) -> dict[str, Any]:
         return self.model_.state()

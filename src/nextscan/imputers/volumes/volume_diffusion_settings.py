@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from nextscan.errors import SettingError
-from nextscan.imputers.volumes.conditions import Interval
+from nextscan.imputers.volumes.learning_settings import LearningSettings
 
 Target = Literal["follow-up", "residual"]
 Schedule = Literal["linear", "cosine"]
@@ -14,8 +15,8 @@ Condition = Literal["add", "channels"]
 
 
 @dataclass(frozen=True)
-class VolumeDiffusionSettings:
-    """Every choice in a diffusion model of follow-up volumes.
+class VolumeDiffusionSettings(LearningSettings):
+    """Every choice in a diffusion model of follow-up volumes, beside those of `LearningSettings`.
 
     Attributes
     ----------
@@ -35,31 +36,16 @@ class VolumeDiffusionSettings:
         How source and interval enter; paper: by addition; Med-DDPM: as channels.
     use_source : bool
         Whether the network sees the source. Without it only the follow-up can be the target.
-    interval : "none", "encoded" or "reach"
-        Paper: encoded by sines and cosines, and always known. Ours: years over their training mean, r; the
-        output is ``f0 + r f1`` with two outputs f0 and f1 of the network, so that change grows with time
-        from nothing at 0 years; `interval_dropout` of the pairs hide it, so that it may be unknown.
-    use_labels : bool
-        Whether labels (age, sex, diagnosis) are further encodings. Paper: no.
-    interval_dropout : float
+    grows : bool
+        Whether the output is ``f0 + r f1``, r being the years over their training mean and f0, f1 two outputs
+        of the network: change grows with time, and at 0 years there is none. Paper: no.
     mean_share : float
         Share of examples trained at level 1, where a path that ends at noise leaves the network nothing
         but the conditions: its estimate there is the predictive mean, in one evaluation.
-    flip : bool
-        Mirror pairs left to right at random. Paper: no.
-    backward : bool
-        Turn pairs round in time at random, with their interval negative: what is the same in both
-        directions (noise of the source) is told from what changes. Paper: no.
     clamp : bool
         Clamp every estimate of the volume to [-1, 1]. Prepared volumes are clipped there.
     channels, attention, n_residual, patch
-        Of `nextscan.networks.VolumeUNet`.
-    epochs, examples_per_epoch, batch_size, learning_rate, weight_decay
-        Paper: 300,000 steps of Adam with batch 1 and 1e-3.
-    average : float or None
-        Decay of a moving average of the weights. Paper: none.
-    patience : int
-        Stop after this many epochs without a better validation loss; the best epoch is kept.
+        Of `nextscan.networks.VolumeUNet`; the paper says no more than "attention-based UNet".
     """
 
     target: Target = "residual"
@@ -70,51 +56,27 @@ class VolumeDiffusionSettings:
     sampling_steps: int = 10
     condition: Condition = "add"
     use_source: bool = True
-    interval: Interval = "reach"
-    use_labels: bool = True
-    interval_dropout: float = 0.1
+    grows: bool = True
     mean_share: float = 0.5
-    flip: bool = True
-    backward: bool = True
     clamp: bool = False
     channels: tuple[int, ...] = (16, 32, 64)
     attention: tuple[bool, ...] = (False, False, True)
     n_residual: int = 1
     patch: int = 2
-    epochs: int = 60
-    examples_per_epoch: int | None = None
-    batch_size: int = 4
-    learning_rate: float = 1e-3
-    decay: Literal["constant", "cosine"] = "cosine"
-    weight_decay: float = 1e-2
-    average: float | None = 0.99
-    patience: int = 15
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for spec in fields(self):
-            allowed = get_args(hints[spec.name])
-            value = getattr(self, spec.name)
-            if allowed and all(isinstance(choice, str) for choice in allowed) and value not in allowed:
-                raise SettingError(f"{spec.name} must be one of {', '.join(allowed)}, got {value!r}")
+        super().__post_init__()
         for name in ("steps", "sampling_steps", "n_residual", "patch"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("interval_dropout", "mean_share"):
-            if not 0 <= getattr(self, name) < 1:
-                raise SettingError(f"{name} must be in [0, 1), got {getattr(self, name):g}")
+        if not 0 <= self.mean_share < 1:
+            raise SettingError(f"mean_share must be in [0, 1), got {self.mean_share:g}")
         if not self.use_source and self.target == "residual":
             raise SettingError("without the source only the follow-up can be predicted: set target='follow-up'")
         if self.mean_share and self.schedule != "cosine":
             raise SettingError("the mean is learned at level 1 of a path that ends at noise: set schedule='cosine'")
-        if self.backward and self.interval != "reach":
-            raise SettingError("pairs turned round in time need their interval: set interval='reach' or backward=False")
         if self.schedule == "linear" and self.sampling_steps > self.steps:
             raise SettingError(f"sampling_steps {self.sampling_steps} exceeds the {self.steps} steps of the schedule")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON knows them."""
-        return asdict(self) | {"channels": list(self.channels), "attention": list(self.attention)}
 
 
 _PAPER = VolumeDiffusionSettings(
@@ -128,7 +90,9 @@ _PAPER = VolumeDiffusionSettings(
     interval="encoded",
     use_labels=False,
     interval_dropout=0.0,
+    grows=False,
     mean_share=0.0,
+    match_brightness=False,
     flip=False,
     backward=False,
     clamp=True,
@@ -149,16 +113,22 @@ _PAPER = VolumeDiffusionSettings(
 PRESETS: dict[str, VolumeDiffusionSettings] = {"default": VolumeDiffusionSettings(), "paper": _PAPER}
 
 MED_DDPM = replace(
-    _PAPER,
-    schedule="cosine",
-    parameterisation="velocity",
-    sampling_steps=50,
-    sampler="dpm-solver++",
+    PRESETS["default"],
+    target="follow-up",
     condition="channels",
+    grows=False,
+    backward=False,
+    use_labels=False,
+    sampling_steps=20,
 )
 
 
-def resolve(preset: str, changes: dict[str, Any]) -> VolumeDiffusionSettings:
+def changed(settings: VolumeDiffusionSettings, changes: Mapping[str, Any]) -> VolumeDiffusionSettings:
+    """Return settings with the changes that are not None."""
+    return replace(settings, **{name: value for name, value in changes.items() if value is not None})
+
+
+def resolve(preset: str, changes: Mapping[str, Any]) -> VolumeDiffusionSettings:
     """Return the preset with the given changes; None means "as in the preset".
 
     Raises
@@ -168,5 +138,4 @@ def resolve(preset: str, changes: dict[str, Any]) -> VolumeDiffusionSettings:
     """
     if preset not in PRESETS:
         raise SettingError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    given = {name: value for name, value in changes.items() if value is not None}
-    return replace(PRESETS[preset], **given)
+    return changed(PRESETS[preset], changes)
