@@ -9,6 +9,7 @@ CALIBRATION = "Calibration and spread"
 MEAN = "Predictive mean"
 DRAW = "One draw"
 DISTRIBUTION = "Distribution"
+IMAGES = "Image scores"
 OTHER = "Other scores"
 
 _NOTES = {
@@ -24,6 +25,10 @@ _NOTES = {
         "these beside the spread ratio, and never against the table of means."
     ),
     DISTRIBUTION: "How like a real sample the imputed one is, whoever belongs to which scan.",
+    IMAGES: (
+        "Copying the source already has a high SSIM and PSNR, because a head changes little: read these beside that "
+        "row. Its change correlation is 0 by definition."
+    ),
     OTHER: "",
 }
 
@@ -74,8 +79,8 @@ def note(group: str) -> str:
 
 
 def groups() -> tuple[str, ...]:
-    """Return the tables in the order of the page."""
-    return tuple(_NOTES)
+    """Return the tables of scores in the order of the page; image scores have a section of their own."""
+    return tuple(name for name in _NOTES if name != IMAGES)
 
 
 def metric(name: str) -> Metric:
@@ -91,6 +96,58 @@ def ordered(names: set[str]) -> list[Metric]:
     """Return the entries of some scores in the order of the catalogue, unknown ones last."""
     known = [entry for name, entry in _CATALOGUE.items() if name in names]
     return known + [metric(name) for name in sorted(names - set(_CATALOGUE))]
+
+
+_IMAGE_SCORES = {
+    "ssim": ("SSIM", "higher", "Structural similarity of imputed mean and real follow-up"),
+    "psnr": ("PSNR, dB", "higher", "Peak signal-to-noise ratio of the imputed mean: squared error on a log scale"),
+    "nrmse": ("NRMSE", "lower", "Root mean squared error of the imputed mean, relative to the range of intensities"),
+}
+
+
+def _image_entries() -> tuple[Metric, ...]:
+    entries = [
+        Metric(name + suffix, title + words, IMAGES, better, f"{meaning}, {where}.")
+        for suffix, words, where in (
+            ("", "", "inside the head"),
+            ("_whole", ", whole image", "over the whole image, background included"),
+        )
+        for name, (title, better, meaning) in _IMAGE_SCORES.items()
+    ]
+    change = Metric(
+        "change_correlation_map",
+        "Change correlation of voxels",
+        IMAGES,
+        "higher",
+        "Correlation over voxels of predicted and real difference to the source, averaged over subjects; 0 for a copy "
+        "of the source by definition.",
+    )
+    direction = Metric(
+        "direction_auroc",
+        "Direction AUROC",
+        IMAGES,
+        "higher",
+        "How well the predicted difference tells voxels that grow brighter from those that grow darker; 0.5 is chance.",
+    )
+    distance = Metric(
+        "frechet_distance_3d",
+        "Fréchet distance of images",
+        IMAGES,
+        "lower",
+        "Distance between Gaussians fitted to descriptors of imputed and real volumes; compare it within one run only.",
+    )
+    coverage = [
+        Metric(
+            f"voxel_coverage_{level}",
+            f"Voxel coverage of {level}%",
+            IMAGES,
+            "target",
+            f"Share of real voxels inside the central {level}% interval of the draws.",
+            level / 100,
+        )
+        for level in (80, 95)
+    ]
+    return (*entries[:3], change, direction, *coverage, distance, *entries[3:])
 
 
 def _coverage(level: int) -> Metric:
@@ -201,7 +258,7 @@ _ENTRIES = (
     ),
 )
 
-_CATALOGUE = {entry.name: entry for entry in _ENTRIES}
+_CATALOGUE = {entry.name: entry for entry in (*_ENTRIES, *_image_entries())}
 for _suffix, _words, _group in (
     ("_of_mean", "of the predictive mean", MEAN),
     ("", "of one draw, averaged over draws", DRAW),
