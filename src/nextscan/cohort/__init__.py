@@ -18,6 +18,7 @@ from nextscan.cohort.task import (
     split_validation,
     targets,
 )
+from nextscan.cohort.volume_imputation import PredictedVolume, VolumeImputation
 from nextscan.cohort.write import complete_table, write_draws
 
 __all__ = [
@@ -27,9 +28,11 @@ __all__ = [
     "Finding",
     "Imputation",
     "Pairs",
+    "PredictedVolume",
     "Split",
     "Targets",
     "Task",
+    "VolumeImputation",
     "complete_table",
     "concatenate",
     "describe",

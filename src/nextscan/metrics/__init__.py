@@ -23,6 +23,8 @@ from nextscan.metrics.intervals import (
 from nextscan.metrics.multiplicity import benjamini_hochberg
 from nextscan.metrics.proper import central_level, coverage, covered, crps, energy_score, highest_level
 from nextscan.metrics.similarity import cosine_distance, euclidean, pearson_per_subject
+from nextscan.metrics.volume_descriptor import descriptor_grid, volume_descriptor
+from nextscan.metrics.volumes import change_correlation_map, direction_auroc, nrmse, psnr, ssim, voxel_coverage
 
 __all__ = [
     "GroupScore",
@@ -30,23 +32,31 @@ __all__ = [
     "bootstrap_interval",
     "central_level",
     "change_correlation",
+    "change_correlation_map",
     "correlation_matrix",
     "cosine_distance",
     "covariate_correlation_gap",
     "coverage",
     "covered",
     "crps",
+    "descriptor_grid",
+    "direction_auroc",
     "energy_score",
     "euclidean",
     "frechet_distance",
     "highest_level",
     "jackknife_interval",
     "mean_correlation",
+    "nrmse",
     "pearson_per_feature",
     "pearson_per_subject",
     "percentile_interval",
+    "psnr",
     "resampled_means",
     "rmse",
     "sd_ratio",
+    "ssim",
     "standard_error_interval",
+    "volume_descriptor",
+    "voxel_coverage",
 ]

@@ -11,9 +11,9 @@ import pandas as pd
 
 from nextscan.cohort.cohort import FloatArray
 from nextscan.errors import RunFolderError, SettingError
-from nextscan.imputers.registry import BASELINES
+from nextscan.imputers.registry import BASELINES, VOLUME_BASELINES
 from nextscan.metrics import bootstrap_interval, percentile_interval, resampled_means
-from nextscan.study.plan import ORACLE
+from nextscan.study.plan import ORACLE, VOLUME_ORACLE
 
 COLUMNS = ("metric", "method", "role", "against", "difference", "low", "high", "n")
 
@@ -23,8 +23,15 @@ _HIGHER = {
     "pearson_per_subject",
     "pearson_per_subject_of_mean",
     "change_correlation",
+    "ssim",
+    "ssim_mask",
+    "psnr",
+    "psnr_mask",
+    "voxel_change_correlation",
+    "direction_auroc",
+    "roi_change_correlation",
 }
-_TARGETS = {"coverage_80": 0.8, "coverage_95": 0.95, "sd_ratio": 1.0}
+_TARGETS = {"coverage_80": 0.8, "coverage_95": 0.95, "sd_ratio": 1.0, "voxel_coverage_80": 0.8}
 
 
 def against_best(
@@ -58,8 +65,8 @@ def against_best(
         if metric in _TARGETS:
             means = {method: np.abs(values - _TARGETS[metric]) for method, values in means.items()}
         sign = -1 if metric in _HIGHER else 1
-        methods = [method for method in means if kinds[method] != ORACLE]
-        baselines = [method for method in methods if kinds[method] in BASELINES]
+        methods = [method for method in means if kinds[method] not in (ORACLE, VOLUME_ORACLE)]
+        baselines = [method for method in methods if kinds[method] in (*BASELINES, *VOLUME_BASELINES)]
         for role, among in (("best", methods), ("best baseline", baselines)):
             if not among:
                 continue

@@ -5,16 +5,17 @@ from __future__ import annotations
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.cohort import Cohort, Task, folds, hide
 from nextscan.errors import NextscanError, NextscanWarning, OutputError
-from nextscan.imputers.base import Imputer
+from nextscan.imputers.estimator import Estimator
 from nextscan.study import differences, feature_differences, tables
 from nextscan.study.groups import groups_of
 from nextscan.study.jobs import JobResult, Outcome, Progress, draws_path, result_path, run_jobs
@@ -22,6 +23,9 @@ from nextscan.study.plan import Job, Plan
 from nextscan.study.pooling import pool
 from nextscan.study.run_record import check_folder, failures, job_record, now, run_record, write_record
 from nextscan.study.units import feature_sd
+
+if TYPE_CHECKING:
+    from nextscan.study.volumes import Volumes
 
 N_CHOSEN = 6
 """Subjects whose trajectories are kept."""
@@ -47,15 +51,17 @@ _LEARNING = ("method", "seed", "repeat", "fold", *tables.LEARNING)
 
 def evaluate(
     cohort: Cohort,
-    methods: Sequence[str] | Mapping[str, Imputer],
+    methods: Sequence[str] | Mapping[str, Estimator],
     *,
     out: str | Path,
     n_folds: int = 5,
     repeats: int = 1,
     seeds: int | Sequence[int] = 1,
-    draws: int = 40,
+    draws: int | None = None,
     seed: int = 0,
     save_draws: bool = False,
+    segmenter: str = "",
+    extractor: str = "",
     progress: Progress | None = None,
     n_jobs: int = 1,
     command: str = "",
@@ -70,21 +76,26 @@ def evaluate(
     Parameters
     ----------
     cohort : Cohort
-        Subjects with one visit are training material.
+        Subjects with one visit are training material. Of images, the regional volumes are the features that
+        are scored, beside the images themselves: see `nextscan.study.volumes`.
     methods : sequence of registry names, or mapping of row name to unfitted imputer
-        The baselines, and for simulated cohorts the oracle, are added.
+        All of features or all of images. The baselines, and for simulated cohorts the oracle, are added.
     out : path
         The run folder.
     n_folds, repeats : int
         The paired subjects are cut into folds by subject, this many times anew.
     seeds : int or sequence of int
         Training seeds, or how many (1, 2, ...); closed-form methods run with the first only.
-    draws : int
-        Per subject, the same for every row; 95 % intervals need 39.
+    draws : int, optional
+        Per subject, the same for every row; 95 % intervals need 39. By default 40, of images 10.
     seed : int
         Of the folds, the draws and the intervals.
     save_draws : bool
-        Also write all draws of the first repeat and seed to ``draws/METHOD.parquet``.
+        Also write all draws of the first repeat and seed to ``draws/METHOD.parquet``; of images their
+        regional volumes.
+    segmenter, extractor : str, optional
+        ``module:function`` in place of the built-in ones: ``segmenter(image, affine)`` returns mm³ by region;
+        ``extractor(image, affine)`` a vector that describes an image, for the Fréchet distance.
     progress : callable, optional
         Called with mappings; those with ``job`` and ``jobs`` count jobs and may hold
         ``remaining_seconds``; others come from within a fit. The latter only with one process.
@@ -98,7 +109,7 @@ def evaluate(
     Path
         `out`, holding run.json, scores.csv, differences.csv, subject_scores.parquet,
         feature_scores.csv, feature_differences.csv, predictions.parquet, fans.parquet, calibration.csv,
-        learning.csv and jobs/.
+        learning.csv and jobs/; of images also images/.
 
     Raises
     ------
@@ -116,8 +127,12 @@ def evaluate(
         draws=draws,
         seed=seed,
         save_draws=save_draws,
+        segmenter=segmenter,
+        extractor=extractor,
     )
-    task = hide(cohort)
+    if plan.of_images:
+        cohort = replace(cohort, features=np.zeros((cohort.n_visits, 0)), feature_names=(), units={})
+    hide(cohort)
     next(folds(cohort, n_folds, repeats=repeats, seed=seed))  # refuses what cannot be split
     out = Path(out)
     check_folder(out, plan)
@@ -128,7 +143,16 @@ def evaluate(
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     record = run_record(cohort, plan, command=command, started=now())
     write_record(out / "run.json", record)
-    outcomes = _run(cohort, plan, _chosen(task), folder, progress=progress, n_jobs=n_jobs)
+    volumes = None
+    if plan.of_images:
+        from nextscan.study.volumes import Volumes
+
+        volumes = Volumes.of(cohort, plan, folder, progress=progress, n_jobs=n_jobs)
+        cohort = volumes.regional
+        record |= volumes.record()
+    task = hide(cohort)
+    chosen = _chosen(task)
+    outcomes = _run(cohort, plan, chosen, folder, progress=progress, n_jobs=n_jobs, volumes=volumes)
     record["failed"] = failures(outcomes)
     failed = {outcome.method: outcome.error for outcome in outcomes if outcome.error}
     if plan.requested and all(method in failed for method in plan.requested):
@@ -140,6 +164,10 @@ def evaluate(
     load = partial(_load, folder)
     jobs = [job for job in plan.jobs() if job.method in finished]
     _write(out, cohort, plan, finished, task, jobs, load)
+    if volumes is not None:
+        from nextscan.study.volume_images import write_images
+
+        write_images(out, plan, finished, task=task, chosen=chosen, folder=folder)
     record["jobs"] = [job_record(job, load(job)) for job in jobs]
     record["finished"] = now()
     write_record(out / "run.json", record)
@@ -154,6 +182,7 @@ def _run(
     *,
     progress: Progress | None,
     n_jobs: int,
+    volumes: Volumes | None,
 ) -> list[Outcome]:
     """Run every job that is not finished yet; return how each group of them ended."""
     from joblib import Parallel, delayed
@@ -187,6 +216,7 @@ def _run(
                     save_draws=plan.save_draws,
                     chosen=chosen,
                     progress=progress if n_jobs == 1 else None,
+                    volumes=volumes,
                 )
 
     outcomes = []

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from nextscan.cohort import Task
 from nextscan.cohort.cohort import FloatArray, IntArray
-from nextscan.imputers.registry import BASELINES
 from nextscan.metrics import benjamini_hochberg, percentile_interval, resampled_means
 from nextscan.study.jobs import JobResult
-from nextscan.study.plan import ORACLE, Job, Plan
+from nextscan.study.plan import CLOSED_FORM, ORACLE, Job, Plan
 
 COLUMNS = ("metric", "feature", "method", "against", "value", "low", "high", "p", "q", "n")
 RELIABILITY = "reliability"
+COPY_SOURCE = "copy-source"
 MIXED_FACTOR = "mixed-factor"
 
 Row = dict[str, Any]
@@ -120,7 +120,8 @@ def differences_of_run(
 ) -> list[Row]:
     """Compare the methods of a run feature by feature, on the first repeat and seed.
 
-    Everybody is held against the reliability row and, where there is one, the oracle; what is neither
+    Everybody is held against the reliability row, of images the copy of the source, and, where there is one,
+    the oracle; what is neither
     baseline nor closed form also against ``mixed-factor``, if that is a row.
     """
     position = {subject: i for i, subject in enumerate(task.targets.subject)}
@@ -143,8 +144,10 @@ def differences_of_run(
 
 
 def _pairs(plan: Plan, methods: Sequence[str]) -> list[tuple[str, str]]:
-    pairs = [(method, against) for against in (RELIABILITY, ORACLE) if against in methods for method in methods]
-    closed = (*BASELINES, MIXED_FACTOR, ORACLE)
+    pairs = [
+        (method, against) for against in (RELIABILITY, COPY_SOURCE, ORACLE) if against in methods for method in methods
+    ]
+    closed = (*CLOSED_FORM, MIXED_FACTOR)
     if MIXED_FACTOR in methods:
         pairs += [(method, MIXED_FACTOR) for method in methods if plan.methods[method].name not in closed]
     return [(method, against) for method, against in pairs if method != against]

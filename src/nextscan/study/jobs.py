@@ -8,22 +8,26 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.atomic import atomic_path
-from nextscan.cohort import Imputation, Split, Task, hide
+from nextscan.cohort import Cohort, Imputation, Split, Task, hide
 from nextscan.cohort.cohort import FloatArray
 from nextscan.errors import NextscanError, OutputError
-from nextscan.imputers.base import Imputer
+from nextscan.imputers.estimator import Estimator
 from nextscan.randomness import bits
 from nextscan.study.plan import Job
 from nextscan.study.scoring import FoldScores, score_fold
 from nextscan.study.units import Units, visit_rows
+
+if TYPE_CHECKING:
+    from nextscan.study.volume_scoring import ScoredVolumes
+    from nextscan.study.volumes import Volumes
 
 QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 """Quantiles of the fans."""
@@ -51,6 +55,8 @@ class JobResult:
         Quantiles of the draws of chosen subjects; empty unless the job is shown.
     record : dict
         Times, and what the imputer recorded.
+    descriptor, real_descriptor : ndarray, shape (n_subjects, n_numbers)
+        What describes the first draw of an image and the real one; of no length where there are no images.
     """
 
     subject: NDArray[np.str_]
@@ -61,6 +67,8 @@ class JobResult:
     fan_subject: NDArray[np.str_]
     fan: FloatArray
     record: dict[str, Any]
+    descriptor: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    real_descriptor: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def save(self, path: Path) -> None:
         """Write the result; the file appears whole or not at all."""
@@ -118,7 +126,7 @@ def result_path(folder: Path, job: Job) -> Path:
 
 def run_jobs(
     split: Split,
-    imputer: Imputer,
+    imputer: Estimator,
     jobs: Sequence[Job],
     *,
     folder: Path,
@@ -127,6 +135,7 @@ def run_jobs(
     save_draws: bool,
     chosen: NDArray[np.str_],
     progress: Progress | None,
+    volumes: Volumes | None = None,
 ) -> Outcome:
     """Fit one method on one fold with one or more seeds, and write a result per seed.
 
@@ -135,7 +144,9 @@ def run_jobs(
     jobs : sequence of Job
         Of one method, repeat and fold; methods that can train seeds side by side do.
     chosen : ndarray of str
-        Subjects to keep quantiles of.
+        Subjects to keep quantiles, and images, of.
+    volumes : Volumes, optional
+        For methods of images: the features of `split` are regional volumes then, which no method sees.
 
     Returns
     -------
@@ -151,9 +162,9 @@ def run_jobs(
 
     checkpoint = folder / f"{_group_name(jobs)}.checkpoint"
     try:
-        models = imputer.clone().fit(
-            split.train,
-            split.validation,
+        models: list[Any] = imputer.clone().fit(
+            _seen(split.train, volumes),
+            _seen(split.validation, volumes),
             seeds=[job.seed for job in jobs],
             checkpoint=checkpoint,
             progress=tell if progress is not None else None,
@@ -162,8 +173,25 @@ def run_jobs(
         task, units = hide(split.test), Units.of(split)
         for job, model in zip(jobs, models, strict=True):
             began_imputing = time.perf_counter()
-            imputation = model.impute(task.shown, draws=draws, seed=_draw_seed(seed, job))
-            seconds_impute = time.perf_counter() - began_imputing
+            scored = None
+            if volumes is None:
+                imputation: Imputation = model.impute(task.shown, draws=draws, seed=_draw_seed(seed, job))
+                seconds_impute = time.perf_counter() - began_imputing
+            else:
+                from nextscan.study.volume_jobs import impute_and_score
+
+                scored, seconds_impute = impute_and_score(
+                    model,
+                    task,
+                    split,
+                    volumes,
+                    job=job,
+                    draws=draws,
+                    seed=_draw_seed(seed, job),
+                    chosen=chosen,
+                    folder=folder,
+                )
+                imputation = scored.imputation
             _check(imputation, job, task)
             record = {
                 "seconds_fit": round(seconds_fit, 3),
@@ -171,7 +199,7 @@ def run_jobs(
                 "draw_seed": imputation.seed,
                 "record": dict(model.record_),
             }
-            result = _result(task, split, units, imputation, job=job, chosen=chosen, record=record)
+            result = _result(task, split, units, imputation, job=job, chosen=chosen, record=record, scored=scored)
             if save_draws and job.shown:
                 with atomic_path(draws_path(folder, job)) as beside:
                     imputation.to_frame().to_parquet(beside, index=False)
@@ -216,12 +244,15 @@ def _result(
     job: Job,
     chosen: NDArray[np.str_],
     record: dict[str, Any],
+    scored: ScoredVolumes | None,
 ) -> JobResult:
     n_features = task.truth.shape[1]
     here = np.flatnonzero(np.isin(task.targets.subject, chosen)) if job.shown else np.zeros(0, np.intp)
     fan = np.quantile(imputation.draws[:, here], QUANTILES, axis=0, method="weibull") if len(here) else None
     follow_ups = np.concatenate([part.features[visit_rows(part)[1]] for part in (split.train, split.validation)])
     scores = score_fold(task, imputation, units, follow_ups)
+    if scored is not None:
+        scores = replace(scores, by_subject=scores.by_subject | scored.by_subject)
     return JobResult(
         subject=task.targets.subject,
         scores=scores if job.shown else replace(scores, crps=scores.crps[:0]),
@@ -231,7 +262,17 @@ def _result(
         fan_subject=task.targets.subject[here],
         fan=np.zeros((0, len(QUANTILES), n_features)) if fan is None else fan.transpose(1, 0, 2).astype(np.float64),
         record=record,
+        **({} if scored is None else {"descriptor": scored.descriptor, "real_descriptor": scored.real_descriptor}),
     )
+
+
+def _seen(cohort: Cohort, volumes: Volumes | None) -> Cohort:
+    """Return what a method may see of a cohort."""
+    if volumes is None:
+        return cohort
+    from nextscan.study.volumes import images_of
+
+    return images_of(cohort)
 
 
 def _plain(value: object) -> object:

@@ -11,11 +11,19 @@ from typing import Any
 
 import nextscan
 from nextscan.cohort import Cohort
-from nextscan.errors import SettingError
+from nextscan.errors import SettingError, some
 from nextscan.imputers.base import Imputer
-from nextscan.imputers.registry import BASELINES, make_imputer
+from nextscan.imputers.estimator import Estimator
+from nextscan.imputers.registry import BASELINES, VOLUME_BASELINES, imputer_names, make_imputer
 
 ORACLE = "oracle"
+"""The row of whoever knows the law a cohort was simulated from; for images that is `VOLUME_ORACLE`."""
+VOLUME_ORACLE = "volume-oracle"
+CLOSED_FORM = (*BASELINES, *VOLUME_BASELINES, ORACLE, VOLUME_ORACLE)
+"""What has no use for several seeds."""
+SEGMENTER = "nextscan.metrics.regions:segment"
+EXTRACTOR = "nextscan.metrics:volume_descriptor"
+DRAWS, VOLUME_DRAWS = 40, 10
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,11 @@ class Plan:
         Requested ones first, then the baselines, then the oracle.
     requested : tuple of str
         Those asked for; the others are there because a table without them tells nothing.
+    segmenter, extractor : str
+        ``module:function`` of what measures and describes images; empty where features are imputed.
     """
 
-    methods: Mapping[str, Imputer]
+    methods: Mapping[str, Estimator]
     requested: tuple[str, ...]
     fingerprint: str
     n_folds: int
@@ -64,19 +74,23 @@ class Plan:
     draws: int
     seed: int
     save_draws: bool
+    segmenter: str = ""
+    extractor: str = ""
 
     @classmethod
     def of(
         cls,
         cohort: Cohort,
-        methods: Sequence[str] | Mapping[str, Imputer],
+        methods: Sequence[str] | Mapping[str, Estimator],
         *,
         n_folds: int,
         repeats: int,
         seeds: int | Sequence[int],
-        draws: int,
+        draws: int | None,
         seed: int,
         save_draws: bool,
+        segmenter: str = "",
+        extractor: str = "",
     ) -> Plan:
         """Check the settings and add the rows that are never optional.
 
@@ -87,26 +101,56 @@ class Plan:
         chosen = tuple(range(1, seeds + 1)) if isinstance(seeds, int) else tuple(seeds)
         if not chosen or len(set(chosen)) < len(chosen):
             raise SettingError(f"seeds must be a number above 0 or distinct seeds, got {seeds}")
-        if draws < 2:
+        if draws is not None and draws < 2:
             raise SettingError(f"scores compare draws with each other and need at least 2, got draws={draws}")
         if isinstance(methods, str):
             methods = [methods]
-        asked = dict(methods) if isinstance(methods, Mapping) else {name: make_imputer(name) for name in methods}
+        asked: dict[str, Estimator] = (
+            dict(methods)
+            if isinstance(methods, Mapping)
+            # The oracle of images has the row of the oracle: whatever looks for it finds it there.
+            else {ORACLE if name == VOLUME_ORACLE else name: make_imputer(name) for name in methods}
+        )
         for name in asked:
             if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name):
                 raise SettingError(f"method name {name!r}: use letters, digits, '-', '_', '.' and '+', it names files")
+        of_images = _of_images(cohort, asked)
         if ORACLE in asked and not cohort.law:
             raise SettingError(
                 f"{cohort.source or cohort.name}: the oracle knows only simulated cohorts, and no law lies beside "
                 "this one; drop it from the methods"
             )
-        always = (*BASELINES, ORACLE) if cohort.law else BASELINES
-        rows = asked | {name: make_imputer(name) for name in always if name not in asked}
-        return cls(rows, tuple(asked), cohort.fingerprint(), n_folds, repeats, chosen, draws, seed, save_draws)
+        if of_images:
+            segmenter, extractor = segmenter or SEGMENTER, extractor or EXTRACTOR
+        elif segmenter or extractor:
+            raise SettingError("a segmenter and an extractor are for images; these methods impute features")
+        always = {name: name for name in (VOLUME_BASELINES if of_images else BASELINES)}
+        oracle = VOLUME_ORACLE if of_images else ORACLE
+        if cohort.law and oracle in imputer_names():
+            always[ORACLE] = oracle
+        rows = asked | {name: make_imputer(kind) for name, kind in always.items() if name not in asked}
+        return cls(
+            methods=rows,
+            requested=tuple(asked),
+            fingerprint=cohort.fingerprint(),
+            n_folds=n_folds,
+            repeats=repeats,
+            seeds=chosen,
+            draws=draws if draws is not None else VOLUME_DRAWS if of_images else DRAWS,
+            seed=seed,
+            save_draws=save_draws,
+            segmenter=segmenter,
+            extractor=extractor,
+        )
+
+    @property
+    def of_images(self) -> bool:
+        """Tell whether images are imputed, not features."""
+        return bool(self.segmenter)
 
     def seeds_of(self, method: str) -> tuple[int, ...]:
         """Return the seeds a method is fitted with: closed-form methods have no use for more than one."""
-        closed_form = self.methods[method].name in (*BASELINES, ORACLE)
+        closed_form = self.methods[method].name in CLOSED_FORM
         return self.seeds[:1] if closed_form else self.seeds
 
     @property
@@ -117,7 +161,12 @@ class Plan:
             "n_folds": self.n_folds,
             "draws": self.draws,
             "seed": self.seed,
+            **self._of_images,
         }
+
+    @property
+    def _of_images(self) -> dict[str, str]:
+        return {"segmenter": self.segmenter, "extractor": self.extractor} if self.of_images else {}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -128,6 +177,7 @@ class Plan:
             "draws": self.draws,
             "seed": self.seed,
             "save_draws": self.save_draws,
+            **self._of_images,
         }
 
     def job(self, method: str, seed: int, repeat: int, fold: int) -> Job:
@@ -160,3 +210,24 @@ class Plan:
             "place": place,
         }
         return hashlib.blake2b(json.dumps(content, sort_keys=True, default=repr).encode(), digest_size=6).hexdigest()
+
+
+def _of_images(cohort: Cohort, asked: Mapping[str, Estimator]) -> bool:
+    """Tell from the methods, or without any from the cohort, whether images are imputed."""
+    where = cohort.source or cohort.name
+    features = [name for name, imputer in asked.items() if isinstance(imputer, Imputer)]
+    images = [name for name in asked if name not in features]
+    if features and images:
+        raise SettingError(
+            f"{some(features)} imputes features and {some(images)} images: they have no scores in common; evaluate "
+            "them apart"
+        )
+    has_images = bool(cohort.has_volume.any())
+    if images and not has_images:
+        raise SettingError(f"{where}: holds no images, which {some(images)} imputes; use methods for features")
+    if features and not cohort.n_features:
+        raise SettingError(
+            f"{where}: holds no features, which {some(features)} imputes; use methods for images such as "
+            f"{', '.join(imputer_names('volumes'))}"
+        )
+    return bool(images) or (not features and has_images and not cohort.n_features)

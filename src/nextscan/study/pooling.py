@@ -11,6 +11,7 @@ import numpy as np
 from nextscan.cohort import Task
 from nextscan.cohort.cohort import FloatArray, IntArray
 from nextscan.metrics import (
+    frechet_distance,
     jackknife_interval,
     percentile_interval,
     resampled_means,
@@ -20,6 +21,7 @@ from nextscan.study.groups import Group
 from nextscan.study.jobs import JobResult
 from nextscan.study.plan import ORACLE, Job, Plan
 from nextscan.study.scoring import DISTRIBUTION, LEVELS
+from nextscan.study.units import feature_sd
 
 ALL = "all"
 _PARTS_LEFT_OUT = 10
@@ -132,6 +134,9 @@ class _OneSeed:
             with threadpool_limits(1):  # matrices too small for threads, which get in each other's way
                 whole[name] = np.array([score(real[sample], drawn[sample]) for sample in samples])
             self.rows.append(_row(here, name, whole[name][0], len(real), _interval(whole[name])))
+        if results[0].descriptor.shape[1]:
+            whole["fid"] = _described_distance(results, rows, samples)
+            self.rows.append(_row(here, "fid", whole["fid"][0], len(real), _interval(whole["fid"])))
         return whole
 
 
@@ -234,6 +239,19 @@ def _completed(results: list[JobResult], rows: IntArray, task: Task) -> tuple[Fl
     real = np.concatenate([r.units.published(part) for r, part in zip(results, truth, strict=True)])[order]
     drawn = np.concatenate([r.units.published(r.draw) for r in results])[order]
     return real, np.where(np.isnan(real), np.nan, drawn)
+
+
+def _described_distance(results: list[JobResult], rows: IntArray, samples: Sequence[slice | IntArray]) -> FloatArray:
+    """Return the Fréchet distance of imputed and real images, whole and with parts of the subjects left out.
+
+    Each number of a description counts in standard deviations over the real images.
+    """
+    order = np.argsort(rows)
+    real = np.concatenate([result.real_descriptor for result in results])[order]
+    drawn = np.concatenate([result.descriptor for result in results])[order]
+    sd = feature_sd(real)
+    unit = np.where(sd > 1e-9 * np.abs(real).max(axis=0, initial=0.0), sd, np.inf)
+    return np.array([frechet_distance(real[sample] / unit, drawn[sample] / unit) for sample in samples])
 
 
 def _average(scores: list[Scores]) -> Scores:

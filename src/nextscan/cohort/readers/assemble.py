@@ -56,6 +56,7 @@ def assemble(rows: VisitRows, name: str, *, law: str = "") -> tuple[Cohort, Visi
         feature_names=rows.feature_names,
         labels=of_subject,
         visit_labels=of_visit,
+        files={role: paths.astype(str) for role, paths in rows.files.items()},
         units=rows.units,
         time_unit=rows.time_unit,
         source=rows.source,
@@ -134,9 +135,10 @@ def _without_unseen(rows: VisitRows) -> VisitRows:
     if keep.all():
         return rows
     unseen = list(dict.fromkeys(rows.subjects[~keep]))
+    what = "image" if "volume" in rows.files else "feature"
     if not seen:
-        raise CohortError(f"{rows.source}: no row has any feature; there is nothing to learn from or to start from")
-    line = f"{rows.source}: no features at any visit for {len(unseen)} subjects ({some(unseen, 3)}); left out"
+        raise CohortError(f"{rows.source}: no row has any {what}; there is nothing to learn from or to start from")
+    line = f"{rows.source}: no {what}s at any visit for {len(unseen)} subjects ({some(unseen, 3)}); left out"
     return rows.take(keep).telling(warnings=[line])
 
 

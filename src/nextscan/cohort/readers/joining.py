@@ -19,6 +19,7 @@ from nextscan.errors import CohortError, some
 def join_unpaired(main: VisitRows, pools: list[VisitRows]) -> VisitRows:
     """Add cross-sectional tables to the main one.
 
+    - Tables of images have volumes in common; to the others applies:
     - Only features that all tables have are kept; the others are named in the notes.
     - A feature that is constant in a pool table and varies in the main one was filled upstream: it is
       missing there, with a warning.
@@ -34,16 +35,21 @@ def join_unpaired(main: VisitRows, pools: list[VisitRows]) -> VisitRows:
     """
     pools = [_first_visits(without_repeats(pool)) for pool in pools]
     shared = [name for name in main.feature_names if all(name in set(pool.feature_names) for pool in pools)]
-    if not shared:
+    with_images = main.has_volume.any()
+    if with_images and (without := [pool.source for pool in pools if not pool.has_volume.any()]):
+        raise CohortError(f"{some(without)}: has no images, {main.source} has; leave the table out")
+    if not shared and not with_images:
         raise CohortError(
             f"{main.source}: shares no feature with {some(pool.source for pool in pools)}; "
             f"the first has {some(main.feature_names, 3)}; column names must agree to the letter"
         )
-    notes = [f"{len(shared)} features shared by {1 + len(pools)} tables"]
+    notes = [] if with_images and not shared else [f"{len(shared)} features shared by {1 + len(pools)} tables"]
     for pool in pools:
         lacking = [name for name in main.feature_names if name not in set(pool.feature_names)]
         if lacking:
             notes.append(f"{Path(pool.source).name} lacks {len(lacking)} features, left out: {', '.join(lacking)}")
+        if more := [role for role in pool.files if role not in main.files and with_images]:
+            notes.append(f"{Path(pool.source).name}: files that {Path(main.source).name} lacks, left out: {some(more)}")
     main = _with_features(main, shared)
     _check_units(main, pools)
     pools = [_without_filled(main, _with_features(pool, shared)) for pool in pools]
@@ -151,6 +157,10 @@ def _stack(parts: list[VisitRows], labels: list[str], notes: list[str], warnings
         rows=np.arange(lengths[-1]),
         place=place,
         units={name: unit for part in reversed(parts) for name, unit in part.units.items()},
+        files={
+            role: np.concatenate([part.files.get(role, np.full(len(part), "", dtype=object)) for part in parts])
+            for role in main.files
+        },
         notes=tuple(line for part in parts for line in part.notes) + tuple(notes),
         warnings=tuple(line for part in parts for line in part.warnings) + tuple(warnings),
     )

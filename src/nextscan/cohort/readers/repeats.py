@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,12 +20,15 @@ _CHUNK = 4096
 
 
 def digests(rows: VisitRows) -> Texts:
-    """Hash the features of each row: equal features, equal digests."""
+    """Hash the features and the path of the volume of each row: equal ones, equal digests."""
     found = np.empty(len(rows), dtype=object)
     for start in range(0, len(rows), _CHUNK):
         values = rows.features[start : start + _CHUNK] + 0.0  # -0.0 becomes 0.0
         values[np.isnan(values)] = np.nan  # one kind of NaN
         found[start : start + _CHUNK] = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in values]
+    if "volume" in rows.files:
+        pairs = zip(found, rows.files["volume"], strict=True)
+        found[:] = [hashlib.blake2b(digest + path.encode(), digest_size=16).digest() for digest, path in pairs]
     return found
 
 
@@ -129,15 +133,21 @@ def _check_distinct(rows: VisitRows, kept: pd.DataFrame) -> None:
     first, second = clash[clash["subject"].eq(clash["subject"].iloc[0])]["row"].iloc[:2]
     subject = rows.subjects[first]
     which = f"visit {rows.visits[first]}" if rows.visits is not None else rows.moment(first)
+    places = f"{rows.place(int(rows.rows[first]))} and {rows.place(int(rows.rows[second]))}"
+    if rows.has_volume[[first, second]].any():
+        one, other = (Path(rows.files["volume"][row]).name or "none" for row in (first, second))
+        raise CohortError(
+            f"{rows.source}: subject {subject} {f'has {which}' if which else 'is there'} twice with different images "
+            f"({places}: {one} and {other}); keep one row, or tell visits apart by a visit or time column"
+        )
     differs = np.flatnonzero(rows.features[first] != rows.features[second])
     column = next((c for c in differs if not np.isnan(rows.features[[first, second], c]).all()), differs[0])
     left, right = rows.features[first, column], rows.features[second, column]
     taken = f"; visits are taken from column {rows.visit_column}" if rows.visit_column else ""
     raise CohortError(
         f"{rows.source}: subject {subject} {f'has {which}' if which else 'is there'} twice with different values "
-        f"({rows.place(int(rows.rows[first]))} and {rows.place(int(rows.rows[second]))}; "
-        f"{rows.feature_names[column]} is {left:g} and {right:g}); keep one row, or tell visits apart by a visit or "
-        f"time column{taken}"
+        f"({places}; {rows.feature_names[column]} is {left:g} and {right:g}); keep one row, or tell "
+        f"visits apart by a visit or time column{taken}"
     )
 
 

@@ -43,6 +43,8 @@ class VisitRows:
     place : callable
         Names a row for the user.
     units : mapping of feature name to unit
+    files : mapping of role to ndarray of str
+        Paths by role, see `nextscan.cohort.cohort.ROLES`; empty where a row has none.
     visit_column : str
         The column that names visits, for messages.
     notes, warnings : tuple of str
@@ -60,6 +62,7 @@ class VisitRows:
     rows: IntArray
     place: Callable[[int], str]
     units: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Texts] = field(default_factory=dict)
     time_unit: str = "years"
     visit_column: str = ""
     notes: tuple[str, ...] = ()
@@ -91,6 +94,7 @@ class VisitRows:
             features=self.features[keep],
             labels=self.labels.iloc[np.arange(len(self))[keep]].reset_index(drop=True),
             rows=self.rows[keep],
+            files={role: paths[keep] for role, paths in self.files.items()},
         )
 
     def telling(self, notes: Sequence[str] = (), warnings: Sequence[str] = ()) -> VisitRows:
@@ -99,5 +103,10 @@ class VisitRows:
 
     @property
     def is_request(self) -> BoolArray:
-        """Tell which rows hold no feature."""
-        return np.asarray(np.isnan(self.features).all(axis=1))
+        """Tell which rows hold neither a feature nor a volume."""
+        return np.asarray(np.isnan(self.features).all(axis=1)) & ~self.has_volume
+
+    @property
+    def has_volume(self) -> BoolArray:
+        """Tell which rows have an image."""
+        return np.asarray(self.files["volume"] != "") if "volume" in self.files else np.zeros(len(self), bool)
