@@ -29,7 +29,7 @@ def head(subject: int = 0, visit: int = 0, shape: tuple[int, int, int] = SHAPE) 
 
 def bids(
     root: Path,
-    visits: Mapping[str, tuple[str, ...]] = {"01": ("1", "2"), "02": ("1", "2"), "03": ("1",)},  # noqa: B006
+    visits: Mapping[str, tuple[str, ...]] = {"01": ("1", "2"), "02": ("1", "2"), "03": ("1",)},
     *,
     suffix: str = "T1w",
     sessions: bool = True,

@@ -9,7 +9,8 @@ CALIBRATION = "Calibration and spread"
 MEAN = "Predictive mean"
 DRAW = "One draw"
 DISTRIBUTION = "Distribution"
-IMAGES = "Image scores"
+REGIONS = "Regional volumes"
+IMAGES = "Images"
 OTHER = "Other scores"
 
 _NOTES = {
@@ -25,9 +26,12 @@ _NOTES = {
         "these beside the spread ratio, and never against the table of means."
     ),
     DISTRIBUTION: "How like a real sample the imputed one is, whoever belongs to which scan.",
+    REGIONS: (
+        "In percent, of the predictive mean. Carrying the source scan forward has change correlation 0 by definition."
+    ),
     IMAGES: (
-        "Copying the source already has a high SSIM and PSNR, because a head changes little: read these beside that "
-        "row. Its change correlation is 0 by definition."
+        "Copying the source scan is hard to beat in likeness (SSIM, PSNR), because little changes; whether a method "
+        "knows what changes is told by the correlation and the direction of change, where a copy has 0 and 0.5."
     ),
     OTHER: "",
 }
@@ -79,8 +83,8 @@ def note(group: str) -> str:
 
 
 def groups() -> tuple[str, ...]:
-    """Return the tables of scores in the order of the page; image scores have a section of their own."""
-    return tuple(name for name in _NOTES if name != IMAGES)
+    """Return the tables of the section of scores; those of images stand in the section of images."""
+    return tuple(name for name in _NOTES if name not in (REGIONS, IMAGES))
 
 
 def metric(name: str) -> Metric:
@@ -96,58 +100,6 @@ def ordered(names: set[str]) -> list[Metric]:
     """Return the entries of some scores in the order of the catalogue, unknown ones last."""
     known = [entry for name, entry in _CATALOGUE.items() if name in names]
     return known + [metric(name) for name in sorted(names - set(_CATALOGUE))]
-
-
-_IMAGE_SCORES = {
-    "ssim": ("SSIM", "higher", "Structural similarity of imputed mean and real follow-up"),
-    "psnr": ("PSNR, dB", "higher", "Peak signal-to-noise ratio of the imputed mean: squared error on a log scale"),
-    "nrmse": ("NRMSE", "lower", "Root mean squared error of the imputed mean, relative to the range of intensities"),
-}
-
-
-def _image_entries() -> tuple[Metric, ...]:
-    entries = [
-        Metric(name + suffix, title + words, IMAGES, better, f"{meaning}, {where}.")
-        for suffix, words, where in (
-            ("", "", "inside the head"),
-            ("_whole", ", whole image", "over the whole image, background included"),
-        )
-        for name, (title, better, meaning) in _IMAGE_SCORES.items()
-    ]
-    change = Metric(
-        "change_correlation_map",
-        "Change correlation of voxels",
-        IMAGES,
-        "higher",
-        "Correlation over voxels of predicted and real difference to the source, averaged over subjects; 0 for a copy "
-        "of the source by definition.",
-    )
-    direction = Metric(
-        "direction_auroc",
-        "Direction AUROC",
-        IMAGES,
-        "higher",
-        "How well the predicted difference tells voxels that grow brighter from those that grow darker; 0.5 is chance.",
-    )
-    distance = Metric(
-        "frechet_distance_3d",
-        "Fréchet distance of images",
-        IMAGES,
-        "lower",
-        "Distance between Gaussians fitted to descriptors of imputed and real volumes; compare it within one run only.",
-    )
-    coverage = [
-        Metric(
-            f"voxel_coverage_{level}",
-            f"Voxel coverage of {level}%",
-            IMAGES,
-            "target",
-            f"Share of real voxels inside the central {level}% interval of the draws.",
-            level / 100,
-        )
-        for level in (80, 95)
-    ]
-    return (*entries[:3], change, direction, *coverage, distance, *entries[3:])
 
 
 def _coverage(level: int) -> Metric:
@@ -206,6 +158,74 @@ _DISTRIBUTIONS = {
     ),
 }
 
+# name: title, group, better, meaning, target
+_OF_IMAGES: dict[str, tuple[str, str, str, str, float]] = {
+    "roi_volume_error": (
+        "Regional volume error",
+        REGIONS,
+        "lower",
+        "Absolute error of predicted regional volumes in percent of the true ones, averaged over regions",
+        float("nan"),
+    ),
+    "roi_change_error": (
+        "Regional change error",
+        REGIONS,
+        "lower",
+        "Absolute error of predicted regional change in percent of the source scan’s volume, averaged over regions",
+        float("nan"),
+    ),
+    "roi_change_correlation": (
+        "Regional change correlation",
+        REGIONS,
+        "higher",
+        "Correlation over subjects of predicted and real relative change, averaged over regions; 0 where the same "
+        "change is predicted for everybody",
+        float("nan"),
+    ),
+    "voxel_change_correlation": (
+        "Voxel change correlation",
+        IMAGES,
+        "higher",
+        "Correlation over voxels of predicted and real change since the source scan, averaged over subjects; in real "
+        "data the noise of the source scan is in both, so that denoising alone yields a positive value",
+        float("nan"),
+    ),
+    "direction_auroc": (
+        "Direction AUROC",
+        IMAGES,
+        "higher",
+        "How well predicted change tells brightened from darkened voxels, among those that changed by more than 5% "
+        "of the range of intensities; 0.5 is chance",
+        float("nan"),
+    ),
+    "voxel_coverage_80": (
+        "Voxel coverage of 80% intervals",
+        IMAGES,
+        "target",
+        "Share of voxels of the follow-up as measured inside the central 80% interval of the draws; honest "
+        "uncertainty gives 0.8",
+        0.8,
+    ),
+    "fid": (
+        "Fréchet distance of images",
+        IMAGES,
+        "lower",
+        "Distance between Gaussians fitted to descriptions of imputed and real images; not comparable with published "
+        "FID values, whose descriptions come from a network, nor between runs",
+        float("nan"),
+    ),
+}
+
+_LIKENESS = {
+    "ssim": ("SSIM", "higher", "Structural similarity of the predictive mean and the real follow-up"),
+    "psnr": ("PSNR", "higher", "Peak signal-to-noise ratio of the predictive mean in decibels"),
+    "nrmse": (
+        "NRMSE",
+        "lower",
+        "Root mean squared error of the predictive mean over voxels, as a share of the range of intensities",
+    ),
+}
+
 _ENTRIES = (
     Metric(
         "energy_score",
@@ -258,7 +278,7 @@ _ENTRIES = (
     ),
 )
 
-_CATALOGUE = {entry.name: entry for entry in (*_ENTRIES, *_image_entries())}
+_CATALOGUE = {entry.name: entry for entry in _ENTRIES}
 for _suffix, _words, _group in (
     ("_of_mean", "of the predictive mean", MEAN),
     ("", "of one draw, averaged over draws", DRAW),
@@ -270,3 +290,10 @@ for _suffix, _words in (("", "against the test set"), ("_train", "against the tr
         _name += _suffix
         _title += ", to training" if _suffix else ""
         _CATALOGUE[_name] = Metric(_name, _title, DISTRIBUTION, _better, f"{_meaning}; {_words}.")
+for _name, (_title, _group, _better, _meaning, _target) in _OF_IMAGES.items():
+    _CATALOGUE[_name] = Metric(_name, _title, _group, _better, f"{_meaning}.", _target)
+for _suffix, _words in (("", "over the whole image"), ("_mask", "inside the mask")):
+    for _name, (_title, _better, _meaning) in _LIKENESS.items():
+        _name += _suffix
+        _title += ", inside the mask" if _suffix else ""
+        _CATALOGUE[_name] = Metric(_name, _title, IMAGES, _better, f"{_meaning}; {_words}.")

@@ -145,7 +145,7 @@ class Run:
     @property
     def of_images(self) -> bool:
         """Return whether the cohort has images, whose regions are the features."""
-        return self.examples is not None or bool(self.cohort.get("images"))
+        return self.record.get("kind") == "volumes"
 
     def pooled(self, metric: str, group: str = OVERALL) -> pd.DataFrame:
         """Return value, low, high, n of a metric, one row per method that has one, indexed by method."""

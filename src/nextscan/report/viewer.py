@@ -1,7 +1,8 @@
 """The interactive viewer: NiiVue with a subject's images and predictions at several times, in the page itself.
 
-What is packed per subject is the source, the real change, and per predicted time the change and
-the spread; the browser adds changes to the source, so that changes keep their precision in 8 bits.
+What is packed per subject is the source, the real follow-up and its change, and per predicted time the
+change and, where known, the spread; the browser adds predicted changes to the source, so that changes
+keep their precision in 8 bits, and lays colours over it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from nextscan.report.volume_grid import Image, coarsened, coarser_affine, nifti_
 from nextscan.report.wording import number
 
 BUDGET = 7_500_000  # characters of packed images; with NiiVue's 2.3 million a page stays below 12 MB
-_FACTORS = range(1, 33)
+_COARSEST = 32
 _ROOM = 2.0  # changes are kept up to so many times the end of their colour scale
 
 
@@ -57,7 +58,7 @@ def viewer(examples: Sequence[VolumeExample], method: str, *, name: str, budget:
     head = {
         "method": name,
         "unit": shown[0].unit,
-        "maps": {"nextscan-change": _change_map(), "nextscan-sd": _sd_map()},
+        "maps": {"change": _change_map(), "sd": _sd_map()},
         "subjects": [part.head for part in packed],
     }
     html = render_template(
@@ -67,20 +68,19 @@ def viewer(examples: Sequence[VolumeExample], method: str, *, name: str, budget:
         change_gradient=_gradient([diverging()(x) for x in np.linspace(0, 1, 11)]),
         sd_gradient=_gradient([colours(SD)(x) for x in np.linspace(0, 1, 9)]),
         real=any(example.real is not None for example in shown),
-        spread=any(example.predicted[method].sd is not None for example in shown),
+        spread=any(sd is not None for example in shown for sd in example.predicted[method].sd),
     )
     return Fragment(html, script="viewer.js", library="niivue.js")
 
 
 def _within(example: VolumeExample, method: str, budget: int) -> _Packed:
     """Pack one subject as finely as a budget allows."""
-    series, grid = example.predicted[method], example.grid
-    n = 1 + (example.real is not None) + len(series.years) * (1 + (series.sd is not None))
-    voxels = float(np.prod(grid.apply(example.source).shape))
+    series = example.predicted[method]
+    n = 3 + 2 * len(series.years)
+    voxels = float(np.prod(example.grid.apply(example.source).shape))
     # Four characters hold three bytes, and 8-bit brain images shrink to about half: the first guess.
     guess = (voxels * n * 0.5 * 4 / 3 / budget) ** (1 / 3)
-    start = max(1, int(guess * 0.8))
-    for factor in _FACTORS[start - 1 :]:
+    for factor in range(max(1, int(guess * 0.8)), _COARSEST + 1):
         packed = _pack(example, method, factor)
         if packed.size <= budget:
             break
@@ -96,29 +96,38 @@ def _pack(example: VolumeExample, method: str, factor: int) -> _Packed:
 
     source = small(example.source)
     changes = [small(mean - example.source) for mean in series.mean]
-    real = small(example.real - example.source) if example.real is not None else None
-    sds = [small(sd) for sd in series.sd] if series.sd is not None else []
-    every = changes if real is None else [*changes, real]
-    scales = scales_of([source], every, sds)
+    real = None if example.real is None else small(example.real)
+    real_change = None if example.real_change is None else small(example.real_change)
+    sds = [None if sd is None else small(sd) for sd in series.sd]
+    known = [sd for sd in sds if sd is not None]
+    scales = scales_of([source], changes if real_change is None else [*changes, real_change], known)
     point = example.point(method)
-    images = [nifti_base64(source, affine, low=scales.low, high=_bright(source, scales))]
-    end = _ROOM * scales.change
-    images += [nifti_base64(change, affine, low=-end, high=end) for change in every]
-    images += [nifti_base64(sd, affine, low=0.0, high=_ROOM * scales.sd or 1.0) for sd in sds]
-    spacing = grid.spacing * factor
+    images: list[str] = []
+
+    def packed(image: Image | None, low: float, high: float) -> int | None:
+        """Add an image to the page and return its position."""
+        if image is None:
+            return None
+        images.append(nifti_base64(image, affine, low=low, high=high))
+        return len(images) - 1
+
+    bright, far, wide = _bright(source, scales), _ROOM * scales.change, _ROOM * scales.sd or 1.0
     head = {
         "title": " ".join(part for part in (example.subject, example.visit) if part),
-        "source": f"source {example.source_visit}".strip(),
+        "images": {
+            "source": packed(source, scales.low, bright),
+            "changes": [packed(change, -far, far) for change in changes],
+            "sds": [packed(sd, 0.0, wide) for sd in sds],
+            "real": packed(real, scales.low, bright),
+            "realChange": packed(real_change, -far, far),
+        },
         "times": [_time(years, example.unit) for years in series.years],
         "start": example.at_gap(method),
-        "real": None if real is None else len(changes),
-        "realTitle": ("noise-free " if example.noise_free else "") + "real follow-up",
         "realTime": _time(example.gap, example.unit),
-        "sd": bool(sds),
         "limits": {"low": scales.low, "high": scales.high, "change": scales.change, "sd": scales.sd},
         "point": [round(float(mm), 2) for mm in grid.world(point)],
-        "extent": [round(float(mm), 2) for mm in spacing * source.shape],
-        "voxel": " × ".join(f"{mm:.1f}" for mm in spacing) + " mm",
+        "extent": [round(float(mm), 2) for mm in grid.spacing * factor * source.shape],
+        "voxel": " × ".join(f"{mm:.1f}" for mm in grid.spacing * factor) + " mm",
         "coarser": factor,
     }
     return _Packed(head, images)
@@ -137,25 +146,24 @@ def _time(years: float, unit: str) -> str:
     return f"{text} {unit.removesuffix('s') if text == '1' else unit}"
 
 
-def _change_map() -> dict[str, list[int]]:
-    """Return the map of changes for NiiVue: see-through around zero, so that the anatomy stays visible."""
-    colour = np.array([diverging()(x) for x in np.linspace(0, 1, 65)])[:, :3]
-    share = np.abs(np.linspace(-1, 1, 65))
-    # On a dark image the middle of the page's map would glare: its pale part is taken from further out.
-    outer = np.array([diverging()(0.5 + np.sign(x) * max(abs(x), 0.45) / 2) for x in np.linspace(-1, 1, 65)])[:, :3]
-    colour = np.where(share[:, None] < 0.45, outer, colour)
-    return _map(colour, np.clip((share - 0.12) / 0.4, 0, 1))
+def _change_map() -> list[list[float]]:
+    """Return red, green, blue and opacity of changes: see-through around zero, so that the anatomy stays visible."""
+    sign = np.linspace(-1, 1, 256)
+    # On a dark image the pale middle of the page's map would glare: it begins further out.
+    colour = np.array([diverging()((1 + np.sign(x) * max(abs(x), 0.4)) / 2) for x in sign])[:, :3]
+    return _map(colour, np.clip((np.abs(sign) - 0.08) / 0.42, 0, 1))
 
 
-def _sd_map() -> dict[str, list[int]]:
-    colour = np.array([colours(SD)(x) for x in np.linspace(0, 1, 65)])[:, :3]
-    return _map(colour, np.clip(np.linspace(0, 1, 65) / 0.25, 0, 1))
+def _sd_map() -> list[list[float]]:
+    share = np.linspace(0, 1, 256)
+    return _map(np.array([colours(SD)(x) for x in share])[:, :3], np.clip(share / 0.4, 0, 1))
 
 
-def _map(colour: NDArray[np.float64], opacity: NDArray[np.float64]) -> dict[str, list[int]]:
-    codes = np.rint(255 * np.column_stack([colour, opacity])).astype(int)
-    at = np.rint(np.linspace(0, 255, len(codes))).astype(int)
-    return {name: [int(code) for code in values] for name, values in zip("RGBAI", [*codes.T, at], strict=True)}
+def _map(colour: NDArray[np.float64], opacity: NDArray[np.float64]) -> list[list[float]]:
+    return [
+        [*(round(float(255 * part)) for part in row), round(float(share), 3)]
+        for row, share in zip(colour, opacity, strict=True)
+    ]
 
 
 def _gradient(stops: Sequence[Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nextscan.errors import RunFolderError
 from nextscan.report.volume_grid import Grid, Image, grid_of, most_changed
 
-FOLDER, INDEX = "volumes", "index.json"
+FOLDER, INDEX, REAL = "images", "index.json", "real.npz"
 _AGAIN = "run `nextscan evaluate` again with the same --out"
 
 
@@ -30,53 +30,59 @@ class PredictedSeries:
         Time after the source image, ascending; NaN where unknown.
     mean : ndarray of float32, shape (n, x, y, z)
         Imputed mean, on the source's grid and intensity scale.
-    sd : ndarray of float32, shape (n, x, y, z), optional
-        Standard deviation of the draws.
+    sd : sequence of ndarray of float32 (x, y, z) or None, length n
+        Standard deviation of the draws, where it is known.
     """
 
     years: NDArray[np.float64]
     mean: NDArray[np.float32]
-    sd: NDArray[np.float32] | None = None
+    sd: Sequence[Image | None]
 
 
 @dataclass(frozen=True, eq=False)
 class VolumeExample:
-    """One subject's images, all on the grid of the source.
+    """One subject's images, all on one grid.
 
     Attributes
     ----------
-    subject, source_visit, visit : str
-        `visit` is the hidden follow-up; empty where there was none.
+    subject, visit : str
+        `visit` is the one imputed; empty where there are several.
     affine : ndarray of float, shape (4, 4)
         Voxel to mm (right, anterior, superior).
     source : ndarray of float32, shape (x, y, z)
         Native intensities.
     predicted : mapping of method to PredictedSeries
     real : ndarray of float32, shape (x, y, z), optional
-        The follow-up, on the source's grid.
+        The follow-up as measured.
+    noise_free_change : ndarray of float32, shape (x, y, z), optional
+        The true change without the noise of either image, as only simulated images have it.
     gap : float
         Years from the source to `real`; NaN if unknown.
-    noise_free : bool
-        Whether `real` is without measurement noise, as only a simulated follow-up can be.
     unit : str
         Of times.
     """
 
     subject: str
-    source_visit: str
     affine: NDArray[np.float64]
     source: Image
     predicted: Mapping[str, PredictedSeries]
     visit: str = ""
     real: Image | None = None
+    noise_free_change: Image | None = None
     gap: float = float("nan")
-    noise_free: bool = False
     unit: str = "years"
 
     @cached_property
     def grid(self) -> Grid:
         """Return how the images are turned upright and cropped for showing."""
         return grid_of(self.source, self.affine)
+
+    @cached_property
+    def real_change(self) -> Image | None:
+        """Return the change to hold predictions against: without noise where that is known."""
+        if self.noise_free_change is not None or self.real is None:
+            return self.noise_free_change
+        return self.real - self.source
 
     def at_gap(self, method: str) -> int:
         """Return the position of the predicted time nearest to the real follow-up; without one, the last."""
@@ -85,14 +91,19 @@ class VolumeExample:
             return len(years) - 1
         return int(np.nanargmin(np.abs(years - self.gap)))
 
-    def point(self, method: str = "") -> tuple[int, int, int]:
+    def change(self, method: str) -> Image:
+        """Return the predicted mean less the source, at the time of the real follow-up."""
+        change: Image = self.predicted[method].mean[self.at_gap(method)] - self.source
+        return change
+
+    def point(self, method: str) -> tuple[int, int, int]:
         """Return the voxel of the upright image where the real, or else the predicted, change is largest."""
-        shown = self.real if self.real is not None else self.predicted[method].mean[self.at_gap(method)]
-        return most_changed(self.grid.apply(shown - self.source), self.grid.spacing)
+        shown = self.real_change if self.real_change is not None else self.change(method)
+        return most_changed(self.grid.apply(shown), self.grid.spacing)
 
 
-def read_examples(folder: Path) -> tuple[VolumeExample, ...] | None:
-    """Read the example images of a run folder; None where the run has none.
+def read_examples(folder: Path, *, limit: int = 3) -> tuple[VolumeExample, ...] | None:
+    """Read the first example images of a run folder; None where the run has none.
 
     Raises
     ------
@@ -103,78 +114,82 @@ def read_examples(folder: Path) -> tuple[VolumeExample, ...] | None:
     if not path.exists():
         return None
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        entries = index["examples"]
-        told = [(dict(entry), path.parent / str(entry["file"])) for entry in entries]
+        told = json.loads(path.read_text(encoding="utf-8"))["subjects"]
+        entries = [dict(entry) for entry in told[:limit]]
+        places = [folder / FOLDER / Path(str(entry["folder"])).name for entry in entries]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise RunFolderError(f"{path}: does not list the example images of a run ({error!r}): {_AGAIN}") from error
-    return tuple(_read(entry, file, str(index.get("unit", "years"))) for entry, file in told)
+    return tuple(_read(entry, place) for entry, place in zip(entries, places, strict=True))
 
 
-def _read(entry: dict[str, Any], path: Path, unit: str) -> VolumeExample:
-    if path.parent.name != FOLDER or not path.is_file():
-        raise RunFolderError(f"{path}: not found beside {INDEX}: {_AGAIN}")
+def _read(entry: dict[str, Any], place: Path) -> VolumeExample:
+    path = place / REAL
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        source, affine = arrays["source"].astype(np.float32), arrays["affine"].astype(float)
+        low, high = (float(end) for end in entry["window"])
         gap = float("nan") if entry.get("gap") is None else float(entry["gap"])
-        methods = [name.removeprefix("mean/") for name in arrays if name.startswith("mean/")]
-        methods += [
-            method for name in arrays if (method := name.removeprefix("mean_at/")) != name and method not in methods
-        ]
-        example = VolumeExample(
+        arrays = _arrays(path)
+        affine = arrays["affine"].astype(float)
+        native = {
+            name: (low + (high - low) * arrays[name].astype(np.float32)).astype(np.float32)
+            for name in ("source", "truth", "noise_free", "source_noise_free")
+            if name in arrays
+        }
+        shape = native["source"].shape
+        _check(path, shape, affine, native)
+        change = None
+        if "noise_free" in native and "source_noise_free" in native:
+            change = native["noise_free"] - native["source_noise_free"]
+        predicted = {}
+        for method in map(str, entry["methods"]):
+            path = place / f"{Path(method).name}.npz"
+            predicted[method] = series = _series(_arrays(path), gap, low, high)
+            images = {f"mean {k}": image for k, image in enumerate(series.mean)}
+            images |= {f"sd {k}": image for k, image in enumerate(series.sd) if image is not None}
+            _check(path, shape, affine, images)
+        return VolumeExample(
             subject=str(entry["subject"]),
-            source_visit=str(entry["source_visit"]),
-            visit=str(entry.get("visit", "")),
+            visit=str(entry.get("visit") or ""),
             affine=affine,
-            source=source,
-            real=arrays["real"].astype(np.float32) if "real" in arrays else None,
+            source=native["source"],
+            real=native.get("truth"),
+            noise_free_change=change,
             gap=gap,
-            noise_free=bool(entry.get("noise_free", False)),
-            unit=unit,
-            predicted={method: _series(arrays, method, gap) for method in methods},
+            predicted=predicted,
         )
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise RunFolderError(f"{path}: cannot be read as example images ({error!r}): {_AGAIN}") from error
-    _check(example, path)
-    return example
 
 
-def _series(arrays: Mapping[str, NDArray[Any]], method: str, gap: float) -> PredictedSeries:
-    """Join the prediction at the follow-up's own time and those at set times, in order of time."""
-    mean, sd, years = [], [], []
-    if f"mean/{method}" in arrays:
-        mean.append(arrays[f"mean/{method}"])
-        sd.append(arrays.get(f"sd/{method}"))
-        years.append(gap)
-    if f"mean_at/{method}" in arrays:
-        spread = arrays.get(f"sd_at/{method}")
-        for k, (at, image) in enumerate(zip(arrays["years"], arrays[f"mean_at/{method}"], strict=True)):
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _series(arrays: Mapping[str, NDArray[Any]], gap: float, low: float, high: float) -> PredictedSeries:
+    """Join the prediction at the follow-up's own time and those over time, in order of time."""
+    mean, sd, years = [arrays["mean"]], [arrays.get("sd")], [gap]
+    if "series" in arrays:
+        spread = arrays.get("series_sd")
+        for k, (at, image) in enumerate(zip(arrays["series_gap"], arrays["series"], strict=True)):
             if not np.isclose(at, gap, atol=1e-3):
                 mean.append(image)
                 sd.append(None if spread is None else spread[k])
                 years.append(float(at))
     order = np.argsort(years, kind="stable")
-    known = [image for image in sd if image is not None]
+    width = high - low
     return PredictedSeries(
         np.asarray(years, float)[order],
-        np.stack(mean).astype(np.float32)[order],
-        np.stack(known).astype(np.float32)[order] if len(known) == len(sd) else None,
+        (low + width * np.stack(mean)[order].astype(np.float32)).astype(np.float32),
+        tuple((width * image.astype(np.float32)) if (image := sd[k]) is not None else None for k in order),
     )
 
 
-def _check(example: VolumeExample, path: Path) -> None:
-    shape = example.source.shape
-    images = {"real": example.real} if example.real is not None else {}
-    for method, series in example.predicted.items():
-        images |= {f"mean of {method}": series.mean[0]}
-        if series.sd is not None:
-            images |= {f"sd of {method}": series.sd[0]}
-    wrong = next((name for name, image in images.items() if image.shape != shape), None)
-    if len(shape) != 3 or example.affine.shape != (4, 4) or wrong:
-        raise RunFolderError(f"{path}: {wrong or 'source'} is not on the source's grid {shape}: {_AGAIN}")
-    images |= {"source": example.source}
-    broken = next((name for name, image in images.items() if not np.isfinite(image).all()), None)
-    if broken or not np.isfinite(example.affine).all() or abs(np.linalg.det(example.affine[:3, :3])) < 1e-9:
-        raise RunFolderError(f"{path}: {broken or 'affine'} holds values that are not finite or not usable: {_AGAIN}")
+def _check(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], images: Mapping[str, Image]) -> None:
+    usable = affine.shape == (4, 4) and np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 1e-9
+    if not usable or len(shape) != 3:
+        raise RunFolderError(f"{path}: needs a source image of three axes and an invertible affine: {_AGAIN}")
+    for name, image in images.items():
+        if image.shape != shape:
+            raise RunFolderError(f"{path}: {name} has shape {image.shape}, the source {shape}: {_AGAIN}")
+        if not np.isfinite(image).all():
+            raise RunFolderError(f"{path}: {name} holds values that are not finite: {_AGAIN}")

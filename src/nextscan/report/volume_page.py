@@ -60,8 +60,8 @@ def write_volume_page(
     >>> import numpy as np, tempfile
     >>> from nextscan.report.volume_examples import PredictedSeries
     >>> ball = np.float32(np.hypot.reduce(np.indices((12, 12, 12)) - 5.5, axis=0) < 4)
-    >>> series = PredictedSeries(np.array([1.0, 2.0]), np.stack([0.9 * ball, 0.8 * ball]))
-    >>> example = VolumeExample("sub-01", "ses-01", np.eye(4), ball, {"volume-diffusion": series})
+    >>> series = PredictedSeries(np.array([1.0, 2.0]), np.stack([0.9 * ball, 0.8 * ball]), [None, None])
+    >>> example = VolumeExample("sub-01", np.eye(4), ball, {"volume-diffusion": series})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     page = write_volume_page(folder + "/imputed.html", [example], method="volume-diffusion")
     ...     "viewer" in page.read_text()
@@ -96,7 +96,7 @@ def volume_page(
     shown = viewer(examples, method, name=title(method), budget=budget)
     assert shown is not None
     blocks.append(shown)
-    sections = [Section("look", "Look around", blocks)]
+    sections = [Section("look", "The images", blocks)]
     for k, example in enumerate(examples):
         sections.append(Section(f"subject-{k}", example.subject, [planes(example, method, name=f"planes-{k}")]))
     n = len(examples)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from volume_samples import centred
 from nextscan.preprocess.volumes.grid import ras_axes, reach, shape_for, subject_grid
+from volume_samples import centred
 
 OBLIQUE = Rotation.from_euler("xyz", [12, -8, 5], degrees=True).as_matrix()
 LAS = np.diag([-1.0, 1.0, 1.0])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from volume_samples import centred, head
 from nextscan.errors import ImageError
 from nextscan.preprocess.volumes.intensity import find_head, intensity_range, scaled
+from volume_samples import centred, head
 
 AFFINE = centred(np.eye(3), (2, 2, 2), (48, 48, 48))
 

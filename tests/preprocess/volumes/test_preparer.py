@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from volume_samples import centred, head, image_cohort
 from nextscan.errors import CohortError, ImageError, SettingError
 from nextscan.preprocess.volumes import VolumePreparer
+from volume_samples import centred, head, image_cohort
 
 OBLIQUE = Rotation.from_euler("xyz", [9, -6, 14], degrees=True).as_matrix()
 LAS = np.diag([-1.0, 1.0, 1.0])

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from nextscan.report.comparison import leaders
 from nextscan.report.figures.style import INK, WIDTH, Look, to_svg
 from nextscan.report.figures.volumes import CHANGE, IMAGE, SD, Tile, planes_figure, region_changes, scales_of
 from nextscan.report.methods import VOLUME_BASELINES, candidates, method_looks, part, title
-from nextscan.report.metric_catalogue import IMAGES, note, ordered
-from nextscan.report.page import Block, Cell, Column, Fold, Notice, Picture, Section, Table
+from nextscan.report.metric_catalogue import IMAGES, REGIONS, Metric, ordered
+from nextscan.report.page import Block, Cell, Fold, Notice, Picture, Section, Table
 from nextscan.report.run_folder import OVERALL, Predictions, Run
+from nextscan.report.sections.scores import score_table
 from nextscan.report.viewer import viewer
 from nextscan.report.volume_examples import VolumeExample
 from nextscan.report.volume_grid import inside_head
-from nextscan.report.wording import NONE, capital, count, decimals, interval, listed, number
+from nextscan.report.wording import NONE, capital, count, listed, number
 
 _LEAD = (
     "The source image was shown to the method; the real follow-up was hidden. Differences are follow-up less source: "
@@ -22,6 +24,10 @@ _LEAD = (
 )
 _EXAMPLES, _REGIONS, _METHODS = 3, 12, 5
 _REAL = "real"
+_NOISE_FREE = (
+    " The cohort is simulated, so the true difference is known without the noise of either image: a prediction cannot "
+    "win by denoising."
+)
 
 
 def volumes(run: Run) -> Section | None:
@@ -30,10 +36,10 @@ def volumes(run: Run) -> Section | None:
         return None
     blocks: list[Block] = []
     if not run.examples:
-        blocks.append(Notice("Example images are missing: volumes/index.json lists none in the run folder.", "missing"))
+        blocks.append(Notice("Example images are missing: images/index.json lists none in the run folder.", "missing"))
     else:
         blocks += _pictures(run, run.examples[:_EXAMPLES])
-    blocks += [_regions(run), _table(run)]
+    blocks += [_regions(run), *_tables(run)]
     return Section("volumes", "The images", blocks, lead=_LEAD)
 
 
@@ -71,22 +77,24 @@ def planes(example: VolumeExample, method: str, *, name: str) -> Picture:
         Distinct within the page.
     """
     series, grid = example.predicted[method], example.grid
-    at = example.at_gap(method)
-    source, mean = grid.apply(example.source), grid.apply(series.mean[at])
-    real = None if example.real is None else grid.apply(example.real)
-    sd = None if series.sd is None else grid.apply(series.sd[at])
+    spread = series.sd[example.at_gap(method)]
+    source, mean = grid.apply(example.source), grid.apply(series.mean[example.at_gap(method)])
+    real, real_change, sd = (
+        None if image is None else grid.apply(image) for image in (example.real, example.real_change, spread)
+    )
+    change = mean - source
     images = [source, mean] if real is None else [source, real, mean]
-    changes = [image - source for image in images[1:]]
+    changes = [change] if real_change is None else [real_change, change]
     scales = scales_of(images, changes, [] if sd is None else [sd])
     tiles = [Tile("source", source, IMAGE)]
     if real is not None:
-        tiles.append(Tile("noise-free follow-up" if example.noise_free else "real follow-up", real, IMAGE))
+        tiles.append(Tile("real follow-up", real, IMAGE))
     tiles.append(Tile("imputed mean", mean, IMAGE))
     if sd is not None:
         tiles.append(Tile("uncertainty", sd, SD))
-    if real is not None:
-        tiles.append(Tile("real difference", changes[0], CHANGE))
-    tiles.append(Tile("predicted difference", changes[-1], CHANGE))
+    if real_change is not None:
+        tiles.append(Tile(_difference(example), real_change, CHANGE))
+    tiles.append(Tile("predicted difference", change, CHANGE))
     point = example.point(method)
     drawn = [
         planes_figure(
@@ -95,27 +103,31 @@ def planes(example: VolumeExample, method: str, *, name: str) -> Picture:
         for width, upright in ((WIDTH, False), (4.0, True))
     ]
     place = ", ".join(f"{axis} {number(mm, 0)}" for axis, mm in zip("xyz", grid.world(point), strict=True))
-    kind = "real" if real is not None else "predicted"
-    size = np.abs(changes[-1])[tuple(point)] if real is None else np.abs(changes[0])[tuple(point)]
+    kind = "predicted" if real_change is None else "real"
+    told = f"the predicted difference is {number(float(change[point]))}"
+    if real_change is not None:
+        told = f"the real difference is {number(float(real_change[point]))}, {told[4:]}"
     return Picture(
         to_svg(drawn[0], name, smooth=True),
         narrow=to_svg(drawn[1], f"{name}-narrow", smooth=True),
         alt=(
             f"Axial, coronal and sagittal slices of {example.subject} at {place} mm: "
-            f"{listed([tile.title for tile in tiles])}. There the {kind} difference is {number(float(size))}, the "
-            f"predicted one {number(float(changes[-1][tuple(point)]))}."
+            f"{listed([tile.title for tile in tiles])}. There {told}."
         ),
         caption=(
             f"{capital(_whose(example))}{_after(example, method)}, imputed by {title(method)}. The slices go through "
             f"the place where the {kind} change is largest after smoothing ({place} mm). All images share one grey "
-            "scale, both differences another."
+            f"scale, differences another.{_NOISE_FREE if example.noise_free_change is not None else ''}"
         ),
     )
 
 
+def _difference(example: VolumeExample) -> str:
+    return "real difference" if example.noise_free_change is None else "true difference"
+
+
 def _whose(example: VolumeExample) -> str:
-    visits = f" from {example.source_visit}" if example.source_visit else ""
-    return f"{example.subject}{visits}" + (f" to {example.visit}" if example.visit else "")
+    return f"{example.subject}, {example.visit}" if example.visit else example.subject
 
 
 def _after(example: VolumeExample, method: str) -> str:
@@ -126,16 +138,16 @@ def _after(example: VolumeExample, method: str) -> str:
 def _by_method(run: Run, example: VolumeExample) -> Block | None:
     """Return one plane of the differences that each method predicts, beside the real one."""
     methods = [m for m in run.methods if m in example.predicted]
-    if example.real is None or len(methods) < 2:
+    if example.real_change is None or len(methods) < 2:
         return None
     ours = [m for m in methods if part(m) != "baseline"]
     methods = [*ours[: _METHODS - len(VOLUME_BASELINES)], *(m for m in methods if part(m) == "baseline")][:_METHODS]
     grid = example.grid
     source = grid.apply(example.source)
-    real = grid.apply(example.real) - source
-    changes = {title(m): grid.apply(example.predicted[m].mean[example.at_gap(m)]) - source for m in methods}
+    real = grid.apply(example.real_change)
+    changes = {title(m): grid.apply(example.change(m)) for m in methods}
     scales = scales_of([source], [real, *changes.values()], [])
-    tiles = [Tile("real difference", real, CHANGE)]
+    tiles = [Tile(_difference(example), real, CHANGE)]
     tiles += [Tile(name, change, CHANGE) for name, change in changes.items()]
     drawn = planes_figure(
         tiles,
@@ -148,7 +160,7 @@ def _by_method(run: Run, example: VolumeExample) -> Block | None:
     )
     return Picture(
         to_svg(drawn, "differences", smooth=True),
-        alt=f"Axial and coronal slice of {example.subject}: real difference and that of {listed(list(changes))}.",
+        alt=f"Axial and coronal slice of {example.subject}: {_difference(example)} and that of {listed(list(changes))}.",
         caption=(
             f"What each method changes in {example.subject}: imputed mean less source, all on the scale of the real "
             "difference. A copy of the source changes nothing; the mean change is that of other people."
@@ -203,28 +215,20 @@ def _relative(predictions: Predictions, values: np.ndarray, columns: list[int]) 
     return np.where(n > 0, mean, np.nan), np.where(n > 1, 1.96 * np.sqrt(variance / np.maximum(n, 1)), np.nan)
 
 
-def _table(run: Run) -> Block:
-    """Return the image scores; copy-source and mean-change have a row even where they were not run."""
+def _tables(run: Run) -> list[Block]:
+    """Return scores of images and regions; copy-source and mean-change have a row even where they were not run."""
     names = set(run.scores.loc[run.scores["group"] == OVERALL, "metric"])
-    metrics = [entry for entry in ordered(names) if entry.group == IMAGES]
-    if not metrics:
-        return Notice("Image scores are missing: scores.csv holds none of them.", "missing")
-    lacking = [method for method in VOLUME_BASELINES if method not in run.methods]
-    rows = []
-    pooled = {entry.name: run.pooled(entry.name) for entry in metrics}
-    for method in [*run.methods, *lacking]:
-        row = [Cell(capital(title(method)), detail="not run" if method in lacking else part(method))]
-        for entry in metrics:
-            table = pooled[entry.name]
-            value = float(table["value"].get(method, np.nan))
-            if not np.isfinite(value):
-                row.append(Cell(NONE))
-                continue
-            places = decimals(table["value"])
-            ends = interval(table["low"][method], table["high"][method], places)
-            row.append(Cell(number(value, places), sort=value, detail=ends, strong=method in leaders(run, entry)))
-        if method in VOLUME_BASELINES or any(cell.sort is not None for cell in row[1:]):
-            rows.append(row)
-    columns = [Column("Method", numeric=False)]
-    columns += [Column(entry.title, direction=entry.direction, hint=entry.meaning) for entry in metrics]
-    return Table(IMAGES, columns, rows, note=note(IMAGES), name="scores-images")
+    shown = ordered(names)
+    tables: list[Block] = []
+    for group, anchor in ((IMAGES, "scores-images"), (REGIONS, "scores-regions")):
+        if metrics := [entry for entry in shown if entry.group == group]:
+            tables.append(_table(run, group, metrics, anchor))
+    return tables or [Notice("Image scores are missing: scores.csv holds none of them.", "missing")]
+
+
+def _table(run: Run, group: str, metrics: list[Metric], anchor: str) -> Table:
+    table = score_table(run, group, metrics, name=anchor)
+    there = {row[0].text for row in table.rows}
+    lacking = [method for method in VOLUME_BASELINES if capital(title(method)) not in there]
+    rows = [[Cell(capital(title(method)), detail="not run"), *(Cell(NONE) for _ in metrics)] for method in lacking]
+    return replace(table, rows=[*table.rows, *rows])

@@ -20,58 +20,73 @@
     return text.replace("-", "−");
   };
 
-  // Images of a subject: packed ones as they are, sums of source and change when first asked for.
+  // Images of a subject: packed ones as they are, others made from them when first asked for.
   let subject = null;
   const load = async (position) => {
     const told = head.subjects[position];
-    const n = told.times.length;
-    const changes = n + (told.real === null ? 0 : 1);
-    const images = [];
-    for (let k = 0; k < 1 + changes + (told.sd ? n : 0); k += 1) {
-      const base64 = root.querySelector(`[data-image="${position}-${k}"]`).textContent;
-      images.push(await NVImage.loadFromBase64({ base64, name: `${k}.nii.gz` }));
-    }
     const { low, high, change, sd } = told.limits;
-    const dress = (image, map, from, to) => {
-      image.colormap = map;
-      image.cal_min = from;
-      image.cal_max = to;
-      image.opacity = 1;
-      return image;
+    const opened = async (k) => {
+      if (k === null) return null;
+      const base64 = root.querySelector(`[data-image="${position}-${k}"]`).textContent;
+      return NVImage.loadFromBase64({ base64, name: `${k}.nii.gz` });
     };
-    const source = dress(images[0], "gray", low, high);
-    const sums = new Map();
-    const added = (k) => {
-      if (!sums.has(k)) {
-        const sum = dress(source.clone(), "gray", low, high);
-        const other = images[1 + k];
-        const [a, b] = [source.hdr, other.hdr];
-        for (let i = 0; i < sum.img.length; i += 1) {
-          const change = other.img[i] * b.scl_slope + b.scl_inter;
-          sum.img[i] = Math.max(0, Math.min(255, Math.round(source.img[i] + change / a.scl_slope)));
-        }
-        sums.set(k, sum);
+    const grey = (image) => Object.assign(image, { colormap: "gray", cal_min: low, cal_max: high, opacity: 1 });
+    const source = grey(await opened(told.images.source));
+    const real = await opened(told.images.real);
+    if (real) grey(real);
+    const realChange = await opened(told.images.realChange);
+    const changes = await Promise.all(told.images.changes.map(opened));
+    const sds = await Promise.all(told.images.sds.map(opened));
+    const scale = (image) => (code) => code * image.hdr.scl_slope + image.hdr.scl_inter;
+    const added = (other) => {
+      const sum = grey(source.clone());
+      const value = scale(other);
+      const slope = source.hdr.scl_slope;
+      for (let i = 0; i < sum.img.length; i += 1) {
+        sum.img[i] = Math.max(0, Math.min(255, Math.round(source.img[i] + value(other.img[i]) / slope)));
       }
-      return sums.get(k);
+      return sum;
     };
-    images.slice(1, 1 + changes).forEach((image) => dress(image, "nextscan-change", -change * 1.001, change));
-    images.slice(1 + changes).forEach((image) => dress(image, "nextscan-sd", 0, sd || 1));
+    // Colour over the grey source, mixed by opacity; both kinds of scale start at `from`.
+    const laid = (other, map, from, to) => {
+      const mixed = source.clone();
+      const under = scale(source);
+      const over = scale(other);
+      const img = new Uint8Array(4 * source.img.length);
+      for (let i = 0; i < source.img.length; i += 1) {
+        const shade = Math.max(0, Math.min(255, 255 * (under(source.img[i]) - low) / (high - low)));
+        const step = Math.max(0, Math.min(255, Math.round(255 * (over(other.img[i]) - from) / (to - from))));
+        const [r, g, b, opacity] = map[step];
+        img[4 * i] = shade + (r - shade) * opacity;
+        img[4 * i + 1] = shade + (g - shade) * opacity;
+        img[4 * i + 2] = shade + (b - shade) * opacity;
+        img[4 * i + 3] = 255;
+      }
+      Object.assign(mixed.hdr, { datatypeCode: 2304, numBitsPerVoxel: 32, scl_slope: 1, scl_inter: 0 });
+      return Object.assign(mixed, { img, cal_min: 0, cal_max: 255, opacity: 1 });
+    };
+    const kept = new Map();
+    const once = (key, make) => {
+      if (!kept.has(key)) kept.set(key, make());
+      return kept.get(key);
+    };
     return {
-      told, source, added,
-      change: (k) => images[1 + k],
-      spread: (k) => (told.sd ? images[1 + changes + k] : null),
+      told, source, real, realChange, changes, sds,
+      imputed: (at) => once(`mean ${at}`, () => added(changes[at])),
+      spread: (at) => once(`sd ${at}`, () => laid(sds[at], head.maps.sd, 0, sd || 1)),
+      change: (at) => once(`change ${at}`, () => laid(changes[at], head.maps.change, -change, change)),
+      trueChange: () => once("true", () => laid(realChange, head.maps.change, -change, change)),
     };
   };
 
-  const layers = (what) => {
+  const shown = (what) => {
     const at = Number(slider.value);
-    const { told } = subject;
-    if (what === "real" && told.real !== null) return [subject.added(told.real)];
-    if (what === "imputed") return [subject.added(at)];
-    if (what === "sd" && told.sd) return [subject.source, subject.spread(at)];
-    if (what === "real-change" && told.real !== null) return [subject.source, subject.change(told.real)];
-    if (what === "imputed-change") return [subject.source, subject.change(at)];
-    return [subject.source];
+    if (what === "real" && subject.real) return subject.real;
+    if (what === "imputed") return subject.imputed(at);
+    if (what === "sd" && subject.sds[at]) return subject.spread(at);
+    if (what === "real-change" && subject.realChange) return subject.trueChange();
+    if (what === "imputed-change") return subject.change(at);
+    return subject.source;
   };
 
   const views = [];
@@ -96,31 +111,35 @@
     const value = (image) => image.getValue(vox[0], vox[1], vox[2]);
     const base = value(subject.source);
     const signed = (x) => (x > 0 ? "+" : "") + number(x);
-    const change = value(subject.change(at));
-    const spread = told.sd ? ` ± ${number(value(subject.spread(at)))}` : "";
+    const change = value(subject.changes[at]);
+    const spread = subject.sds[at] ? ` ± ${number(value(subject.sds[at]))}` : "";
     const parts = [`source ${number(base)}`, `imputed at ${told.times[at]} ${number(base + change)}${spread} (${signed(change)})`];
-    if (told.real !== null) {
-      const real = value(subject.change(told.real));
-      parts.push(`${told.realTitle} at ${told.realTime} ${number(base + real)} (${signed(real)})`);
+    if (subject.real) {
+      const real = subject.realChange ? ` (true change ${signed(value(subject.realChange))})` : "";
+      parts.push(`real follow-up at ${told.realTime} ${number(value(subject.real))}${real}`);
     }
     const place = ["x", "y", "z"].map((axis, i) => `${axis} ${number(Math.round(mm[i]))}`).join(", ");
     find("readout").textContent = `At ${place} mm: ${parts.join(" · ")}`;
   };
 
+  const put = (view, image) => {
+    view.volumes = [image];
+    view.back = image;
+    view.overlays = [];
+    view.updateGLVolume();
+  };
   const show = () => {
+    const at = Number(slider.value);
     rows.forEach((row, i) => {
-      const view = views[i];
-      const what = row.querySelector("input:checked").value;
-      view.volumes = layers(what);
-      view.back = view.volumes[0];
-      view.overlays = view.volumes.slice(1);
-      view.updateGLVolume();
+      const chosen = row.querySelector("input:checked");
+      put(views[i], shown(chosen.value));
+      row.querySelector(".stage").dataset.lacking = chosen.value === "sd" && !subject.sds[at]
+        ? `No uncertainty was kept at ${subject.told.times[at]}; this is the source` : "";
       row.querySelector("canvas").setAttribute("aria-label",
-        `Axial, coronal and sagittal plane: ${row.querySelector("input:checked + span").textContent}`);
+        `Axial, coronal and sagittal plane: ${chosen.nextElementSibling.textContent}`);
     });
-    find("time").textContent = subject.told.times[Number(slider.value)];
-    const first = views[0];
-    read(first.frac2mm(first.scene.crosshairPos));
+    find("time").textContent = subject.told.times[at];
+    read(views[0].frac2mm(views[0].scene.crosshairPos));
   };
 
   const enter = async (position) => {
@@ -151,10 +170,7 @@
       + `other planes and the other row follow. Left of the head is on the left; voxels of ${told.voxel}${coarse}. `
       + "In colour: change or uncertainty on the source image; the scales hold for all times.";
     views.forEach((view) => {
-      view.volumes = [subject.source];
-      view.back = subject.source;
-      view.overlays = [];
-      view.updateGLVolume();
+      put(view, subject.source);
       view.scene.crosshairPos = view.mm2frac(told.point);
     });
     show();
@@ -170,7 +186,6 @@
         dragAndDropEnabled: false, loadingText: "", logLevel: "silent", scrollRequiresFocus: true,
         clipPlaneHotKey: "", cycleClipPlaneHotKey: "", viewModeHotKey: "", dragMode: 3, sagittalNoseLeft: false,
       });
-      for (const [name, map] of Object.entries(head.maps)) view.addColormap(name, { ...map, min: 0, max: 0 });
       await view.attachToCanvas(row.querySelector("canvas"), true);
       view.setSliceType(view.sliceTypeMultiplanar);
       view.onLocationChange = () => follow(view);
