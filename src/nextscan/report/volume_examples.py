@@ -129,7 +129,7 @@ def _read(entry: dict[str, Any], place: Path) -> VolumeExample:
         gap = float("nan") if entry.get("gap") is None else float(entry["gap"])
         arrays = _arrays(path)
         affine = arrays["affine"].astype(float)
-        native = {
+        native: dict[str, Image] = {
             name: (low + (high - low) * arrays[name].astype(np.float32)).astype(np.float32)
             for name in ("source", "truth", "noise_free", "source_noise_free")
             if name in arrays

@@ -160,7 +160,7 @@ def _by_method(run: Run, example: VolumeExample) -> Block | None:
     )
     return Picture(
         to_svg(drawn, "differences", smooth=True),
-        alt=f"Axial and coronal slice of {example.subject}: {_difference(example)} and that of {listed(list(changes))}.",
+        alt=f"Axial and coronal slice of {example.subject}: {_difference(example)}, and of {listed(list(changes))}.",
         caption=(
             f"What each method changes in {example.subject}: imputed mean less source, all on the scale of the real "
             "difference. A copy of the source changes nothing; the mean change is that of other people."

@@ -47,13 +47,24 @@ def as_stored(image, affine):
     return np.ascontiguousarray(stored), turned[:, [0, 2, 1, 3]]
 
 
-def write_images(folder: Path, *, shape=(36, 44, 38), spacing=4.5, subjects=2, years=(0.0, 0.5, 1.0, 2.0, 5.0)) -> Path:
-    """Write `volumes/` of a run folder: subjects whose ventricles grow, and what was imputed for them."""
-    out = folder / "volumes"
-    out.mkdir(parents=True, exist_ok=True)
+def write_images(
+    folder: Path,
+    *,
+    shape=(36, 44, 38),
+    spacing=4.5,
+    subjects=2,
+    years=(0.0, 0.5, 1.0, 2.0, 5.0),
+    noise_free=True,
+    spread_over_time=False,
+) -> Path:
+    """Write `images/` of a run folder: subjects whose ventricles grow, and what was imputed for them."""
+    out = folder / "images"
     rng = np.random.default_rng(0)
+    low, high = 0.0, 900.0
     entries = []
     for k in range(subjects):
+        here = out / f"{k:03d}"
+        here.mkdir(parents=True, exist_ok=True)
         rate, gap = 0.2 + 0.12 * k, 2.03 + k
         base, affine = head(shape, spacing=spacing)
 
@@ -61,35 +72,41 @@ def write_images(folder: Path, *, shape=(36, 44, 38), spacing=4.5, subjects=2, y
             return head(shape, spacing=spacing, ventricles=1 + rate * t, thinner=0.4 * t)[0]
 
         noise = rng.normal(size=(2, *shape)) * 9
-        source, real = base + noise[0], at(gap) + noise[1]
+        source, truth = base + noise[0], at(gap) + noise[1]
         brain = base > 150
         edge = np.abs(at(5.0) - base)
 
         def sd(t, edge=edge, brain=brain):
             return (0.02 + 0.06 * t) * edge + 4 * brain
 
-        arrays = {
-            "source": source,
-            "real": real,
-            "mean/volume-diffusion": source + 0.8 * (at(gap) - base),
-            "sd/volume-diffusion": sd(gap),
-            "mean/copy-source": source,
-            "sd/copy-source": np.full(shape, 6.0),
-            "mean/volume-mean-change": source + (at(1.0) - base) * 1.2,
-            "mean_at/volume-diffusion": np.stack([source + 0.8 * (at(t) - base) for t in years]),
-            "sd_at/volume-diffusion": np.stack([sd(t) for t in years]),
+        def stored(image, affine=affine):
+            return ((as_stored(image, affine)[0] - low) / (high - low)).astype(np.float16)
+
+        def stored_sd(image, affine=affine):
+            return (as_stored(image, affine)[0] / (high - low)).astype(np.float16)
+
+        clean = {"noise_free": stored(at(gap)), "source_noise_free": stored(base)} if noise_free else {}
+        mask, turned = as_stored(brain, affine)
+        real = {"source": stored(source), "truth": stored(truth), "mask": mask.astype(np.uint8), **clean}
+        np.savez_compressed(here / "real.npz", affine=turned, **real)
+        means = {
+            "volume-diffusion": source + 0.8 * (at(gap) - base),
+            "copy-source": source,
+            "volume-mean-change": source + (at(1.0) - base) * 1.2,
         }
-        stored = {}
-        for name, values in arrays.items():
-            images = [as_stored(image, affine)[0] for image in (values if values.ndim == 4 else values[None])]
-            stored[name] = (np.stack(images) if values.ndim == 4 else images[0]).astype(np.float32)
-        name = f"sub-{k + 1:02d}_ses-02.npz"
-        turned = as_stored(base, affine)[1]
-        np.savez_compressed(out / name, affine=turned, years=np.array(years), **stored)
-        told = {"file": name, "subject": f"sub-{k + 1:02d}", "source_visit": "ses-01", "visit": "ses-02", "gap": gap}
-        entries.append({**told, "methods": list(NAMES.values()), "noise_free": False, "draws": 10})
-    index = {"unit": "years", "intensity": "arbitrary units", "examples": entries}
-    (out / "index.json").write_text(json.dumps(index))
+        for method, mean in means.items():
+            arrays = {"mean": stored(mean), "sd": stored_sd(sd(gap)), "draw": stored(mean)}
+            if method == "volume-diffusion" and k == 0:
+                arrays["series"] = np.stack([stored(source + 0.8 * (at(t) - base)) for t in years])
+                arrays["series_gap"] = np.array(years)
+                if spread_over_time:
+                    arrays["series_sd"] = np.stack([stored_sd(sd(t)) for t in years])
+            np.savez_compressed(here / f"{method}.npz", **arrays)
+        told = {"subject": f"sub-{k + 1:02d}", "visit": "ses-02", "years": gap, "gap": gap, "fold": 0}
+        told |= {"folder": f"images/{k:03d}", "window": [low, high], "unit_change": 0.05}
+        moving = ["volume-diffusion"] if k == 0 else []
+        entries.append({**told, "methods": list(NAMES.values()), "series": moving})
+    (out / "index.json").write_text(json.dumps({"subjects": entries}))
     return folder
 
 
@@ -108,7 +125,7 @@ def into_images(folder: Path) -> Path:
     for old, new in NAMES.items():
         text = text.replace(f'"{old}"', f'"{new}"')
     record = json.loads(text)
-    record["cohort"]["images"] = True
+    record["kind"] = "volumes"
     (folder / "run.json").write_text(json.dumps(record))
     return write_images(folder)
 
@@ -119,10 +136,11 @@ def image_scores(study: str) -> list[dict]:
         "ssim": (0.951, 0.944, 0.938),
         "psnr": (31.2, 30.8, 30.1),
         "nrmse": (0.031, 0.033, 0.036),
-        "change_correlation_map": (0.52, 0.0, 0.31),
+        "voxel_change_correlation": (0.52, 0.0, 0.31),
+        "roi_change_error": (1.2, 2.0, 1.6),
         "direction_auroc": (0.81, 0.5, 0.66),
         "voxel_coverage_80": (0.79, 0.55, np.nan),
-        "ssim_whole": (0.981, 0.979, 0.977),
+        "ssim_mask": (0.981, 0.979, 0.977),
     }
     return [
         {
