@@ -161,7 +161,8 @@ def _read(entry: dict[str, Any], place: Path) -> VolumeExample:
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    with np.load(path, allow_pickle=False) as file:
+    # Opened here, because numpy leaves a file open that it cannot read.
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
