@@ -170,6 +170,7 @@
       + `other planes and the other row follow. Left of the head is on the left; voxels of ${told.voxel}${coarse}. `
       + "In colour: change or uncertainty on the source image; the scales hold for all times.";
     views.forEach((view) => {
+      view.opts.crosshairWidth = 0.004 * Math.max(x, y, z);
       put(view, subject.source);
       view.scene.crosshairPos = view.mm2frac(told.point);
     });
