@@ -93,4 +93,5 @@ def test_wheel_holds_templates_and_typing_marker(tmp_path):
     package = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.*") if path.is_file()}
     expected = {name for name in package if "__pycache__" not in name}
     assert "nextscan/py.typed" in expected
+    assert {"nextscan/report/assets/niivue.js", "nextscan/report/assets/niivue.LICENSE.txt"} <= expected
     assert expected <= set(names), sorted(expected - set(names))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from image_runs import NAMES, into_images
 from nextscan.study.differences import against_best
 from nextscan.study.feature_differences import Predicted, feature_differences
 
@@ -313,6 +314,12 @@ def wide_run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run at 769 features with few subjects and methods; do not change it."""
     some = ("secondgram", "carry-forward", "feature-regression", "oracle")
     return make_run(tmp_path_factory.mktemp("runs") / "wide", 769, 60, methods=some, n_draws=6)
+
+
+@pytest.fixture(scope="session")
+def image_run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run of three methods for images, with example subjects; do not change it."""
+    return into_images(make_run(tmp_path_factory.mktemp("runs") / "images", 6, 40, methods=tuple(NAMES)))
 
 
 @pytest.fixture

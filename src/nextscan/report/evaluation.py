@@ -17,6 +17,7 @@ from nextscan.report.sections.record import record
 from nextscan.report.sections.scores import scores
 from nextscan.report.sections.trajectories import trajectories
 from nextscan.report.sections.verdict import verdict
+from nextscan.report.sections.volumes import volumes
 from nextscan.report.sections.why import why
 from nextscan.report.sections.words import citing, glossary
 from nextscan.report.wording import count, listed
@@ -24,6 +25,7 @@ from nextscan.report.wording import count, listed
 _SECTIONS = (
     verdict,
     cohort,
+    volumes,
     scores,
     why,
     change,

@@ -11,7 +11,10 @@ ORACLE = "oracle"
 CARRY_FORWARD = "carry-forward"
 REGRESSION = "feature-regression"
 RELIABILITY = "reliability"
+COPY_SOURCE, VOLUME_MEAN_CHANGE = "copy-source", "volume-mean-change"
+VOLUME_BASELINES = (COPY_SOURCE, VOLUME_MEAN_CHANGE)
 BASELINES = (CARRY_FORWARD, "mean-change", REGRESSION, "ridge", RELIABILITY)
+ALL_BASELINES = frozenset((*BASELINES, *VOLUME_BASELINES))
 
 _TITLES = {
     "anchored": "anchored SECONDGRAM",
@@ -25,6 +28,11 @@ _TITLES = {
     "ridge": "ridge",
     RELIABILITY: "reliability shrinkage",
     ORACLE: "oracle",
+    "volume-diffusion": "volume diffusion",
+    "volume-vae": "volume VAE",
+    "med-ddpm": "Med-DDPM",
+    COPY_SOURCE: "copy of the source",
+    VOLUME_MEAN_CHANGE: "mean change of volumes",
 }
 
 # No marker nor dashes of `LOOKS`, which the other methods have: greyscale tells them apart as well.
@@ -34,6 +42,8 @@ _LOOKS = {
     REGRESSION: Look("#00795a", (0, (4, 1.5, 1, 1.5)), "^"),
     "ridge": Look("#b8860b", (0, (8, 2, 1.5, 2, 1.5, 2)), "P"),
     RELIABILITY: Look("#56b4e9", (0, (3, 1.5)), "v"),
+    COPY_SOURCE: Look("#4b5563", (0, (1.2, 1.2)), "s"),
+    VOLUME_MEAN_CHANGE: Look("#9ca3af", (0, (5, 1.5, 1.2, 1.5)), "<"),
     ORACLE: Look("#111111", (0, (1, 2.2)), "*"),
 }
 
@@ -49,7 +59,7 @@ def title(method: str) -> str:
 
 def part(method: str) -> str:
     """Return which part a method plays: "baseline", "best possible" or "method"."""
-    return "best possible" if method == ORACLE else "baseline" if method in BASELINES else "method"
+    return "best possible" if method == ORACLE else "baseline" if method in ALL_BASELINES else "method"
 
 
 def candidates(methods: Iterable[str]) -> list[str]:

@@ -83,8 +83,8 @@ def note(group: str) -> str:
 
 
 def groups() -> tuple[str, ...]:
-    """Return the tables in the order of the page."""
-    return tuple(_NOTES)
+    """Return the tables of the section of scores; those of images stand in the section of images."""
+    return tuple(name for name in _NOTES if name not in (REGIONS, IMAGES))
 
 
 def metric(name: str) -> Metric:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -116,11 +117,15 @@ class Notice:
 
 @dataclass(frozen=True)
 class Fragment:
-    """Ready HTML, with the name of the script among the templates that brings it to life."""
+    """Ready HTML, with the name of the script among the templates that brings it to life.
+
+    `library` is a file among the assets that the script needs; it and its licence go into the page, once.
+    """
 
     kind: ClassVar[str] = "fragment"
     html: Markup
     script: str = ""
+    library: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,7 +197,9 @@ def render_page(
     environment = _environment()
     load = environment.loader
     assert load is not None
-    names = ["page.js", *dict.fromkeys(_scripts(block for section in sections for block in section.blocks))]
+    fragments = list(_fragments(block for section in sections for block in section.blocks))
+    libraries = dict.fromkeys(fragment.library for fragment in fragments if fragment.library)
+    names = ["page.js", *dict.fromkeys(fragment.script for fragment in fragments if fragment.script)]
     return environment.get_template("page.html").render(
         title=title,
         kicker=kicker,
@@ -200,13 +207,26 @@ def render_page(
         sections=sections,
         colophon=colophon,
         style=Markup(load.get_source(environment, "page.css")[0]),
-        scripts=[Markup(load.get_source(environment, name)[0]) for name in names],
+        scripts=[
+            *(library_script(name) for name in libraries),
+            *(Markup(load.get_source(environment, name)[0]) for name in names),
+        ],
     )
 
 
-def _scripts(blocks: Iterator[Block] | Sequence[Block]) -> Iterator[str]:
+def library_script(name: str) -> Markup:
+    """Return a library among the assets as a script for a page, its licence in a comment before it."""
+    from markupsafe import Markup
+
+    assets = resources.files("nextscan.report") / "assets"
+    licence = (assets / f"{name.removesuffix('.js')}.LICENSE.txt").read_text(encoding="utf-8")
+    code = (assets / name).read_text(encoding="utf-8")
+    return Markup("/*\n" + licence + "*/\n" + code)
+
+
+def _fragments(blocks: Iterator[Block] | Sequence[Block]) -> Iterator[Fragment]:
     for block in blocks:
         if isinstance(block, Fold):
-            yield from _scripts(block.blocks)
-        elif isinstance(block, Fragment) and block.script:
-            yield block.script
+            yield from _fragments(block.blocks)
+        elif isinstance(block, Fragment):
+            yield block

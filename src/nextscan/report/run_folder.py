@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nextscan.errors import RunFolderError, some
 from nextscan.report.methods import ORACLE, part
+from nextscan.report.volume_examples import VolumeExample, read_examples
 
 FloatArray = NDArray[np.float64]
 Values = NDArray[np.float32]
@@ -116,6 +117,8 @@ class Run:
         How many rows of single folds and seeds `scores.csv` holds besides.
     methods : tuple of str
         Best energy score first, the oracle last.
+    examples : tuple of VolumeExample, optional
+        Images of a few subjects, where the cohort has images.
     """
 
     folder: Path
@@ -131,12 +134,18 @@ class Run:
     learning: pd.DataFrame | None
     differences: pd.DataFrame | None = None
     feature_differences: pd.DataFrame | None = None
+    examples: tuple[VolumeExample, ...] | None = None
 
     @property
     def cohort(self) -> dict[str, Any]:
         """Return the cohort's part of the record."""
         cohort: dict[str, Any] = self.record["cohort"]
         return cohort
+
+    @property
+    def of_images(self) -> bool:
+        """Return whether the cohort has images, whose regions are the features."""
+        return self.record.get("kind") == "volumes"
 
     def pooled(self, metric: str, group: str = OVERALL) -> pd.DataFrame:
         """Return value, low, high, n of a metric, one row per method that has one, indexed by method."""
@@ -194,6 +203,7 @@ def read_run(folder: Path) -> Run:
         fans=_read_table(folder / "fans.parquet"),
         calibration=_read_table(folder / "calibration.csv"),
         learning=_read_table(folder / "learning.csv"),
+        examples=read_examples(folder),
     )
 
 

@@ -26,11 +26,12 @@ def scores(run: Run) -> Section:
     for group in groups():
         metrics = [entry for entry in shown if entry.group == group]
         if metrics:
-            blocks.append(_table(run, group, metrics))
+            blocks.append(score_table(run, group, metrics, name=f"scores-{group.split()[0].lower()}"))
     return Section("scores", "Scores", blocks, lead=_LEAD)
 
 
-def _table(run: Run, group: str, metrics: list[Metric]) -> Table:
+def score_table(run: Run, group: str, metrics: list[Metric], *, name: str) -> Table:
+    """Return the table of some scores: a row per method that has one of them."""
     columns = [Column("Method", numeric=False)]
     columns += [Column(entry.title, direction=entry.direction, hint=entry.meaning) for entry in metrics]
     body: dict[str, list[Cell]] = {
@@ -48,4 +49,4 @@ def _table(run: Run, group: str, metrics: list[Metric]) -> Table:
             ends = interval(pooled["low"][method], pooled["high"][method], places)
             row.append(Cell(number(value, places), sort=value, detail=ends, strong=method in best))
     rows = [row for row in body.values() if any(cell.sort is not None for cell in row[1:])]
-    return Table(group, columns, rows, note=note(group), name=f"scores-{group.split()[0].lower()}")
+    return Table(group, columns, rows, note=note(group), name=name)

@@ -9,9 +9,11 @@ from nextscan.report.figures.scores import score_intervals
 from nextscan.report.figures.style import WIDTH, to_svg
 from nextscan.report.methods import (
     CARRY_FORWARD,
+    COPY_SOURCE,
     ORACLE,
     REGRESSION,
     RELIABILITY,
+    VOLUME_MEAN_CHANGE,
     candidates,
     method_looks,
     part,
@@ -22,7 +24,7 @@ from nextscan.report.page import Block, Cell, Column, Notice, Picture, Prose, Se
 from nextscan.report.run_folder import Run
 from nextscan.report.wording import NONE, capital, decimals, interval, listed, number, percent
 
-REFERENCES = (CARRY_FORWARD, REGRESSION, RELIABILITY)
+REFERENCES = (CARRY_FORWARD, COPY_SOURCE, VOLUME_MEAN_CHANGE, REGRESSION, RELIABILITY)
 
 
 def headline(run: Run) -> str:
@@ -50,7 +52,7 @@ def sentences(run: Run) -> list[str]:
         said.append("Only baselines were evaluated; there is no method to hold against them.")
     over = excess(run)
     if over:
-        named = [*ours, *(m for m in (REGRESSION, CARRY_FORWARD) if m in over)]
+        named = [*ours, *(m for m in (REGRESSION, CARRY_FORWARD, COPY_SOURCE) if m in over)]
         parts = [
             f"{title(m)} by {percent(over[m].value)}{_ends(over[m])}" for m in run.methods if m in named and m in over
         ]
@@ -65,7 +67,7 @@ def sentences(run: Run) -> list[str]:
 def _against_baselines(run: Run, method: str) -> str:
     verbs = {"lower": "beats", "tied": "is not clearly different from", "higher": "loses to"}
     said: dict[str, list[str]] = {outcome: [] for outcome in verbs}
-    for reference in (CARRY_FORWARD, REGRESSION):
+    for reference in (CARRY_FORWARD, COPY_SOURCE, VOLUME_MEAN_CHANGE, REGRESSION):
         difference = against(run, "energy_score", method, reference)
         if difference is not None and difference.outcome in verbs:
             size = f"{percent(abs(difference.value))} {'lower' if difference.value < 0 else 'higher'}"
@@ -163,8 +165,12 @@ def _pairs_table(run: Run) -> Block:
         note=(
             f"{_foremost(foremost)} Difference in mean energy score over the same subjects, in percent of the column’s "
             "method, with its 95% interval (paired, Student’s t). Bold: the interval lies below zero, the row beats "
-            "the column. The column for reliability shrinkage shows the gain beyond what measurement noise alone "
-            "explains."
+            "the column."
+            + (
+                " The column for reliability shrinkage shows the gain beyond what measurement noise alone explains."
+                if RELIABILITY in references
+                else ""
+            )
         ),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from nextscan.report.comparison import Difference, against
-from nextscan.report.methods import CARRY_FORWARD, candidates, part, title
+from nextscan.report.methods import CARRY_FORWARD, COPY_SOURCE, candidates, part, title
 from nextscan.report.run_folder import Run
 from nextscan.report.wording import capital, count, decimals, interval, listed, number, percent
 
@@ -31,7 +31,7 @@ def whether(run: Run) -> list[str]:
 def _case(run: Run, method: str) -> str:
     simple = [other for other in closed_form(run) if other != method]
     baselines = [other for other in simple if part(other) == "baseline"]
-    named = [CARRY_FORWARD, *baselines[:1], *([MIXED_FACTOR] if MIXED_FACTOR in simple else [])]
+    named = [CARRY_FORWARD, COPY_SOURCE, *baselines[:1], *([MIXED_FACTOR] if MIXED_FACTOR in simple else [])]
     found = {
         other: difference
         for other in dict.fromkeys(named)
@@ -59,7 +59,7 @@ def _compared(other: str, difference: Difference, *, best: bool) -> str:
 
 def _advice(method: str, found: Mapping[str, Difference], simple: list[str]) -> str:
     """Return the consequence; `simple` are the rivals, best first."""
-    carried = found.get(CARRY_FORWARD)
+    carried = found.get(CARRY_FORWARD) or found.get(COPY_SOURCE)
     better = [other for other in simple if found[other].outcome == "higher"]
     as_good = [other for other in simple if found[other].outcome == "tied"]
     if better:

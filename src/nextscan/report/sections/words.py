@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from nextscan.report.methods import ORACLE, REGRESSION, RELIABILITY
+from nextscan.report.methods import CARRY_FORWARD, COPY_SOURCE, ORACLE, REGRESSION, RELIABILITY
 from nextscan.report.metric_catalogue import DRAW, MEAN, Metric, ordered
 from nextscan.report.page import Block, Definitions, Fragment, Prose, Section
 from nextscan.report.run_folder import OVERALL, Run
@@ -20,6 +20,11 @@ _TERMS = (
         "Carry forward",
         "The last scan taken as the next one; its draws add changes seen in training subjects. A method that does "
         "not beat it has learned nothing useful.",
+    ),
+    (
+        "Copy of the source",
+        "The source image taken as the follow-up; its draws add changes seen in training subjects. It is "
+        "sharp and hardly wrong, as a head changes little, so likeness alone (SSIM, PSNR) proves nothing.",
     ),
     (
         "Per-feature regression",
@@ -83,6 +88,8 @@ def glossary(run: Run) -> Section:
         term
         for term, method in (
             ("Oracle", ORACLE),
+            ("Carry forward", CARRY_FORWARD),
+            ("Copy of the source", COPY_SOURCE),
             ("Per-feature regression", REGRESSION),
             ("Reliability shrinkage", RELIABILITY),
         )
