@@ -47,7 +47,7 @@ def read_transform(path: str | Path, *, where: str = "") -> FloatArray:
     ...     "Parameters: 1 0 0 0 1 0 0 0 1 5 0 2\\nFixedParameters: 0 0 0\\n"
     ... )
     >>> read_transform(file)[:3, 3].tolist()
-    [-5.0, -0.0, 2.0]
+    [-5.0, 0.0, 2.0]
     """
     path = Path(path)
     named = f"{path}{f' ({where})' if where else ''}"
@@ -76,5 +76,5 @@ def read_transform(path: str | Path, *, where: str = "") -> FloatArray:
     matrix[:3, 3] = numbers[9:] + centre - matrix[:3, :3] @ centre
     if abs(np.linalg.det(matrix[:3, :3])) < 1e-6:
         raise ImageError(f"{named}: the transform cannot be undone (singular matrix); register the image again")
-    result: FloatArray = _TURN @ matrix @ _TURN
+    result: FloatArray = _TURN @ matrix @ _TURN + 0.0  # -0.0 becomes 0.0
     return result
