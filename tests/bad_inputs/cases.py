@@ -224,7 +224,7 @@ METHODS = [
     Case("seeds in words", good, f"{EVALUATE} --seeds one", "--seeds: 'one' is not a whole number or a range"),
     Case("one draw to score", good, f"{EVALUATE} --draws 1", "need at least 2, got draws=1"),
     Case("oracle of real data", good, f"{EVALUATE} --methods oracle", "the oracle knows only simulated cohorts"),
-    Case("one visit only, to evaluate", changed(_first_visits), EVALUATE, "nobody has two visits with features"),
+    Case("one visit only, to evaluate", changed(_first_visits), EVALUATE, "nobody has two visits with data"),
     Case(
         "one visit only, to fit",
         changed(_first_visits),

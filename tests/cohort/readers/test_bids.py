@@ -33,7 +33,7 @@ def test_dates_of_the_whole_data_set_and_requests(tmp_path: Path) -> None:
     root = bids(tmp_path / "heads", sessions=False)
     lines = ["participant_id\tsession_id\tacq_time\tsite"]
     lines += ["sub-01\tses-1\t2001-01-01T10:00:00.000000\ta", "sub-01\tses-2\t2003-01-01T10:00:00\ta"]
-    lines += ["sub-01\tses-3\t2006-01-01T10:00:00\tb", "sub-02\tses-2\t2004-07-01T09:00:00\tn/a"]
+    lines += ["sub-01\tses-3\t2006-01-01T10:00:00\tb", "sub-02\tses-2\t2004-07-01T09:00:00Z\tn/a"]
     (root / "sessions.tsv").write_text("\n".join(lines) + "\n")
     cohort = read_cohort(root)
     assert cohort.visits.tolist() == ["ses-1", "ses-2", "ses-3", "ses-1", "ses-2", "ses-1"]

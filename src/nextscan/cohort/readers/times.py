@@ -128,7 +128,7 @@ def read_time(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArra
 
 def _dates(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArray, TimeColumn]:
     given = pd.Series(texts, dtype="str")
-    known = given.dropna().str.replace(r"(\d{2}:\d{2}:\d{2})\.\d+$", r"\1", regex=True)
+    known = given.dropna().str.replace(r"(\d{2}:\d{2}:\d{2})(?:\.\d+)?Z?$", r"\1", regex=True)
     formats = (column.date_format,) if column.date_format else DATE_FORMATS
     parsed = {form: pd.to_datetime(known, format=form, errors="coerce") for form in formats}
     fitting = [form for form, dates in parsed.items() if dates.notna().all()]
