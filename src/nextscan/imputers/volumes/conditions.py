@@ -13,7 +13,7 @@ from nextscan.cohort import Cohort, Pairs
 from nextscan.preprocess import LabelEncoder
 
 FloatArray = NDArray[np.float64]
-Interval = Literal["none", "encoded", "reach"]
+Interval = Literal["unseen", "encoded", "reach"]
 _FREQUENCIES = 8  # of the encoding of years: periods from 6 to 640 years
 
 
@@ -23,7 +23,7 @@ class Conditions:
 
     Attributes
     ----------
-    interval : "none", "encoded" or "reach"
+    interval : "unseen", "encoded" or "reach"
         "encoded": sines and cosines of the years. "reach": the years over their training mean, and whether
         they are known.
     labels : LabelEncoder or None
@@ -50,7 +50,7 @@ class Conditions:
     def n_numbers(self) -> int:
         """Number of columns of `numbers`."""
         n_labels = 0 if self.labels is None else len(self.labels.names)
-        return n_labels + {"none": 0, "encoded": 2 * _FREQUENCIES, "reach": 2}[self.interval]
+        return n_labels + {"unseen": 0, "encoded": 2 * _FREQUENCIES, "reach": 2}[self.interval]
 
     def reach(self, gap: FloatArray) -> NDArray[np.float32]:
         """Return what multiplies change, shape (n,): intervals over their mean, 1 where unknown or not used."""

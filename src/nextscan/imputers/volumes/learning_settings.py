@@ -15,7 +15,7 @@ class LearningSettings:
 
     Attributes
     ----------
-    interval : "none", "encoded" or "reach"
+    interval : "unseen", "encoded" or "reach"
         Paper: encoded by sines and cosines, and always known. Ours: years over their training mean, and
         whether they are known.
     use_labels : bool

@@ -11,7 +11,7 @@ The method, in the paper's order ("Conditional Diffusion Model for Longitudinal 
 4. *Training.* ε-prediction (`nextscan.diffusion.objective`), Adam, 1e-3, batch 1, 300,000 steps.
 5. *Sampling.* Ancestral, all T steps.
 
-``preset="paper"`` is this. Its ablations are switches: ``use_source=False`` (no source), ``interval="none"`` (no
+``preset="paper"`` is this. Its ablations are switches: ``use_source=False`` (no source), ``interval="unseen"`` (no
 interval), both (unconditional). The paper scores below copying the source image, for reasons that can be told:
 all of the anatomy has to be made anew from noise, and the forward process never quite ends at it. The default
 
@@ -121,7 +121,7 @@ class VolumeDiffusion(VolumeImputer):
     @property
     def uses_time(self) -> bool:  # type: ignore[override]
         """Whether the time of the target changes the prediction."""
-        return self.settings.interval != "none"
+        return self.settings.interval != "unseen"
 
     @property
     def needs_time(self) -> bool:  # type: ignore[override]
