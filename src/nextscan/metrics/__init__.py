@@ -22,9 +22,11 @@ from nextscan.metrics.intervals import (
 )
 from nextscan.metrics.multiplicity import benjamini_hochberg
 from nextscan.metrics.proper import central_level, coverage, covered, crps, energy_score, highest_level
+from nextscan.metrics.regions import REGIONS, segment
 from nextscan.metrics.similarity import cosine_distance, euclidean, pearson_per_subject
 
 __all__ = [
+    "REGIONS",
     "GroupScore",
     "benjamini_hochberg",
     "bootstrap_interval",
@@ -48,5 +50,6 @@ __all__ = [
     "resampled_means",
     "rmse",
     "sd_ratio",
+    "segment",
     "standard_error_interval",
 ]
