@@ -173,7 +173,7 @@ def test_impute_warns_of_times_that_training_did_not_see(fitted, capsys):
 def test_chunks_do_not_change_what_is_imputed(fitted, monkeypatch):
     command = ["impute", "model", "table.csv", "--draws", "20", "--save-draws"]
     assert run([*command, "d.parquet", "--out", "a.csv"]) == 0
-    monkeypatch.setattr("nextscan.cli.impute._CHUNK_BYTES", 1)
+    monkeypatch.setattr("nextscan.cli.impute_tables._CHUNK_BYTES", 1)
     assert run([*command, "e.parquet", "--out", "b.csv"]) == 0
     assert (fitted / "a.csv").read_text() == (fitted / "b.csv").read_text()
     draws, again = (

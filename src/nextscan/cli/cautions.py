@@ -11,7 +11,7 @@ from nextscan.errors import CohortError, NextscanWarning, some
 
 if TYPE_CHECKING:
     from nextscan.cohort import Cohort, Imputation, Targets
-    from nextscan.imputers import Imputer
+    from nextscan.imputers.estimator import Estimator
 
 
 _LEAST_OF, _MOST_OF = 0.5, 1.5  # of the shortest and the longest gap in training: beyond, it is said
@@ -25,19 +25,26 @@ def warn_of_data(cohort: Cohort, table: Path) -> None:
     """Warn of everything in a cohort that `nextscan describe` calls a warning.
 
     A cohort that cannot be described is left to the work itself, whose error says more.
+
+    Raises
+    ------
+    ImageError
+        If an image cannot be used.
     """
+    from nextscan.cohort.check_images import require_usable
     from nextscan.cohort.describe import describe
 
     try:
         findings = describe(cohort).findings
     except CohortError:
         return
+    require_usable(findings)
     for finding in findings:
         if finding.level == "warning":
             warnings.warn(f"{finding.text}; see nextscan describe {table}", Caution, stacklevel=2)
 
 
-def warn_of_time(imputer: Imputer, wanted: Targets) -> None:
+def warn_of_time(imputer: Estimator, wanted: Targets) -> None:
     """Warn, where times are known, that a method which does not use time predicts the same at each."""
     if (wanted.gap > 0).any():
         warnings.warn(
@@ -48,7 +55,7 @@ def warn_of_time(imputer: Imputer, wanted: Targets) -> None:
         )
 
 
-def warn_of_reach(imputer: Imputer, wanted: Targets) -> None:
+def warn_of_reach(imputer: Estimator, wanted: Targets) -> None:
     """Warn of targets at times that no interval of training stands for."""
     gap = wanted.gap[(wanted.gap == wanted.gap) & (wanted.gap != 0)]
     seen = imputer.record_.get("gap_range")

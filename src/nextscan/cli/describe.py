@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from nextscan.cli.options import Dictionary, Exclude, Participants, Schema, Table, Unpaired, read_table
+from nextscan.cli.options import Dictionary, Exclude, Participants, Schema, Suffix, Table, Unpaired, read_table
 from nextscan.cli.outputs import check_file
+from nextscan.cli.progress import show_progress
 
 
 def describe(
@@ -18,6 +19,7 @@ def describe(
     exclude: Exclude = None,
     dictionary: Dictionary = None,
     participants: Participants = None,
+    suffix: Suffix = None,
     html: Annotated[
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Also write a page with plots, readable offline."),
@@ -31,18 +33,31 @@ def describe(
     features equal at both visits for everybody, duplicated subjects, scanner changes between visits,
     and how far an unpaired pool lies from the paired cohort. Read it before anything else.
 
+    Of a cohort of images every file is read and checked: is it readable and finite, placed by its header,
+    of plausible intensities; do a subject's visits lie on each other, is an image there twice. The page
+    shows a few. If an image cannot be used, the last line says so and the exit code is 2.
+
         nextscan describe cohort.csv
         nextscan describe ukb.csv --dictionary fields.tsv --html cohort.html
         nextscan describe pairs.csv --unpaired others.csv --exclude eTIV
+        nextscan describe brains --suffix T1w --html brains.html
     """
     if html is not None:
         check_file(html, (".html",))
+    from nextscan.cohort.check_images import require_usable
     from nextscan.cohort.describe import describe as describe_cohort
 
     cohort = read_table(
-        table, schema, unpaired=unpaired, exclude=exclude, dictionary=dictionary, participants=participants
+        table,
+        schema,
+        unpaired=unpaired,
+        exclude=exclude,
+        dictionary=dictionary,
+        participants=participants,
+        suffix=suffix,
     )
-    description = describe_cohort(cohort)
+    with show_progress() as progress:
+        description = describe_cohort(cohort, progress=progress)
     if json:
         from json import dumps
 
@@ -54,3 +69,4 @@ def describe(
 
         write_description(description.to_dict(), html)
         print(f"page: {html}")
+    require_usable(description.findings)

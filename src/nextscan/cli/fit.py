@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nextscan.cli.cautions import warn_of_data
-from nextscan.cli.options import Dictionary, Exclude, Participants, Schema, Table, Unpaired, read_table
+from nextscan.cli.options import Dictionary, Exclude, Participants, Schema, Suffix, Table, Unpaired, read_table
 from nextscan.cli.outputs import check_folder
 from nextscan.cli.progress import show_progress
 from nextscan.cli.settings import build_method
+from nextscan.errors import SettingError
+
+if TYPE_CHECKING:
+    from nextscan.cohort import Cohort
+    from nextscan.imputers.registry import Kind
 
 
 def fit(
     table: Table,
     out: Annotated[Path, typer.Option(metavar="MODEL", show_default=False, help="The model folder to write.")],
     method: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="How to learn change; `nextscan evaluate --help` lists the methods."),
-    ] = "anchored",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default="anchored; of images volume-diffusion",
+            help="How to learn change; `nextscan evaluate --help` lists the methods.",
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -36,6 +45,7 @@ def fit(
     exclude: Exclude = None,
     dictionary: Dictionary = None,
     participants: Participants = None,
+    suffix: Suffix = None,
     validation_fraction: Annotated[
         float,
         typer.Option(
@@ -56,7 +66,7 @@ def fit(
     ] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed, data and settings give the same model.")] = 0,
 ) -> None:
-    """Learn how scans change, from everybody with two visits or more.
+    """Learn how scans change, from everybody with two visits or more: of tables, or of images.
 
     Subjects scanned once help the methods that can use them; whether they did is decided on held-out
     pairs and recorded. The model folder holds arrays and JSON only, nothing that runs when it is read.
@@ -69,16 +79,29 @@ def fit(
         nextscan fit cohort.csv --method feature-regression --out model
         nextscan fit cohort.csv --method ridge --conformal --out model
         nextscan fit pairs.csv --unpaired others.csv --set epochs=200 --seed 1 --out model
+        nextscan fit brains --out model
+        nextscan fit brains --method volume-diffusion --set shape=128,160,128 --set precision=bfloat16 --out model
     """
     from nextscan.cohort import split_validation
     from nextscan.imputers.model_folder import check_model_place
 
-    model = build_method(method, set_ or ())
+    model = None if method is None else build_method(method, set_ or ())
     check_folder(out)
     check_model_place(out)
     cohort = read_table(
-        table, schema, unpaired=unpaired, exclude=exclude, dictionary=dictionary, participants=participants
+        table,
+        schema,
+        unpaired=unpaired,
+        exclude=exclude,
+        dictionary=dictionary,
+        participants=participants,
+        suffix=suffix,
     )
+    if model is None:
+        model = build_method("volume-diffusion" if cohort.has_volume.any() else "anchored", set_ or ())
+    images = check_kind(model.name, cohort, table) == "volumes"
+    if images and conformal:
+        raise SettingError("--conformal is for tables; the intervals of images come from draws: leave it out")
     warn_of_data(cohort, table)
     train, validation = split_validation(cohort, fraction=validation_fraction, seed=seed)
     state = out.with_name(f".{out.name}.training")
@@ -88,5 +111,30 @@ def fit(
             model.calibrate(train, validation, seed=seed, checkpoint=state, progress=progress)
     model.save(out)
     shutil.rmtree(state, ignore_errors=True)
-    print(f"model: {out} ({method}, {model.record_['n_pairs']} pairs, {cohort.n_features} features)")
-    print(f"next:  nextscan impute {out} {table} --out completed{table.suffix or '.csv'}")
+    what = f"images at {'x'.join(map(str, model.preparer_.shape))}" if images else f"{cohort.n_features} features"
+    print(f"model: {out} ({method or model.name}, {model.record_['n_pairs']} pairs, {what})")
+    place = "completed" if images else f"completed{table.suffix or '.csv'}"
+    print(f"next:  nextscan impute {out} {table} --out {place}")
+
+
+def check_kind(method: str, cohort: Cohort, table: Path) -> Kind:
+    """Return what a method learns from; refuse one for tables where there are images only, and the reverse.
+
+    Raises
+    ------
+    SettingError
+    """
+    from nextscan.imputers import kind_of
+
+    kind = kind_of(method)
+    if kind == "volumes" and not cohort.has_volume.any():
+        raise SettingError(
+            f"{table}: {method} learns from images, and this cohort is a table of features; leave --method out, or "
+            "give a method for tables such as anchored"
+        )
+    if kind == "features" and not cohort.n_features:
+        raise SettingError(
+            f"{table}: {method} learns from tables of features, and this cohort holds images; leave --method out, or "
+            "give a method for images such as volume-diffusion"
+        )
+    return kind

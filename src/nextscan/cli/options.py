@@ -18,7 +18,8 @@ Table = Annotated[
         metavar="TABLE",
         show_default=False,
         help="The cohort: a long table (one row per subject and visit; CSV, TSV, Parquet), a wide UK-Biobank "
-        "export, a FreeSurfer group table or a folder of them.",
+        "export, a FreeSurfer group table or a folder of them; or images: a BIDS folder, or a long table with their "
+        "paths in a column `volume`.",
     ),
 ]
 Schema = Annotated[
@@ -64,6 +65,14 @@ Participants = Annotated[
         help="A table of subject labels (`participants.tsv`) to join to the features.",
     ),
 ]
+Suffix = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SUFFIX",
+        show_default=False,
+        help="Of a BIDS folder with several kinds of images: which to take, as in `T1w` or `desc-preproc_T1w`.",
+    ),
+]
 Draws = Annotated[
     int,
     typer.Option(
@@ -83,6 +92,7 @@ def read_table(
     exclude: list[str] | None = None,
     dictionary: Path | None = None,
     participants: Path | None = None,
+    suffix: str | None = None,
 ) -> Cohort:
     """Read the cohort that the shared options describe."""
     from nextscan.cohort import read_cohort
@@ -94,6 +104,7 @@ def read_table(
         exclude=tuple(exclude or ()),
         dictionary=dictionary,
         participants=participants,
+        suffix=suffix,
     )
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nextscan.errors import SettingError
 
-if TYPE_CHECKING:
-    from nextscan.imputers import Imputer
 
-
-def build_method(name: str, assignments: Sequence[str]) -> Imputer:
+def build_method(name: str, assignments: Sequence[str]) -> Any:
     """Return an unfitted imputer with the settings given as ``name=value``.
 
     Raises

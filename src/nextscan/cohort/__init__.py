@@ -2,6 +2,7 @@
 
 from nextscan.cohort.calibration import Calibration
 from nextscan.cohort.cohort import Cohort, concatenate
+from nextscan.cohort.derivative import write_derivative
 from nextscan.cohort.describe import describe
 from nextscan.cohort.description import Description, Finding
 from nextscan.cohort.imputation import Imputation
@@ -18,6 +19,7 @@ from nextscan.cohort.task import (
     split_validation,
     targets,
 )
+from nextscan.cohort.volume_imputation import PredictedVolume, VolumeImputation
 from nextscan.cohort.write import complete_table, write_draws
 
 __all__ = [
@@ -27,9 +29,11 @@ __all__ = [
     "Finding",
     "Imputation",
     "Pairs",
+    "PredictedVolume",
     "Split",
     "Targets",
     "Task",
+    "VolumeImputation",
     "complete_table",
     "concatenate",
     "describe",
@@ -40,5 +44,6 @@ __all__ = [
     "read_cohort",
     "split_validation",
     "targets",
+    "write_derivative",
     "write_draws",
 ]

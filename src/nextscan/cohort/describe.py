@@ -7,9 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from nextscan.cohort.check_images import Progress
 from nextscan.cohort.cohort import BoolArray, Cohort
 from nextscan.cohort.describe_columns import constants, correlations, duplicates, missingness, structure
 from nextscan.cohort.describe_data import Observed, observe
+from nextscan.cohort.describe_images import images
 from nextscan.cohort.describe_labels import labels
 from nextscan.cohort.describe_pool import selection, shift
 from nextscan.cohort.describe_sums import sums
@@ -19,7 +21,7 @@ from nextscan.cohort.description import Description, Part, assemble
 from nextscan.errors import CohortError, some
 
 
-def describe(cohort: Cohort, *, pool: Iterable[str] | None = None) -> Description:
+def describe(cohort: Cohort, *, pool: Iterable[str] | None = None, progress: Progress | None = None) -> Description:
     """Report what a cohort holds and what in it may mislead a study.
 
     Parameters
@@ -28,6 +30,8 @@ def describe(cohort: Cohort, *, pool: Iterable[str] | None = None) -> Descriptio
     pool : iterable of str, optional
         Subjects to compare, as a pool, with the paired ones; by default everybody with one observed
         visit, if somebody has two. Others with one visit are then compared as drop-outs.
+    progress : callable, optional
+        Told how many images have been read, of a cohort that has some.
 
     Returns
     -------
@@ -37,7 +41,7 @@ def describe(cohort: Cohort, *, pool: Iterable[str] | None = None) -> Descriptio
     Raises
     ------
     CohortError
-        If the cohort holds no visit with features, or no subject is called like a member of `pool`.
+        If the cohort holds no visit with features or images, or no subject is called like a member of `pool`.
 
     Notes
     -----
@@ -46,7 +50,7 @@ def describe(cohort: Cohort, *, pool: Iterable[str] | None = None) -> Descriptio
     (`describe_columns`); exact sums (`describe_sums`); impossible and extreme values
     (`describe_values`); repeated rows, features equal at both visits and test–retest reliability
     (`describe_visits`); selection and shift of the pool (`describe_pool`). Cells found impossible are
-    set aside for the checks after that one.
+    set aside for the checks after that one. Images are read one by one and checked (`describe_images`).
 
     Examples
     --------
@@ -72,6 +76,10 @@ def describe(cohort: Cohort, *, pool: Iterable[str] | None = None) -> Descriptio
         raise CohortError(f"{where}: no visit with features; nothing to describe")
     data = observe(cohort, _in_pool(cohort, pool))
     parts = [visits(data), labels(data)]
+    if cohort.has_volume.any():
+        parts.append(images(cohort, progress=progress))
+    if not cohort.n_features:
+        return assemble(cohort.name, cohort.source, cohort.notes, [*parts, Part(plots=_ages(data))])
     gaps = missingness(data)
     wrong, impossible = impossible_cells(data)
     data = data.without(impossible)

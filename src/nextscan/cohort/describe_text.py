@@ -31,7 +31,7 @@ def render(description: Description) -> str:
     understood = [line for note in description.notes for line in _wrapped(note, "  · ", most=3)]
     if understood:
         blocks.append(["", "How the table was understood", *understood])
-    if not facts.get("missing"):
+    if not facts.get("missing") and "images" not in facts:
         blocks = blocks[:1]
     lines = head
     for block in blocks:
@@ -94,14 +94,16 @@ def _facts(description: Description) -> Iterator[tuple[str, str]]:
         yield "Gap", f"{gap['mean']:.2f} ± {gap['sd']:.2f} {gap['unit']} ({extent}){unknown}"
     elif gap["unknown"]:
         yield "Gap", "unknown for every pair of visits"
-    missing = facts["missing"]
-    cells = (
-        f"{percent(missing['share'])} of cells missing, in {counted(missing['features'], 'feature')} "
-        f"and {counted(missing['visits'], 'visit')}"
-        if missing["cells"]
-        else "no cell missing"
-    )
-    yield "Features", f"{facts['features']:,}; {cells}"
+    if "images" in facts:
+        yield from _images(description)
+    if missing := facts.get("missing"):
+        cells = (
+            f"{percent(missing['share'])} of cells missing, in {counted(missing['features'], 'feature')} "
+            f"and {counted(missing['visits'], 'visit')}"
+            if missing["cells"]
+            else "no cell missing"
+        )
+        yield "Features", f"{facts['features']:,}; {cells}"
     table = description.tables["labels"].sort_values("of", ascending=False, kind="stable")
     if len(table):
         yield "Labels", "; ".join(_label(row, description.plots["labels"]) for _, row in table.iterrows())
@@ -122,6 +124,28 @@ def _facts(description: Description) -> Iterator[tuple[str, str]]:
             "Pool",
             f"{counted(pool['subjects'], 'subject')} against {pool['paired']:,} paired: "
             f"AUC {pool['auc']:.2f}, median shift {pool['median_difference']:.2f} sd",
+        )
+
+
+def _images(description: Description, most: int = 3) -> Iterator[tuple[str, str]]:
+    facts, grids = description.facts["images"], description.tables["grids"]
+    beside = [f"{count} {role.replace('_', '-')}" for role, count in facts["roles"].items() if role != "volume"]
+    broken = f"; {facts['unusable']} cannot be used" if facts["unusable"] else ""
+    yield "Images", f"{facts['count']:,}{broken}" + (f"; with {', '.join(beside)} files" if beside else "")
+    for _, grid in grids.head(most).iterrows():
+        yield (
+            "Grid",
+            (
+                f"{grid['shape']}, {grid['spacing']}, {grid['orientation']}, {grid['type']}, {grid['kind']}: "
+                f"{counted(int(grid['images']), 'image')}"
+            ),
+        )
+    if len(grids) > most:
+        yield "", f"and {counted(len(grids) - most, 'more grid')}, on the page"
+    if fit := facts["correlation"]:
+        yield (
+            "Alignment",
+            f"correlation with the first visit {fit['median']:.2f} (median), {fit['lowest']:.2f} (lowest)",
         )
 
 

@@ -28,18 +28,19 @@ def visits(data: Observed) -> Part:
     known = gap[~np.isnan(gap)]
     unit = cohort.time_unit
     findings = []
+    what = "image" if cohort.has_volume.any() else "feature"
     if not data.cohort.is_paired.any():
-        text = "nobody has two visits with features: nothing to learn change from, nothing to score on"
+        text = f"nobody has two visits with {what}s: nothing to learn change from, nothing to score on"
         findings.append(Finding("warning", "no-pairs", text))
     elif (n_paired := int(cohort.is_paired.sum())) < FEW_PAIRS:
         text = f"only {counted(n_paired, 'subject')} with a follow-up: scores will be uncertain"
         findings.append(Finding("warning", "few-pairs", text))
     if (observed == 0).any():
         names = cohort.subjects[observed == 0]
-        text = f"{counted(len(names), 'subject')} without any feature at any visit: {few(names)}; drop them"
+        text = f"{counted(len(names), 'subject')} without any {what} at any visit: {few(names)}; drop them"
         findings.append(Finding("warning", "no-features", text, (), tuple(map(str, names))))
     if asked.any():
-        text = f"{counted(int(asked.sum()), 'visit')} without features: these are taken as requests to impute"
+        text = f"{counted(int(asked.sum()), 'visit')} without {what}s: these are taken as requests to impute"
         findings.append(Finding("info", "requests", text))
     if len(gap) > len(known):
         text = f"the gap is unknown for {len(gap) - len(known):,} of {counted(len(gap), 'pair')} of visits"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nextscan.cohort.cohort import Cohort
-from nextscan.errors import CohortError, some
+from nextscan.errors import CohortError, SettingError, some
 
 if TYPE_CHECKING:
     from nextscan.cohort.readers.layout import Layout, WideLayout
@@ -24,6 +24,7 @@ def read_cohort(
     exclude: str | Sequence[str] = (),
     dictionary: str | Path | None = None,
     participants: str | Path | None = None,
+    suffix: str | None = None,
 ) -> Cohort:
     """Read a cohort; `Cohort.notes` tells how the tables were understood.
 
@@ -31,25 +32,31 @@ def read_cohort(
     ----------
     path : path
         A long table (one row per subject and visit; CSV, TSV or Parquet), a wide UK-Biobank export, a
-        FreeSurfer group table, or a folder of FreeSurfer group tables.
+        FreeSurfer group table, a folder of FreeSurfer group tables, a long table with columns of image paths
+        (``volume``, ``transform``, ``mask``, ``segmentation``, ``noise_free``; relative ones start from the table's
+        folder), or a BIDS folder (see `nextscan.cohort.readers.bids.read_bids`).
     schema : path, optional
         TOML file that says what columns mean (see `nextscan.cohort.schema.Schema`). Without it, a file
-        named as the table with suffix ``.toml`` beside the table is used if there is one; what no
+        named as the table (or BIDS folder) with suffix ``.toml`` beside it is used if there is one; what no
         schema tells is inferred from names and values.
     unpaired : path or sequence of paths
-        Cross-sectional tables to add; only features that all tables have are kept.
+        Cross-sectional tables, or BIDS folders, to add; only features that all tables have are kept.
     exclude : str or sequence of str
         Features to leave out: names, globs (``*_mean``) or regular expressions between slashes.
     dictionary : path, optional
         UK-Biobank data dictionary (columns FieldID, Field, Units), which names the features.
     participants : path, optional
-        Table of labels to join by subject. Without it, FreeSurfer tables are joined with
+        Table of labels to join by subject. Without it, FreeSurfer tables and BIDS folders are joined with
         ``participants.tsv`` beside them or up to two folders above.
+    suffix : str, optional
+        Which images of a BIDS folder, where there are several kinds: ``"FLAIR"``, or with entities,
+        ``"desc-preproc_T1w"``. The schema can say so, too.
 
     Returns
     -------
     Cohort
-        Features in native units. A row with subject and visit (or time) but no feature is a request.
+        Features in native units. A row with subject and visit (or time) but neither feature nor volume is a
+        request.
         Subjects without any observed visit are left out, with a warning.
 
     Raises
@@ -75,19 +82,21 @@ def read_cohort(
     (2, ('hippocampus',), [0.0, 2.5, 0.0])
     """
     from nextscan.cohort.readers.assemble import assemble
+    from nextscan.cohort.readers.bids import law_in
     from nextscan.cohort.readers.joining import join_unpaired
     from nextscan.cohort.readers.repeats import without_repeats
 
     path = Path(path)
     rules = find_schema(path, schema)
-    rows, _ = read_rows(path, rules, dictionary=dictionary, participants=participants)
+    rows, _ = read_rows(path, rules, dictionary=dictionary, participants=participants, suffix=suffix)
     rows = without_repeats(_excluding(rows, [exclude] if isinstance(exclude, str) else exclude))
     pools = [unpaired] if isinstance(unpaired, str | Path) else unpaired
     if pools:
-        read = [read_rows(Path(pool), rules, dictionary=dictionary, like=rows)[0] for pool in pools]
+        read = [read_rows(Path(pool), rules, like=rows, dictionary=dictionary, suffix=suffix)[0] for pool in pools]
         rows = join_unpaired(rows, read)
     law = path.with_suffix("").with_name(path.with_suffix("").name + ".law.npz")
-    cohort, _ = assemble(rows, rules.name or path.stem, law=str(law) if law.is_file() else "")
+    known_law = law_in(path) if path.is_dir() else str(law) if law.is_file() else ""
+    cohort, _ = assemble(rows, rules.name or path.stem or path.resolve().name, law=known_law)
     return cohort
 
 
@@ -97,19 +106,25 @@ def read_rows(
     *,
     dictionary: str | Path | None = None,
     participants: str | Path | None = None,
+    suffix: str | None = None,
     like: VisitRows | None = None,
 ) -> tuple[VisitRows, Layout | WideLayout | None]:
     """Read one table or folder as rows of visits, with the layout of the table.
 
-    The layout is None for FreeSurfer tables, which have no visits as rows of their own.
+    The layout is None for FreeSurfer tables, which have no visits as rows of their own, and for BIDS folders.
     """
-    from nextscan.cohort.readers import freesurfer, ukb, ukb_fields
+    from nextscan.cohort.readers import bids, freesurfer, ukb, ukb_fields
     from nextscan.cohort.readers.long import read_long
     from nextscan.cohort.readers.participants import join_participants, participants_near
     from nextscan.cohort.readers.tables import open_table
 
     own = schema.of(path)
     layout: Layout | WideLayout | None = None
+    if bids.is_bids(path) and not freesurfer.has_tables(path):
+        people = None if participants is None else Path(participants)
+        return bids.read_bids(path, schema, suffix=suffix, participants=people), None
+    if suffix is not None and like is None:
+        raise SettingError(f"{path}: suffix chooses among the images of a BIDS folder, which this is not; leave it out")
     tables = freesurfer.tables_in(path) if path.is_dir() else [open_table(path)]
     if freesurfer.is_freesurfer(tables[0]):
         rows = freesurfer.read_freesurfer(path, tables, own, schema_path=schema.path)
@@ -126,12 +141,13 @@ def read_rows(
 
 def find_schema(path: Path, schema: str | Path | None) -> Schema:
     """Return the given schema, else the one beside the table, else an empty one."""
+    from nextscan.cohort.readers.bids import is_bids
     from nextscan.cohort.schema import Schema, read_schema
 
-    beside = path.with_suffix(".toml")
+    beside = path.with_suffix(".toml") if path.is_file() else Path(f"{path}.toml")
     if schema is not None:
         return read_schema(schema)
-    return read_schema(beside) if path.is_file() and beside.is_file() else Schema()
+    return read_schema(beside) if beside.is_file() and (path.is_file() or is_bids(path)) else Schema()
 
 
 def _excluding(rows: VisitRows, exclude: Iterable[str]) -> VisitRows:

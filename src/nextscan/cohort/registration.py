@@ -109,7 +109,7 @@ def agreement(first: Coarse, second: Coarse) -> Agreement:
     to_second = np.linalg.inv(second.affine) @ first.affine
     places = points @ to_second[:3, :3].T + to_second[:3, 3]
     size = np.array(second.data.shape)
-    seen = ((places >= -0.5) & (places <= size - 0.5)).all(axis=1)
+    seen = np.logical_and.reduce((places >= -0.5) & (places <= size - 0.5), axis=1)
     shown = first.inside.ravel()
     overlap = float(seen[shown].mean()) if shown.any() else 0.0
     still = _correlation(first, second, places)

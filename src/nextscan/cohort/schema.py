@@ -22,6 +22,10 @@ Every key may be absent; what is absent is inferred. A schema in TOML::
     [units]
     "*_thickness" = "mm"
 
+    [images]
+    suffix = "desc-preproc_FLAIR"        # of a BIDS folder
+    volume = "flair_path"                # of a table
+
     [files."pool.csv".labels.sex]        # where another file of the cohort differs
     codes = { 1 = "male", 0 = "female" }
 """
@@ -79,6 +83,20 @@ class LabelSchema(_Closed):
     """
 
 
+class ImagesSchema(_Closed):
+    """Which images of a BIDS folder, or which columns of a table hold paths of images."""
+
+    suffix: str | None = None
+    """What the names of the images end in: ``FLAIR``, or with entities before it, ``acq-3d_desc-preproc_T1w``."""
+    space: str | None = None
+    """Of a BIDS folder: where transforms lead to (``to-``), if there are several."""
+    volume: str | None = None
+    transform: str | None = None
+    mask: str | None = None
+    segmentation: str | None = None
+    noise_free: str | None = None
+
+
 def _checked(pattern: str) -> str:
     if _is_expression(pattern):
         try:
@@ -116,6 +134,7 @@ class TableSchema(_Closed):
     """Unit by pattern of features; the first that fits counts."""
     missing: tuple[float | str, ...] = ()
     """Values that mean "missing", besides empty cells, NA and their kind."""
+    images: ImagesSchema = ImagesSchema()
     subject_prefix: str = ""
     """Put before subject names, to keep people of different studies apart."""
 
@@ -182,7 +201,7 @@ def _section(where: list[str]) -> type[BaseModel]:
     if where[0] == "files" and len(where) > 2:
         section = _section(where[2:])
         return TableSchema if section is Schema else section
-    sections: dict[str, type[BaseModel]] = {"time": TimeSchema, "labels": LabelSchema}
+    sections: dict[str, type[BaseModel]] = {"time": TimeSchema, "labels": LabelSchema, "images": ImagesSchema}
     return sections.get(where[0], Schema) if len(where) > 1 else Schema
 
 

@@ -1,27 +1,28 @@
-"""What every imputer has in common: settings, checks, physics and saving."""
+"""What every imputer of features has in common: checks, physics, calibration and saving."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, overload
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.cohort import Calibration, Cohort, Imputation, Targets, pairs, targets
-from nextscan.errors import CohortError, FeatureMismatchError, NotFittedError, SettingError, TooFewPairsError, some
+from nextscan.errors import CohortError, FeatureMismatchError, SettingError, TooFewPairsError, some
+from nextscan.imputers.estimator import Estimator, Progress
 from nextscan.preprocess import Likeness
 
-Progress = Callable[[Mapping[str, Any]], None]
+__all__ = ["Imputer", "Progress"]
+
 FloatArray = NDArray[np.float64]
 
 
-class Imputer:
-    """Base of all imputers: a subclass stores settings in its constructor, `_fit`s and `_draw`s.
+class Imputer(Estimator):
+    """Base of all imputers of features: a subclass stores settings in its constructor, `_fit`s and `_draw`s.
 
-    Learned names end in ``_``. Constructors only store. A subclass implements
+    A subclass implements
 
     - ``_fit(train, validation, seed, checkpoint, progress)``, which learns;
     - ``_draw(cohort, wanted, n_draws, seed)`` -> ``(draws, exact_mean or None)`` in native units;
@@ -29,131 +30,28 @@ class Imputer:
 
     Attributes
     ----------
-    predicts_backward : bool
-        Whether visits before the first observed one can be imputed; `impute` refuses them otherwise.
-    uses_time : bool
-        Whether the time of the target changes the prediction.
     feature_names_ : tuple of str
     units_ : dict of feature name to unit
-    record_ : dict
-        What happened in `fit`, ready for JSON: pairs and subjects used, skipped steps, choices made.
     calibration_ : Calibration or None
         Errors of held-out pairs, from `calibrate`; a `_fit` that has them anyway may set it.
     likeness_ : Likeness or None
         How far out a visit lies among those of training; None with fewer than 10 pairs.
     """
 
-    name: ClassVar[str]
-    uses_unpaired: ClassVar[bool] = False
-    minimum_pairs: ClassVar[int] = 2
-    predicts_backward: ClassVar[bool] = False
-    uses_time: ClassVar[bool] = False
-
     feature_names_: tuple[str, ...]
     units_: dict[str, str]
     nonnegative_: NDArray[np.bool_]
-    record_: dict[str, Any]
     calibration_: Calibration | None
     likeness_: Likeness | None
 
-    # -- settings ---------------------------------------------------------------------------------
-
-    @classmethod
-    def setting_names(cls) -> tuple[str, ...]:
-        """Return the names of the constructor's arguments."""
-        return tuple(inspect.signature(cls).parameters)
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings as given to the constructor."""
-        return {name: getattr(self, name) for name in self.setting_names()}
-
-    def set_params(self, **params: Any) -> Self:
-        """Change settings; an unknown name is an error."""
-        unknown = sorted(set(params) - set(self.setting_names()))
-        if unknown:
-            raise SettingError(
-                f"{type(self).__name__} has no setting {some(unknown)}; it has {', '.join(self.setting_names())}"
-            )
-        for name, value in params.items():
-            setattr(self, name, value)
-        return self
-
-    def clone(self) -> Self:
-        """Return an unfitted imputer with the same settings."""
-        return type(self)(**self.get_params())
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
-        return f"{type(self).__name__}({shown})"
-
     # -- fit --------------------------------------------------------------------------------------
 
-    @overload
-    def fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None = None,
-        *,
-        seed: int = 0,
-        seeds: None = None,
-        checkpoint: str | Path | None = None,
-        progress: Progress | None = None,
-    ) -> Self: ...
-
-    @overload
-    def fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None = None,
-        *,
-        seeds: Sequence[int],
-        checkpoint: str | Path | None = None,
-        progress: Progress | None = None,
-    ) -> list[Self]: ...
-
-    def fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None = None,
-        *,
-        seed: int = 0,
-        seeds: Sequence[int] | None = None,
-        checkpoint: str | Path | None = None,
-        progress: Progress | None = None,
-    ) -> Self | list[Self]:
-        """Learn from training subjects, choose on validation subjects.
-
-        Parameters
-        ----------
-        train, validation : Cohort
-            With the same features; without `validation`, methods that need one split it from `train`.
-        seed : int
-        seeds : sequence of int, optional
-            Fit once per seed and return a list of fitted imputers; this one stays unfitted.
-        checkpoint : path, optional
-            Folder for the state of long training; a second call with the same settings resumes there.
-        progress : callable, optional
-            Called with a mapping now and then; see `nextscan.training`.
-
-        Raises
-        ------
-        TooFewPairsError
-            If fewer than `minimum_pairs` pairs of visits are there to learn from.
-        """
-        folder = None if checkpoint is None else Path(checkpoint)
-        if seeds is not None:
-            models = self._fit_each(train, validation, list(seeds), folder, progress)
-            likeness = Likeness.of(train)
-            for model in models:
-                model.likeness_ = likeness
-            return models
-        self._begin(train, validation, seed)
-        self._fit(train, validation, seed, folder, progress)
-        self.likeness_ = Likeness.of(train)
-        return self
-
     def _begin(self, train: Cohort, validation: Cohort | None, seed: int) -> None:
-        """Check the cohorts and note what every imputer needs to know of them."""
+        if not train.n_features:
+            raise CohortError(
+                f"{train.source or train.name}: holds no features, and {self.name} learns from features; for images "
+                "use volume-diffusion"
+            )
         parts = [train] if validation is None else [train, validation]
         gaps = np.concatenate([pairs(part).gap for part in parts])
         n_pairs = len(gaps)
@@ -176,30 +74,10 @@ class Imputer:
         self.calibration_ = None
         self.likeness_ = None
 
-    def _fit_each(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seeds: list[int],
-        checkpoint: Path | None,
-        progress: Progress | None,
-    ) -> list[Self]:
-        """Fit one imputer per seed; methods whose seeds train side by side do it at once."""
-        folders = [None if checkpoint is None else checkpoint / f"seed-{seed}" for seed in seeds]
-        return [
-            self.clone().fit(train, validation, seed=seed, checkpoint=folder, progress=progress)
-            for seed, folder in zip(seeds, folders, strict=True)
-        ]
-
-    def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
-    ) -> None:
-        raise NotImplementedError
+    def _end(self, models: Sequence[Self], train: Cohort) -> None:
+        likeness = Likeness.of(train)
+        for model in models:
+            model.likeness_ = likeness
 
     def calibrate(
         self,
@@ -326,29 +204,6 @@ class Imputer:
     ) -> tuple[NDArray[np.floating], FloatArray | None]:
         raise NotImplementedError
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "feature_names_"):
-            raise NotFittedError(f"{type(self).__name__} is not fitted yet; call fit(train, validation) first")
-
-    def check_direction(self, cohort: Cohort, wanted: Targets) -> None:
-        """Refuse targets before the visits they start from, unless the method predicts backward."""
-        asked = wanted.row >= 0
-        backward = (wanted.gap < 0) | (asked & (wanted.row < wanted.context))
-        if self.predicts_backward or not backward.any():
-            return
-        if (backward & ~asked).any():
-            raise SettingError(
-                f"{self.name} predicts forward only: at_years counts from the last observed visit, it must not be "
-                "negative"
-            )
-        i = int(np.flatnonzero(backward)[0])
-        more = np.count_nonzero(backward) - 1
-        raise CohortError(
-            f"{cohort.source or cohort.name}: visit {wanted.visit[i]} of subject {wanted.subject[i]}"
-            f"{f' (and {more:,} more)' if more else ''} lies before its first observed visit; {self.name} predicts "
-            "forward only: leave the row out"
-        )
-
     def _check_features(self, cohort: Cohort) -> Cohort:
         where = cohort.source or cohort.name
         lacking = sorted(set(self.feature_names_) - set(cohort.feature_names))
@@ -368,21 +223,8 @@ class Imputer:
 
     # -- save -------------------------------------------------------------------------------------
 
-    def _state(self) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        raise NotImplementedError
-
-    def save(self, path: str | Path) -> None:
-        """Write a model folder: `model.json` and `arrays.safetensors`; read it with `nextscan.load`.
-
-        The folder appears whole or not at all.
-        """
-        from nextscan.imputers.model_folder import write_model
-
-        self._check_fitted()
-        state = {
+    def _saved(self) -> dict[str, Any]:
+        return {
             "nonnegative": self.nonnegative_,
             "feature_names": list(self.feature_names_),
             "units": self.units_,
@@ -391,4 +233,13 @@ class Imputer:
             "likeness": None if self.likeness_ is None else self.likeness_.state(),
             "learned": self._state(),
         }
-        write_model(Path(path), name=self.name, params=self.get_params(), state=state)
+
+    def _take_saved(self, state: dict[str, Any]) -> None:
+        self.feature_names_ = tuple(state["feature_names"])
+        self.units_ = state["units"]
+        self.nonnegative_ = state["nonnegative"]
+        self.record_ = state["record"]
+        calibration, likeness = state.get("calibration"), state.get("likeness")
+        self.calibration_ = None if calibration is None else Calibration.from_state(calibration)
+        self.likeness_ = None if likeness is None else Likeness.from_state(likeness)
+        self._restore(state["learned"])

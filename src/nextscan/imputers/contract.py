@@ -18,28 +18,30 @@ Every check raises AssertionError with a message that says which promise was bro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from nextscan.cohort import Cohort
 from nextscan.imputers import contract_checks
-from nextscan.imputers.base import Imputer
 from nextscan.imputers.contract_candidate import Candidate
+from nextscan.imputers.registry import Kind
+from nextscan.imputers.volumes.base import VolumeImputer
 
-__all__ = ["Candidate", "check_imputer", "imputer_checks"]
+__all__ = ["Candidate", "candidate_for", "check_imputer", "imputer_checks"]
 
 
 def check_imputer(
-    make: Callable[[], Imputer],
+    make: Callable[[], Any],
     *,
     cohort: Cohort | None = None,
-    tolerance: float = 1e-4,
+    tolerance: float | None = None,
     deviations: Mapping[str, str] | None = None,
 ) -> None:
-    """Run every check of the contract.
+    """Run every check of the contract, of imputers of features or of volumes, as the imputer is.
 
     Parameters
     ----------
     make, cohort, tolerance
-        As in `Candidate`.
+        As in `Candidate`, and in `nextscan.imputers.volumes.contract_candidate.VolumeCandidate`.
     deviations : mapping of check name to reason, optional
         Checks that are known not to hold; they are left out.
 
@@ -48,12 +50,25 @@ def check_imputer(
     AssertionError
         At the first broken promise.
     """
-    candidate = Candidate(make, cohort=cohort, tolerance=tolerance)
-    for check in imputer_checks():
+    candidate = candidate_for(make, cohort=cohort, tolerance=tolerance)
+    for check in imputer_checks("features" if isinstance(candidate, Candidate) else "volumes"):
         if check.__name__ not in (deviations or {}):
             check(candidate)
 
 
-def imputer_checks() -> tuple[Callable[[Candidate], None], ...]:
-    """Return the checks, in the order in which they are best read."""
-    return tuple(value for name, value in vars(contract_checks).items() if name.startswith("check_"))
+def candidate_for(make: Callable[[], Any], *, cohort: Cohort | None = None, tolerance: float | None = None) -> Any:
+    """Return what the checks of an imputer run on: a `Candidate` or a `VolumeCandidate`."""
+    given = {} if tolerance is None else {"tolerance": tolerance}
+    if not isinstance(make(), VolumeImputer):
+        return Candidate(make, cohort=cohort, **given)
+    from nextscan.imputers.volumes.contract_candidate import VolumeCandidate
+
+    return VolumeCandidate(make, cohort=cohort, **given)
+
+
+def imputer_checks(kind: Kind = "features") -> tuple[Callable[[Any], None], ...]:
+    """Return the checks of imputers of features or of volumes, in the order in which they are best read."""
+    module = contract_checks
+    if kind == "volumes":
+        from nextscan.imputers.volumes import contract_checks as module  # type: ignore[no-redef]
+    return tuple(value for name, value in vars(module).items() if name.startswith("check_"))

@@ -37,7 +37,7 @@ def check_settings_are_stored(candidate: Candidate) -> None:
         assert getattr(again, name) is value, f"the constructor must store {name} as given"
     copy = candidate.fitted.clone()
     assert copy.get_params() == candidate.fitted.get_params(), "clone must keep the settings"
-    assert not hasattr(copy, "feature_names_"), "clone must not be fitted"
+    assert not hasattr(copy, "record_"), "clone must not be fitted"
     assert copy.set_params(**params) is copy, "set_params must return the imputer"
     assert_refused(lambda: copy.set_params(no_such_setting=1), SettingError, "an unknown setting")
 

@@ -8,16 +8,11 @@ import os
 import secrets
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from nextscan.cohort import Calibration
 from nextscan.errors import ModelFolderError, OutputError
-from nextscan.preprocess import Likeness
-
-if TYPE_CHECKING:
-    from nextscan.imputers.base import Imputer
 
 FORMAT = 2
 _ARRAY = "__array__"
@@ -71,8 +66,8 @@ def check_model_place(path: Path) -> None:
         raise OutputError(f"{path}: exists and is not a model folder; choose another place or remove it")
 
 
-def load(path: str | Path) -> Imputer:
-    """Read a fitted imputer from the folder `Imputer.save` wrote.
+def load(path: str | Path) -> Any:
+    """Read a fitted `Imputer` or `VolumeImputer` from the folder its `save` wrote.
 
     Raises
     ------
@@ -107,14 +102,7 @@ def load(path: str | Path) -> Imputer:
     # JSON knows no tuples; settings hold no lists.
     params = {key: tuple(value) if isinstance(value, list) else value for key, value in document["params"].items()}
     model = make_imputer(document["name"], **params)
-    model.feature_names_ = tuple(state["feature_names"])
-    model.units_ = state["units"]
-    model.nonnegative_ = state["nonnegative"]
-    model.record_ = state["record"]
-    calibration, likeness = state.get("calibration"), state.get("likeness")
-    model.calibration_ = None if calibration is None else Calibration.from_state(calibration)
-    model.likeness_ = None if likeness is None else Likeness.from_state(likeness)
-    model._restore(state["learned"])
+    model._take_saved(state)
     return model
 
 

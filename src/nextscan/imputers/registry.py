@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nextscan.errors import SettingError
 
 if TYPE_CHECKING:
     from nextscan.imputers.base import Imputer
+    from nextscan.imputers.volumes.base import VolumeImputer
+
+Kind = Literal["features", "volumes"]
 
 # name -> (module, class, settings the name implies)
 _REGISTRY: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -24,32 +27,53 @@ _REGISTRY: dict[str, tuple[str, str, dict[str, Any]]] = {
     "mixed-factor": ("mixed_factor", "MixedFactor", {}),
     "anchored": ("anchored", "AnchoredSecondgram", {}),
     "oracle": ("oracle", "Oracle", {}),
+    "volume-diffusion": ("volumes.volume_diffusion", "VolumeDiffusion", {}),
+    "volume-vae": ("volumes.volume_vae", "VolumeVAE", {}),
+    "med-ddpm": ("volumes.med_ddpm", "MedDDPM", {}),
+    "copy-source": ("volumes.copy_source", "CopySource", {}),
+    "volume-mean-change": ("volumes.volume_mean_change", "VolumeMeanChange", {}),
 }
 
 BASELINES = ("carry-forward", "mean-change", "feature-regression", "ridge", "reliability")
+VOLUME_BASELINES = ("copy-source", "volume-mean-change")
 
 
-def imputer_names() -> tuple[str, ...]:
-    """Return all registry names."""
-    return tuple(_REGISTRY)
+def imputer_names(kind: Kind | None = None) -> tuple[str, ...]:
+    """Return all registry names, or those of one kind: of imputers of features, or of volumes."""
+    return tuple(name for name in _REGISTRY if kind is None or kind_of(name) == kind)
 
 
-def make_imputer(name: str, **settings: Any) -> Imputer:
-    """Return an unfitted imputer by registry name.
+def kind_of(name: str) -> Kind:
+    """Tell what an imputer of that name learns from: features or volumes.
+
+    Raises
+    ------
+    SettingError
+        If the name is unknown; the message suggests the nearest name.
+    """
+    return "volumes" if _entry(name)[0].startswith("volumes.") else "features"
+
+
+def make_imputer(name: str, **settings: Any) -> Any:
+    """Return an unfitted imputer by registry name: an `Imputer` of features or a `VolumeImputer`.
 
     Raises
     ------
     SettingError
         If the name or a setting is unknown; the message suggests the nearest name.
     """
-    if name not in _REGISTRY:
-        near = difflib.get_close_matches(name, _REGISTRY, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise SettingError(f"no method named {name}; {hint}there are {', '.join(_REGISTRY)}")
-    module, class_name, implied = _REGISTRY[name]
+    module, class_name, implied = _entry(name)
     cls = getattr(importlib.import_module(f"nextscan.imputers.{module}"), class_name)
     unknown = sorted(set(settings) - set(cls.setting_names()))
     if unknown:
         raise SettingError(f"{name} has no setting {', '.join(unknown)}; it has {', '.join(cls.setting_names())}")
-    model: Imputer = cls(**{**implied, **settings})
+    model: Imputer | VolumeImputer = cls(**{**implied, **settings})
     return model
+
+
+def _entry(name: str) -> tuple[str, str, dict[str, Any]]:
+    if name not in _REGISTRY:
+        near = difflib.get_close_matches(name, _REGISTRY, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise SettingError(f"no method named {name}; {hint}there are {', '.join(_REGISTRY)}")
+    return _REGISTRY[name]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.atomic import atomic_path
+from nextscan.report import describe_images as images
 from nextscan.report import describe_sections as sections
 from nextscan.report.figures import description as figures
 from nextscan.report.figures.style import to_svg
@@ -61,6 +62,7 @@ def description_page(description: Mapping[str, Any]) -> str:
     makers = (
         _findings,
         _visits,
+        images.images,
         sections.labels,
         sections.missing,
         sections.repeatability,
@@ -87,7 +89,9 @@ def _summary(description: Mapping[str, Any]) -> str:
         f"{count(subjects['paired'])} of them with a follow-up" if subjects["paired"] else "none with a follow-up"
     )
     after = f" after {number(gap['mean'], 2)} ± {number(gap['sd'], 2)} {gap['unit']}" if gap["known"] else ""
-    return f"{count(subjects['all'])} subjects, {followed}{after}; {count(facts['features'])} features."
+    held = [f"{count(facts['images']['count'])} images"] if "images" in facts else []
+    held += [f"{count(facts['features'])} features"] if facts["features"] or not held else []
+    return f"{count(subjects['all'])} subjects, {followed}{after}; {', '.join(held)}."
 
 
 def _findings(description: Mapping[str, Any]) -> Section:
@@ -127,27 +131,29 @@ def _sentence(text: str) -> str:
 
 def _visits(description: Mapping[str, Any]) -> Section:
     facts, plots = description["facts"], description["plots"]
-    subjects, visits, gap, missing = facts["subjects"], facts["visits"], facts["gap"], facts["missing"]
-    cells = percent(missing["share"], 2 if missing["share"] < 0.01 else 1) if missing["cells"] else "none"
+    subjects, visits, gap = facts["subjects"], facts["visits"], facts["gap"]
+    what = "images" if "images" in facts else "features"
     items = [
-        Fact("Subjects", count(subjects["all"]), f"{count(visits['observed'])} visits with features"),
+        Fact("Subjects", count(subjects["all"]), f"{count(visits['observed'])} visits with {what}"),
         Fact("With a follow-up", count(subjects["paired"])),
-        Fact("Features", count(facts["features"])),
-        Fact("Missing cells", cells),
     ]
+    if "images" in facts:
+        items.append(Fact("Images", count(facts["images"]["count"]), f"{count(facts['images']['grids'])} grids"))
+    if missing := facts.get("missing"):
+        cells = percent(missing["share"], 2 if missing["share"] < 0.01 else 1) if missing["cells"] else "none"
+        items += [Fact("Features", count(facts["features"])), Fact("Missing cells", cells)]
     if gap["known"]:
         spread = f"{number(gap['minimum'], 2)} to {number(gap['maximum'], 2)}"
         unknown = f"; unknown for {count(gap['unknown'])}" if gap["unknown"] else ""
         items.append(Fact(f"Mean gap, {gap['unit']}", number(gap["mean"], 2), spread + unknown))
     if visits["requests"]:
-        items.append(Fact("Requests", count(visits["requests"]), "visits without features, to impute"))
+        items.append(Fact("Requests", count(visits["requests"]), f"visits without {what}, to impute"))
     figure = figures.visits_overview(visits["per_subject"], plots.get("gap"), plots.get("ages"), gap["unit"])
     few = " Ages: a line for each subject with two visits or more, a curve for the others." if plots.get("ages") else ""
     picture = Picture(
         to_svg(figure, "visits"),
         alt="Bars of subjects by number of visits, a histogram of gaps, and ages at the visits.",
-        caption="Subjects by their number of visits with features, the time between consecutive visits, and ages."
-        + few,
+        caption=f"Subjects by their number of visits with {what}, the time between consecutive visits, and ages." + few,
     )
     return Section("visits", "Subjects and visits", [Facts(items), picture])
 

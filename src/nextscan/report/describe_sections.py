@@ -27,7 +27,7 @@ FloatArray = NDArray[np.float64]
 _LISTED = 400  # names of features or subjects written out under a finding
 
 
-def _columns(description: Mapping[str, Any], name: str) -> dict[str, list[Any]]:
+def columns_of(description: Mapping[str, Any], name: str) -> dict[str, list[Any]]:
     """Return a table of the description by column; empty lists where it has no rows."""
     table = description["tables"].get(name, {"columns": [], "rows": []})
     by_column = list(zip(*table["rows"], strict=True)) or [()] * len(table["columns"])
@@ -40,7 +40,7 @@ def _numbers(values: Sequence[Any]) -> FloatArray:
 
 def labels(description: Mapping[str, Any]) -> Section | None:
     """Return the section on what labels hold."""
-    labels = _columns(description, "labels")
+    labels = columns_of(description, "labels")
     if not labels.get("label"):
         return None
     columns = [
@@ -84,7 +84,7 @@ def missing(description: Mapping[str, Any]) -> Section | None:
         caption="Share of missing cells; darker is more. Vertical stripes are features that are often missing, "
         "horizontal ones visits.",
     )
-    by_visit = _columns(description, "missing_by_visit")
+    by_visit = columns_of(description, "missing_by_visit")
     parts = [
         f"{percent(share, 2)} at visit {order}"
         for order, share in zip(by_visit["visit"], by_visit["missing"], strict=True)
@@ -102,7 +102,7 @@ def _matrix(rows: Sequence[Sequence[float | None]]) -> FloatArray:
 
 def repeatability(description: Mapping[str, Any]) -> Section | None:
     """Return the section on test–retest, if enough subjects have two visits."""
-    table = _columns(description, "repeatability")
+    table = columns_of(description, "repeatability")
     r = _numbers(table.get("r", []))
     known = np.flatnonzero(np.isfinite(r) & (_numbers(table.get("equal", [])) < 1))
     if not len(known):
@@ -151,8 +151,8 @@ def _cells(*values: float) -> list[Cell]:
 
 def pool(description: Mapping[str, Any]) -> Section | None:
     """Return the section on how subjects without a follow-up differ from those with one."""
-    selection = _columns(description, "selection")
-    table = _columns(description, "shift")
+    selection = columns_of(description, "selection")
+    table = columns_of(description, "shift")
     blocks: list[Block] = []
     lead = ""
     if table.get("feature"):
@@ -274,9 +274,11 @@ def _formula(each: Mapping[str, Any]) -> str:
     return " ".join(terms).removeprefix("+ ")
 
 
-def features(description: Mapping[str, Any]) -> Section:
-    """Return the section on every feature, and the visits far out."""
-    table = _columns(description, "features")
+def features(description: Mapping[str, Any]) -> Section | None:
+    """Return the section on every feature, and the visits far out; a cohort of images may have none."""
+    table = columns_of(description, "features")
+    if not table:
+        return None
     keys = {
         "median": "median",
         "sd": "sd",
@@ -299,7 +301,7 @@ def features(description: Mapping[str, Any]) -> Section:
         many = Cell(count(values[-1]), values[-1])
         rows.append([Cell(name), *unit, Cell(count(gone), gone), *cells, many])
     blocks: list[Block] = [Table("Features", columns, rows, filterable=True)]
-    outliers = _columns(description, "outliers")
+    outliers = columns_of(description, "outliers")
     if outliers.get("subject"):
         columns = [
             Column("Subject", numeric=False),

@@ -1,120 +1,27 @@
-"""The training loop: any network, any loss, R replicas side by side, exact resume."""
+"""The training loop: any network, any loss, R replicas side by side or many processes, exact resume."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nextscan.errors import SettingError, TrainingError, some
-from nextscan.randomness import bits
+from nextscan.training.batches import Batch, Batches
 from nextscan.training.checkpoint import read_checkpoint, write_checkpoint
-from nextscan.training.gradient_policy import GradientPolicy, Plain
 from nextscan.training.optimiser import ReplicaAdam
+from nextscan.training.problem import Problem, TrainingResult
+from nextscan.training.processes import Processes, together
+from nextscan.training.settings import TrainingSettings
 
 Progress = Callable[[Mapping[str, Any]], None]
-
-
-class Problem(Protocol):
-    """What a network learns: examples, a loss, and a score on validation subjects."""
-
-    @property
-    def n_examples(self) -> int:
-        """Number of examples in an epoch."""
-        ...
-
-    def loss(self, network: Any, examples: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """Return the loss of each example, shape (R, B), for example indices of shape (R, B).
-
-        Randomness of replica r comes from generator r only.
-        """
-        ...
-
-    def validation_score(self, network: Any) -> Tensor:
-        """Return one score per replica, shape (R,); higher is better."""
-        ...
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train.
-
-    Attributes
-    ----------
-    epochs : int
-        At most this many passes over the data.
-    batch_size : int
-    learning_rate : float
-    weight_decay : float
-        Of matrices; see `ReplicaAdam`.
-    patience : int
-        Stop a replica after this many epochs without a better validation score.
-    average : float, optional
-        Decay of an exponential moving average of the parameters, which is then validated and kept.
-    policy : GradientPolicy
-    checkpoint_seconds : float
-        Write a checkpoint after an epoch once this much time has gone by since the last.
-    """
-
-    epochs: int = 300
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    patience: int = 50
-    average: float | None = None
-    policy: GradientPolicy = field(default_factory=Plain)
-    checkpoint_seconds: float = 30.0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise SettingError(f"learning_rate must be positive, got {self.learning_rate:g}")
-        if self.average is not None and not 0 <= self.average < 1:
-            raise SettingError(f"average must be in [0, 1), got {self.average:g}")
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingResult:
-    """What training found, per replica.
-
-    Attributes
-    ----------
-    best : dict of name to Tensor, shape (R, ...)
-        Parameters with the best validation score.
-    best_score : ndarray, shape (R,)
-    best_epoch : ndarray of int, shape (R,)
-        0 where no epoch beat the untrained network.
-    thresholds : ndarray, shape (2, R)
-    history : list of dict
-        One per epoch: epoch, step, seconds, and per replica train_loss, validation_score, skipped, clipped.
-    """
-
-    best: dict[str, Tensor]
-    best_score: np.ndarray
-    best_epoch: np.ndarray
-    thresholds: np.ndarray
-    history: list[dict[str, Any]]
-
-    def learning(self, replica: int) -> list[dict[str, Any]]:
-        """Return the history of one replica, up to the epoch at which it stopped."""
-        return [
-            {key: value[replica] if isinstance(value, list) else value for key, value in row.items() if key != "active"}
-            for row in self.history
-            if row["active"][replica]
-        ]
-
-    def skipped_fraction(self, replica: int) -> float:
-        """Return the fraction of steps skipped."""
-        rows = self.learning(replica)
-        return sum(row["skipped"] for row in rows) / max(1, sum(row["steps"] for row in rows))
 
 
 def train(
@@ -123,24 +30,34 @@ def train(
     settings: TrainingSettings,
     *,
     seeds: Sequence[int],
+    replicas: bool = True,
     fingerprint: str = "",
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> TrainingResult:
     """Train R replicas, one per seed; replica r is what the run with its seed alone would give.
 
+    A network without a replica axis is the case R = 1. Under ``torchrun`` several processes train such
+    a network together: each step's examples are shared out, gradients are reduced before the policy
+    sees their norm, process 0 validates, writes the checkpoint and reports, and every process returns
+    the same result. How many there are changes the result by rounding only.
+
     Parameters
     ----------
     network : Module
-        Parameters have a leading axis of length R.
+        Parameters that require a gradient have a leading axis of length R, or `replicas` is False.
+        Running statistics are refused: they are not parameters, and would escape averages and checkpoints.
     problem : Problem
     settings : TrainingSettings
     seeds : sequence of int
         One per replica; shuffles and noise of replica r depend on seed r, the epoch and nothing else.
+    replicas : bool
+        Whether the network has a replica axis.
     fingerprint : str
         Names data and settings; a checkpoint with another fingerprint is an error.
     checkpoint : path, optional
-        File for the state of training. If it exists, training resumes there, bit for bit.
+        File for the state of training. If it exists, training resumes there, bit for bit. Seen by
+        process 0 only.
     progress : callable, optional
         Gets ``{"phase": "estimate" | "training" | "done", "epoch", "epochs", "seconds",
         "remaining_seconds", "train_loss", "validation_score", "skipped"}``.
@@ -148,29 +65,23 @@ def train(
     Raises
     ------
     TrainingError
-        If every step of an epoch is skipped or not finite for some replica.
+        If every step of an epoch is skipped or not finite for some replica, a parameter takes no part
+        in the loss, or another process failed.
+    SettingError
+        If network, seeds and processes do not fit together.
     """
-    run = _Run(network, problem, settings, seeds, progress)
-    if checkpoint is not None and checkpoint.exists():
-        run.restore(*read_checkpoint(checkpoint, fingerprint))
-    else:
-        run.prepare()
-    saved_at = time.monotonic()
-    while run.epoch < settings.epochs and bool(run.active.any()):
-        run.one_epoch()
-        due = time.monotonic() - saved_at >= settings.checkpoint_seconds
-        finished = run.epoch == settings.epochs or not bool(run.active.any())
-        if checkpoint is not None and (due or finished):
-            write_checkpoint(checkpoint, fingerprint, *run.state())
-            saved_at = time.monotonic()
-    run.report("done", remaining=0.0)
-    return TrainingResult(
-        best={name: tensor.clone() for name, tensor in run.best.items()},
-        best_score=run.best_score.cpu().numpy(),
-        best_epoch=run.best_epoch.cpu().numpy(),
-        thresholds=run.thresholds.cpu().numpy(),
-        history=run.history,
-    )
+    with together() as here:
+        run = _Run(network, problem, settings, seeds, replicas, progress, here)
+        found = here.first(lambda: read_checkpoint(checkpoint, fingerprint) if _exists(checkpoint) else None)
+        if found is not None:
+            run.restore(*found)
+        else:
+            run.prepare()
+        while not run.finished:
+            run.one_epoch()
+            here.first(lambda: run.save(checkpoint, fingerprint))
+        run.report("done", remaining=0.0)
+        return run.result()
 
 
 class _Run:
@@ -182,67 +93,92 @@ class _Run:
         problem: Problem,
         settings: TrainingSettings,
         seeds: Sequence[int],
+        replicas: bool,
         progress: Progress | None,
+        here: Processes,
     ) -> None:
-        self.network, self.problem, self.settings = network, problem, settings
-        self.seeds, self.progress = list(seeds), progress
-        self.named = dict(network.named_parameters())
-        first = next(iter(self.named.values()))
+        self.network, self.problem, self.settings, self.here = network, problem, settings, here
+        self.seeds, self.progress = list(seeds), progress if here.is_first else None
+        learned = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        _check_axes(network, learned, n_seeds=len(self.seeds), replicas=replicas, n_processes=here.size)
+        first = next(iter(learned.values()))
         self.device = first.device
-        replicas = len(self.seeds)
-        wrong = [name for name, p in self.named.items() if len(p) != replicas]
-        if wrong:
-            raise SettingError(f"{replicas} seeds, but the replica axis of {some(wrong)} has another length")
-        self.optimiser = ReplicaAdam(
-            list(self.named.values()), learning_rate=settings.learning_rate, weight_decay=settings.weight_decay
+        self.batches = Batches(
+            problem.n_examples, settings, seeds=self.seeds, replicas=replicas, device=self.device, processes=here
         )
+        self.trained = here.wrap(network)
+        self.optimiser = ReplicaAdam(
+            list(learned.values()),
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            replicas=replicas,
+        )
+        # Values with a leading replica axis, of length 1 where the network has none.
+        self.named: dict[str, Tensor] = dict(zip(learned, self.optimiser.parameters, strict=True))
+        self.plain = not replicas
         # With averaging, validation sees the average; otherwise `kept` is the parameters themselves.
         self.kept = self._copy() if settings.average is not None else self.named
         self.best = self._copy()
-        self.best_score = torch.full((replicas,), -torch.inf, dtype=torch.float64)
-        self.best_epoch = torch.zeros(replicas, dtype=torch.long)
-        self.active = torch.ones(replicas, dtype=torch.bool)
-        self.thresholds = torch.full((2, replicas), torch.inf, dtype=first.dtype, device=self.device)
+        n = len(self.seeds)
+        self.best_score = torch.full((n,), -torch.inf, dtype=torch.float64)
+        self.best_epoch = torch.zeros(n, dtype=torch.long)
+        self.active = torch.ones(n, dtype=torch.bool)
+        self.thresholds = torch.full((2, n), torch.inf, dtype=first.dtype, device=self.device)
         self.epoch = 0
         self.history: list[dict[str, Any]] = []
         self.seconds = 0.0
-        self.n_steps = -(-problem.n_examples // settings.batch_size)
-        if not problem.n_examples:
-            raise TrainingError("there is no example to train on")
+        self.n_steps = self.batches.n_steps
+        self.saved_at = time.monotonic()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch is done or every replica has stopped."""
+        return self.epoch >= self.settings.epochs or not bool(self.active.any())
 
     def _copy(self) -> dict[str, Tensor]:
         return {name: p.detach().clone() for name, p in self.named.items()}
 
-    def _generators(self, purpose: int) -> list[torch.Generator]:
-        """Return fresh generators of this epoch, so that a resumed epoch repeats the interrupted one."""
-        chosen = []
-        for seed in self.seeds:
-            key = bits(np.array([seed], np.int64), self.epoch, purpose)
-            chosen.append(torch.Generator(self.device).manual_seed(int(key[0]) & (2**63 - 1)))
-        return chosen
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.settings.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
 
-    def _batches(self, generators: Sequence[torch.Generator]) -> Sequence[Tensor]:
-        n = self.problem.n_examples
-        order = torch.stack([torch.randperm(n, generator=g, device=self.device) for g in generators])
-        return order.split(self.settings.batch_size, dim=1)
+    def _loss(self, batch: Batch) -> Tensor:
+        """Return this batch's part of the mean loss of its step, per replica."""
+        with self._precision():
+            loss = self.problem.loss(self.trained, batch.examples, batch.generators)
+        loss = loss.mean(dim=1)
+        return loss if batch.share == 1 else loss * batch.share
 
-    def _gradient(self, examples: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
+    def _gradient(self, batches: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+        """Compute the gradient of a step; return this process' part of its loss, and the norms."""
         self.network.zero_grad(set_to_none=True)
-        loss = self.problem.loss(self.network, examples, generators).mean(dim=1)
-        loss.sum().backward()  # replicas share no parameter, so each gets the gradient of its own mean
-        return loss.detach(), self.optimiser.norms()
+        losses = []
+        with self.here.agreed():
+            for batch in batches[:-1]:
+                with self.here.apart(self.trained):
+                    losses.append(self._loss(batch))
+                    losses[-1].sum().backward()
+                    losses[-1] = losses[-1].detach()
+            losses.append(self._loss(batches[-1]))
+        losses[-1].sum().backward()  # replicas share no parameter, so each gets the gradient of its own mean
+        if self.epoch == 0:
+            idle = [name for name, p in self.network.named_parameters() if p.requires_grad and p.grad is None]
+            if idle:
+                raise TrainingError(f"{some(idle)} took no part in the loss; leave out what is not used")
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum(0)
+        return loss.detach(), self.here.as_first(self.optimiser.norms())
 
     def prepare(self) -> None:
         """Score the untrained network, find thresholds, estimate how long training can take."""
         self._validate()
         started = time.monotonic()
-        generators = self._generators(purpose=1)
-        batches = self._batches(generators)
+        steps = self.batches.epoch(self.epoch, purpose=1)
         if not self.settings.policy.needs_preliminary_pass:
-            batches = batches[:2]
-        norms = torch.stack([self._gradient(examples, generators)[1] for examples in batches])
+            steps = islice(steps, 2)
+        norms = torch.stack([self._gradient(batches)[1] for batches in steps])
         self.thresholds = self.settings.policy.thresholds(norms).clone()
-        per_step = (time.monotonic() - started) / len(batches)
+        per_step = (time.monotonic() - started) / len(norms)
         started = time.monotonic()
         self._score()
         per_epoch = per_step * self.n_steps + time.monotonic() - started
@@ -252,21 +188,24 @@ class _Run:
         """Make one pass over the data, validate, keep the best."""
         started = time.monotonic()
         self.epoch += 1
-        generators = self._generators(purpose=0)
         replicas = len(self.seeds)
         total = torch.zeros(replicas, device=self.device, dtype=torch.float64)
         skipped = torch.zeros(replicas, device=self.device, dtype=torch.long)
         clipped = torch.zeros(replicas, device=self.device, dtype=torch.long)
         stopped = ~self.active.to(self.device)
-        for step, examples in enumerate(self._batches(generators), start=(self.epoch - 1) * self.n_steps):
-            loss, norms = self._gradient(examples, generators)
+        steps = self.batches.epoch(self.epoch, purpose=0)
+        for step, batches in enumerate(steps, start=(self.epoch - 1) * self.n_steps):
+            loss, norms = self._gradient(batches)
             decision = self.settings.policy.decide(norms, self.thresholds)
             skipped += decision.skip
             clipped += decision.clipped
             total += torch.where(decision.skip, 0.0, loss)
+            self.optimiser.learning_rate = self.settings.rate(step, self.settings.epochs * self.n_steps)
             self.optimiser.step(decision._replace(skip=decision.skip | stopped))
             self._average(step)
         self._check(skipped)
+        # Each process has the mean over its own share, weighted so that the mean over processes is that of the step.
+        total = self.here.sum(total) / self.here.size
         taken = (self.n_steps - skipped).clamp(min=1)
         active = self.active.clone()
         scores = self._validate()
@@ -304,12 +243,16 @@ class _Run:
 
     @torch.no_grad()
     def _score(self) -> Tensor:
-        if self.kept is self.named:
-            return self.problem.validation_score(self.network).double().cpu()
-        trained = self._copy()
-        self._put(self.kept)
-        scores = self.problem.validation_score(self.network).double().cpu()
-        self._put(trained)
+        return self.here.first(self._score_here)
+
+    def _score_here(self) -> Tensor:
+        trained = None if self.kept is self.named else self._copy()
+        if trained is not None:
+            self._put(self.kept)
+        with self._precision():
+            scores = self.problem.validation_score(self.network).double().cpu()
+        if trained is not None:
+            self._put(trained)
         return scores
 
     @torch.no_grad()
@@ -349,6 +292,23 @@ class _Run:
             }
         )
 
+    def result(self) -> TrainingResult:
+        """Return what was found."""
+        return TrainingResult(
+            best={name: (value[0] if self.plain else value).clone() for name, value in self.best.items()},
+            best_score=self.best_score.cpu().numpy(),
+            best_epoch=self.best_epoch.cpu().numpy(),
+            thresholds=self.thresholds.cpu().numpy(),
+            history=self.history,
+        )
+
+    def save(self, checkpoint: Path | None, fingerprint: str) -> None:
+        """Write a checkpoint if one is due."""
+        due = self.finished or time.monotonic() - self.saved_at >= self.settings.checkpoint_seconds
+        if checkpoint is not None and due:
+            write_checkpoint(checkpoint, fingerprint, *self.state())
+            self.saved_at = time.monotonic()
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return everything a later process needs to go on: tensors and a JSON document."""
         tensors = {f"network.{name}": p.detach() for name, p in self.named.items()}
@@ -382,8 +342,26 @@ class _Run:
         )
 
 
-def settings_document(settings: TrainingSettings) -> dict[str, Any]:
-    """Return settings as plain values, for run records and fingerprints."""
-    document = asdict(settings)
-    document["policy"] = {"kind": type(settings.policy).__name__, **document["policy"]}
-    return document
+def _exists(checkpoint: Path | None) -> TypeGuard[Path]:
+    return checkpoint is not None and checkpoint.exists()
+
+
+def _check_axes(
+    network: nn.Module, learned: Mapping[str, Tensor], *, n_seeds: int, replicas: bool, n_processes: int
+) -> None:
+    if not learned:
+        raise SettingError("the network has no parameter that requires a gradient")
+    statistics = [name for name, module in network.named_modules() if getattr(module, "running_mean", None) is not None]
+    if statistics:
+        raise SettingError(f"{some(statistics)} keeps running statistics; normalise by group or instance instead")
+    if not replicas:
+        if n_seeds != 1:
+            raise SettingError(f"a network without a replica axis trains with one seed, got {n_seeds}")
+        return
+    if n_processes > 1:
+        raise SettingError(
+            f"networks with a replica axis train in one process, but torchrun started {n_processes}: start without it"
+        )
+    wrong = [name for name, p in learned.items() if p.ndim == 0 or len(p) != n_seeds]
+    if wrong:
+        raise SettingError(f"{n_seeds} seeds, but the replica axis of {some(wrong)} has another length")

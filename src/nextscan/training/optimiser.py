@@ -1,4 +1,4 @@
-"""Adam for networks with a leading replica axis: each replica has its own moments and step count."""
+"""Adam for R replicas side by side: each has its own moments and step count."""
 
 from __future__ import annotations
 
@@ -17,26 +17,37 @@ class ReplicaAdam:
     Parameters
     ----------
     parameters : sequence of Tensor
-        Each of shape (R, ...).
+        Each of shape (R, ...); without a replica axis of any shape.
     learning_rate : float
+        May be changed between steps.
     weight_decay : float
-        Decoupled (Loshchilov & Hutter 2019), of matrices only: biases and scales are left alone.
+        Decoupled (Loshchilov & Hutter 2019), of matrices and kernels only: biases and scales are left alone.
+    replicas : bool
+        Whether the parameters have a replica axis; without one R = 1, and everything here sees them
+        through views of shape (1, ...).
     """
 
-    def __init__(self, parameters: Sequence[Tensor], *, learning_rate: float, weight_decay: float = 0.0) -> None:
-        self.parameters = list(parameters)
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        *,
+        learning_rate: float,
+        weight_decay: float = 0.0,
+        replicas: bool = True,
+    ) -> None:
+        self.learned, self.replicas = list(parameters), replicas
+        self.parameters = self.learned if replicas else [p.detach()[None] for p in self.learned]
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
-        replicas = len(self.parameters[0])
         self.first = [torch.zeros_like(p) for p in self.parameters]
         self.second = [torch.zeros_like(p) for p in self.parameters]
         # One count per parameter, as the fused kernel advances each; they are equal within a replica.
         device = self.parameters[0].device
-        self.steps = torch.zeros(replicas, len(self.parameters), dtype=torch.float32, device=device)
+        self.steps = torch.zeros(len(self.parameters[0]), len(self.parameters), dtype=torch.float32, device=device)
 
     def norms(self) -> Tensor:
         """Return ‖g‖₂ over all parameters of each replica, shape (R,)."""
-        squares = [torch.linalg.vector_norm(_grad(p).flatten(1), dim=1) for p in self.parameters]
+        squares = [torch.linalg.vector_norm(g.flatten(1), dim=1) for g in self._gradients()]
         return torch.linalg.vector_norm(torch.stack(squares), dim=0)
 
     @torch.no_grad()
@@ -45,11 +56,12 @@ class ReplicaAdam:
         if self.weight_decay:
             kept = 1 - self.learning_rate * self.weight_decay * (~decision.skip).to(self.parameters[0].dtype)
             for matrix in (p for p in self.parameters if p.ndim > 2):
-                matrix.mul_(kept[:, None, None])
+                matrix.mul_(kept.view(-1, *[1] * (matrix.ndim - 1)))
+        gradients = self._gradients()
         for replica in range(len(self.steps)):
             adam(
                 [p[replica] for p in self.parameters],
-                [_grad(p)[replica] for p in self.parameters],
+                [g[replica] for g in gradients],
                 [m[replica] for m in self.first],
                 [m[replica] for m in self.second],
                 [],
@@ -77,8 +89,8 @@ class ReplicaAdam:
         for name, tensor in self.state().items():
             tensor.copy_(state[name])
 
-
-def _grad(parameter: Tensor) -> Tensor:
-    if parameter.grad is None:
-        raise RuntimeError("a parameter took no part in the loss")
-    return parameter.grad
+    def _gradients(self) -> list[Tensor]:
+        gradients = [p.grad for p in self.learned]
+        if any(g is None for g in gradients):
+            raise RuntimeError("a parameter took no part in the loss")
+        return [g if self.replicas else g[None] for g in gradients if g is not None]

@@ -51,14 +51,23 @@ def tables_in(folder: Path) -> list[Table]:
     CohortError
         If there is none.
     """
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in _SUFFIXES)
-    tables = [table for path in paths if (table := _table(path)) is not None and is_freesurfer(table)]
+    tables = _tables(folder)
     if not tables:
         raise CohortError(
             f"{folder}: no FreeSurfer tables in this folder (their first column is called lh.aparc.thickness, "
-            "Measure:volume or alike); give a table instead of the folder"
+            "Measure:volume or alike) and no sub-* folders of BIDS; give a table instead of the folder"
         )
     return tables
+
+
+def has_tables(folder: Path) -> bool:
+    """Tell whether a folder holds FreeSurfer tables."""
+    return bool(_tables(folder))
+
+
+def _tables(folder: Path) -> list[Table]:
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in _SUFFIXES)
+    return [table for path in paths if (table := _table(path)) is not None and is_freesurfer(table)]
 
 
 def _table(path: Path) -> Table | None:

@@ -48,6 +48,8 @@ def join_unpaired(main: VisitRows, pools: list[VisitRows]) -> VisitRows:
         lacking = [name for name in main.feature_names if name not in set(pool.feature_names)]
         if lacking:
             notes.append(f"{Path(pool.source).name} lacks {len(lacking)} features, left out: {', '.join(lacking)}")
+        if more := [role for role in pool.files if role not in main.files and with_images]:
+            notes.append(f"{Path(pool.source).name}: files that {Path(main.source).name} lacks, left out: {some(more)}")
     main = _with_features(main, shared)
     _check_units(main, pools)
     pools = [_without_filled(main, _with_features(pool, shared)) for pool in pools]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nextscan.cohort.cohort import FloatArray
+from nextscan.cohort.cohort import ROLES, FloatArray
+from nextscan.cohort.readers.image_columns import files_of, is_path, other_paths
 from nextscan.cohort.readers.labels import as_label, label_name, label_values
 from nextscan.cohort.readers.layout import Layout
 from nextscan.cohort.readers.plan import Plan, plan
@@ -40,7 +41,8 @@ def read_long(
 
     Columns whose names are known for it give subject, visit, time and labels. Of the others, text
     columns are labels (unless nearly every row has its own text), as are columns of two whole numbers;
-    the remaining columns of numbers are features.
+    the remaining columns of numbers are features. In a table of images (`image_columns`) they are labels, too,
+    unless the schema names features.
 
     Parameters
     ----------
@@ -99,20 +101,26 @@ def read_long(
         labels["age"] = pd.Series(time)
 
     sorting = _Sorting(columns, cells, numbers, texts, keep_labels=schema.labels is None)
+    if columns.images and not columns.certain and schema.labels is None:
+        sorting.labels, sorting.features = [*sorting.labels, *sorting.features], []
     for column in sorting.labels:
         name = label_name(column)
         labels[name] = as_label(texts[column]) if column in texts else pd.Series(sorting.numbers_of(column))
         label_columns[name] = column
-    if not sorting.features and not only_labels:
+    if not sorting.features and not only_labels and not columns.images:
         none_of = "" if like is None else f"none is a feature of {like.source}; "
+        paths = other_paths(table, [name for name in table.own_columns if name != columns.subject])
+        none_of += f"{some(paths)} names images: call it one of {', '.join(ROLES)}; " if paths else ""
         raise CohortError(
             f"{table.path}: no column of numbers is left to serve as a feature; the table has "
             f"{some(table.columns, 8)}; {none_of}name the features in a schema"
         )
     positions = [columns.candidates.index(name) for name in sorting.features]
+    subjects = _subject_names(table, columns.subject, texts[columns.subject], schema.subject_prefix)
     rows = VisitRows(
         source=str(table.path),
-        subjects=_subject_names(table, columns.subject, texts[columns.subject], schema.subject_prefix),
+        subjects=subjects,
+        files=files_of(table, columns.images, texts, subjects),
         visits=_visit_names(table, columns.visit, texts, has_row),
         visit_column=columns.visit or "",
         time=time,
@@ -130,7 +138,8 @@ def read_long(
         f"subject: {columns.subject}; visit: {columns.visit or 'not named'}; "
         + (f"time: {time_column.column} ({time_column.meaning})" if time_column else "time: unknown"),
         f"labels: {some(labels, 20) if labels else 'none'}",
-        f"features: {len(sorting.features)} columns of numbers ({some(sorting.features, 3)})",
+        *(["images: " + ", ".join(columns.images.values())] if columns.images else []),
+        *([] if columns.images and not sorting.features else [_told(sorting.features)]),
         *([NO_UNIT] if open_unit else []),
         *columns.notes,
         *sorting.notes,
@@ -149,6 +158,10 @@ def read_long(
     return (rows if has_row.all() else rows.take(has_row)), layout
 
 
+def _told(features: list[str]) -> str:
+    return f"features: {len(features)} columns of numbers ({some(features, 3)})"
+
+
 def _is_time(column: TimeColumn, values: FloatArray, subjects: Texts) -> bool:
     if column.kind == "age":
         return not is_of_baseline(values, subjects)
@@ -165,7 +178,7 @@ class _Sorting:
         self.features: list[str] = []
         self.labels: list[str] = []
         self.notes: list[str] = []
-        empty, dates, free, words, binary = [], [], [], [], []
+        empty, dates, free, words, binary, paths = [], [], [], [], [], []
         for name in columns.candidates:
             kind = cells.kinds[name]
             if kind == "text" and columns.certain:
@@ -178,7 +191,9 @@ class _Sorting:
                 empty.append(name)
             elif kind == "text":
                 known = pd.Series(texts[name]).dropna()
-                if known.str.fullmatch(_DATE).all():
+                if columns.images and is_path(known.iloc[0]):
+                    paths.append(name)
+                elif known.str.fullmatch(_DATE).all():
                     dates.append(name)
                 elif known.nunique() > max(_FREE_TEXT_LEVELS, _FREE_TEXT_SHARE * len(known)):
                     free.append(name)
@@ -193,6 +208,7 @@ class _Sorting:
             "left out, all values missing": empty,
             "left out as dates": dates,
             "left out as free text": free,
+            f"left out, paths of other images than the roles {', '.join(ROLES)}": paths,
             "left out, not among the labels of the schema": [] if keep_labels else [*words, *binary],
             "two whole numbers, taken as labels": binary if keep_labels else [],
             "constant features": [] if columns.certain else [n for n in self.features if self._is_constant(n)],

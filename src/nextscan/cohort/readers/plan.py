@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from nextscan.cohort.readers.image_columns import image_columns
 from nextscan.cohort.readers.labels import label_name
 from nextscan.cohort.readers.tables import Table, to_texts
 from nextscan.cohort.readers.times import TimeColumn, age_column, from_schema, time_column
@@ -33,6 +34,8 @@ class Plan:
         The candidates are features, whatever they look like; and there are no more labels.
     keep_empty : bool
         Candidates without any value stay, as the main table has values for them.
+    images : mapping of role to column
+        Columns of paths; empty for a table without images.
     notes : list of str
     """
 
@@ -44,13 +47,20 @@ class Plan:
     candidates: list[str]
     certain: bool
     keep_empty: bool
+    images: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
     def texts(self) -> list[str]:
         """Columns to read as text."""
         times = [part.column for part in (self.time, self.age) if part is not None]
-        named = [self.subject, self.visit, *times, *(column for column, _ in self.labels.values())]
+        named = [
+            self.subject,
+            self.visit,
+            *times,
+            *(column for column, _ in self.labels.values()),
+            *self.images.values(),
+        ]
         return list(dict.fromkeys(name for name in named if name is not None))
 
 
@@ -102,6 +112,9 @@ def plan(
         return name
 
     subject = take(schema.subject or find(rest, SUBJECT), "subject")
+    images = {} if only_labels else image_columns(table, schema.images, schema_path=schema_path)
+    for column in images.values():
+        take(column, "images")
     if subject is None:
         raise CohortError(
             f"{table.path}: no subject column; expected a name such as participant_id, subject or eid among "
@@ -150,7 +163,7 @@ def plan(
         notes += [f"left out as other times: {some(times)}"] if times else []
         candidates = [name for name in rest if name not in {*identifiers, *times}]
     certain = like is not None or only_labels or schema.features is not None
-    return Plan(subject, visit, time, age, labels, candidates, certain, like is not None, notes)
+    return Plan(subject, visit, time, age, labels, candidates, certain, like is not None, images, notes)
 
 
 def _are_sessions(table: Table, subject: str, column: str) -> bool:

@@ -146,8 +146,8 @@ def _check_distinct(rows: VisitRows, kept: pd.DataFrame) -> None:
     taken = f"; visits are taken from column {rows.visit_column}" if rows.visit_column else ""
     raise CohortError(
         f"{rows.source}: subject {subject} {f'has {which}' if which else 'is there'} twice with different values "
-        f"({places}; {rows.feature_names[column]} is {left:g} and {right:g}); keep one row, or tell visits apart by a visit or "
-        f"time column{taken}"
+        f"({places}; {rows.feature_names[column]} is {left:g} and {right:g}); keep one row, or tell "
+        f"visits apart by a visit or time column{taken}"
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from nextscan.cohort.cohort import BoolArray, Files, FloatArray, IntArray
+from nextscan.cohort.cohort import BoolArray, FloatArray, IntArray
 from nextscan.cohort.readers.tables import Texts
 
 DAYS_PER_YEAR = 365.25
@@ -62,7 +62,7 @@ class VisitRows:
     rows: IntArray
     place: Callable[[int], str]
     units: Mapping[str, str] = field(default_factory=dict)
-    files: Files = field(default_factory=dict)
+    files: Mapping[str, Texts] = field(default_factory=dict)
     time_unit: str = "years"
     visit_column: str = ""
     notes: tuple[str, ...] = ()

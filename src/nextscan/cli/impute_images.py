@@ -1,0 +1,89 @@
+"""`nextscan impute` for images."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nextscan.cli.cautions import Caution, warn_of_reach
+from nextscan.cli.impute_tables import nobody, tell_time
+from nextscan.cli.options import read_table
+from nextscan.cli.outputs import TABLE_SUFFIXES, check_folder
+from nextscan.cli.progress import show_progress
+from nextscan.errors import CohortError, SettingError
+
+if TYPE_CHECKING:
+    from nextscan.cohort import Targets
+    from nextscan.imputers.volumes.base import VolumeImputer
+
+_DRAWS = 10  # a mean and a spread; intervals need more
+
+
+def impute_images(
+    imputer: VolumeImputer,
+    model: Path,
+    table: Path,
+    out: Path,
+    *,
+    draws: int | None,
+    seed: int,
+    level: float | None,
+    at_years: Sequence[float] | None,
+    save_draws: Path | None,
+    schema: Path | None,
+    participants: Path | None,
+    suffix: str | None,
+) -> None:
+    """Write the images that are missing and say where they are; the arguments are those of the command."""
+    from nextscan.cohort.derivative import write_derivative
+    from nextscan.cohort.imputation import interval_tail
+
+    draws = _DRAWS if draws is None else draws
+    if level is not None:
+        interval_tail(level, draws)
+    for option, path in (("--out", out), ("--save-draws", save_draws)):
+        if path is not None and path.suffix.lower() in TABLE_SUFFIXES:
+            raise SettingError(f"{option} {path}: this model imputes images, which are written into a folder; name one")
+        if path is not None:
+            check_folder(path)
+    cohort = read_table(table, schema, participants=participants, suffix=suffix)
+    imputation = imputer.impute(cohort, draws, seed=seed, at_years=at_years)
+    wanted = imputation.requested
+    if not len(wanted):
+        raise CohortError(nobody(table))
+    if not imputer.uses_time:
+        _warn_of_time(imputer, wanted)
+    warn_of_reach(imputer, wanted)
+    with show_progress() as progress:
+        written = write_derivative(
+            imputation,
+            cohort,
+            out,
+            save_draws=False if save_draws is None else save_draws,
+            level=level,
+            provenance={"model": fingerprint(model)},
+            progress=progress,
+        )
+    kept = f", {written.kept:,} of them were there already" if written.kept else ""
+    print(f"imputed: {written.folder} ({len(wanted):,} visits by {imputer.name}, {draws} draws each{kept})")
+    if written.draws_folder is not None:
+        print(f"draws:   {written.draws_folder}")
+    tell_time(imputer.record_, wanted)
+
+
+def _warn_of_time(imputer: VolumeImputer, wanted: Targets) -> None:
+    if (wanted.gap > 0).any():
+        warnings.warn(
+            f"{imputer.name} does not use time: its prediction is the same at every time, so change per year must not "
+            "be read from it",
+            Caution,
+            stacklevel=2,
+        )
+
+
+def fingerprint(model: Path) -> str:
+    """Return what tells a fitted model from any other: a hash of its description, which holds that of its arrays."""
+    return hashlib.sha256((model / "model.json").read_bytes()).hexdigest()[:16]

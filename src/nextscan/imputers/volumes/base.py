@@ -1,0 +1,217 @@
+"""What every imputer of images has in common: checks, preprocessing, the source's own grid, saving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nextscan.cohort import Cohort, PredictedVolume, Targets, VolumeImputation, targets
+from nextscan.errors import CohortError, SettingError, TooFewPairsError
+from nextscan.imputers.estimator import Estimator, Progress
+from nextscan.imputers.volumes.pairs import Volume, forward_pairs, images_only
+from nextscan.preprocess.volumes import VolumePreparer
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What one prediction starts from.
+
+    Attributes
+    ----------
+    subject : str
+        Noise depends on it, on the seed and on the draw: all visits of a subject imputed at once share it.
+    source : ndarray of float32, shape (x, y, z)
+        The prepared source image, in [-1, 1].
+    gap : float
+        Years from the source to the target; NaN where unknown.
+    labels : DataFrame, one row
+        Of the subject and of the source's visit.
+    """
+
+    subject: str
+    source: Volume
+    gap: float
+    labels: pd.DataFrame
+
+
+Draw = Callable[[Given, int, int], tuple[Volume, Volume | None]]
+"""``draw(given, n_draws, seed)`` -> draws (n_draws, x, y, z) and the exact mean, or None; prepared scale."""
+
+
+class VolumeImputer(Estimator):
+    """Base of all imputers of images: a subclass stores settings in its constructor, learns, and draws.
+
+    A subclass has at least the settings `shape`, `spacing` and `cache`, and implements
+
+    - ``_fit(train, validation, seed, checkpoint, progress)``, which learns from `prepared_pairs`;
+    - ``_drawing()`` -> `Draw`, called once for each `impute`;
+    - ``_state()`` and ``_restore(state)``: what it learned as nested dicts of arrays, numbers, strings.
+
+    Attributes
+    ----------
+    needs_time : bool
+        Whether targets, and pairs to learn from, at unknown times are refused.
+    preparer_ : VolumePreparer
+        From native images to arrays of one shape in [-1, 1] and back.
+    record_ : dict
+        What happened in `fit`, ready for JSON: pairs and subjects used, preprocessing, choices made.
+    """
+
+    needs_time: ClassVar[bool] = False
+
+    shape: tuple[int, int, int] | None
+    spacing: tuple[float, float, float] | None
+    cache: str | None
+
+    preparer_: VolumePreparer
+
+    # -- fit --------------------------------------------------------------------------------------
+
+    def _begin(self, train: Cohort, validation: Cohort | None, seed: int) -> None:
+        parts = [train] if validation is None else [train, validation]
+        where = train.source or train.name
+        if not train.has_volume.any():
+            raise CohortError(
+                f"{where}: holds no images, and {self.name} learns from images; give a BIDS folder or a table with a "
+                "column volume, or use a method for features such as anchored"
+            )
+        gaps = np.concatenate([forward_pairs(part).gap for part in parts])
+        if len(gaps) < self.minimum_pairs:
+            raise TooFewPairsError(
+                f"{where}: {self.name} needs at least {self.minimum_pairs} pairs of images to learn from, there are "
+                f"{len(gaps)}; use a larger cohort"
+            )
+        if self.needs_time and not np.isfinite(gaps).all():
+            raise CohortError(
+                f"{where}: {int(np.isnan(gaps).sum())} of {len(gaps)} pairs of images lack the time between them, and "
+                f"{self.name} with these settings needs it; give the years or ages of the visits"
+            )
+        self.preparer_ = VolumePreparer.of(train, shape=self.shape, spacing=self.spacing, cache=self.cache)
+        self.record_ = {
+            "n_pairs": len(gaps),
+            "n_subjects": sum(part.n_subjects for part in parts),
+            "seed": seed,
+            "preprocessing": {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in self.preparer_.state().items()
+            },
+        }
+        known = gaps[gaps > 0]
+        if len(known):
+            self.record_ |= {"mean_gap": float(known.mean()), "gap_range": [float(known.min()), float(known.max())]}
+
+    def reach(self, gap: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return intervals in units of the mean training interval; 1 where an interval is unknown."""
+        return np.where(np.isnan(gap), 1.0, gap / self.record_.get("mean_gap", 1.0))
+
+    # -- impute -----------------------------------------------------------------------------------
+
+    def impute(
+        self,
+        cohort: Cohort,
+        draws: int = 10,
+        *,
+        seed: int = 0,
+        at_years: Sequence[float] | None = None,
+        progress: Progress | None = None,
+    ) -> VolumeImputation:
+        """Predict the images that `nextscan.cohort.targets` lists: those of visits without one.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Needs an image of each subject.
+        draws : int
+            Draws per target.
+        seed : int
+            The same seed gives the same draws, whoever else is in the cohort.
+        at_years : sequence of float, optional
+            Impute these times after the last image instead; negative ones, before it, where the imputer
+            `predicts_backward`.
+        progress : callable, optional
+            Gets ``{"phase": "imputing", "done", "total"}`` after each volume.
+
+        Returns
+        -------
+        VolumeImputation
+            Volumes on the grid and the scale of their source images, each made when it is asked for; not
+            below zero where the source is not.
+
+        Raises
+        ------
+        NotFittedError, SettingError
+        CohortError
+            If a target lies before its subject's first image and the method predicts forward only, or its
+            time is unknown and the method needs it.
+        """
+        self._check_fitted()
+        if draws < 1:
+            raise SettingError(f"draws must be at least 1, got {draws}")
+        cohort = images_only(cohort)
+        wanted = targets(cohort, at_years)
+        self.check_direction(cohort, wanted)
+        self._check_times(cohort, wanted)
+        draw, done = self._drawing(), 0
+
+        def predict(i: int) -> PredictedVolume:
+            nonlocal done
+            volume = self._predict(cohort, wanted, i, draw, draws, seed)
+            done += 1
+            if progress is not None:
+                progress({"phase": "imputing", "done": done, "total": max(done, len(wanted))})
+            return volume
+
+        return VolumeImputation(
+            method=self.name, requested=wanted, seed=seed, n_draws=draws, predict=predict, record=self.record_
+        )
+
+    def _predict(self, cohort: Cohort, wanted: Targets, i: int, draw: Draw, n_draws: int, seed: int) -> PredictedVolume:
+        from nextscan.cohort.images import read_header
+
+        row = int(wanted.context[i])
+        prepared = self.preparer_.prepare(cohort, row)
+        labels = cohort.labels_at(wanted.context[i : i + 1])
+        given = Given(str(wanted.subject[i]), prepared.data, float(wanted.gap[i]), labels)
+        draws, mean = draw(given, n_draws, seed)
+        if mean is None:
+            mean = draws.mean(axis=0)
+        native = self.preparer_.restore(np.concatenate([mean[None], draws]), cohort, row, prepared)
+        source = str(cohort.files_of("volume")[row])
+        return PredictedVolume(
+            subject=given.subject,
+            visit=str(wanted.visit[i]),
+            years=float(wanted.years[i]),
+            gap=given.gap,
+            source=source,
+            affine=read_header(source).affine,
+            mean=native[0],
+            draws=native[1:],
+        )
+
+    def _drawing(self) -> Draw:
+        raise NotImplementedError
+
+    def _check_times(self, cohort: Cohort, wanted: Targets) -> None:
+        unknown = np.flatnonzero(np.isnan(wanted.gap))
+        if self.needs_time and len(unknown):
+            i = int(unknown[0])
+            raise CohortError(
+                f"{cohort.source or cohort.name}: subject {wanted.subject[i]} visit {wanted.visit[i]} (of "
+                f"{len(unknown)} such): the years from its last image are not known, and {self.name} with these "
+                "settings needs them; give the time of the visit, or ask for times with at_years"
+            )
+
+    # -- save -------------------------------------------------------------------------------------
+
+    def _saved(self) -> dict[str, Any]:
+        return {"preparer": self.preparer_.state(), "record": self.record_, "learned": self._state()}
+
+    def _take_saved(self, state: dict[str, Any]) -> None:
+        self.preparer_ = VolumePreparer.from_state(state["preparer"], cache=self.cache)
+        self.record_ = state["record"]
+        self._restore(state["learned"])

@@ -1,0 +1,157 @@
+"""What a diffusion network for volumes trains on, and how draws are made with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nextscan.diffusion import Path, Sampler, counter_normal, expand, make_denoiser, objective, sample
+from nextscan.imputers.volumes.examples import N_COINS, Condition, PairExamples, coins_of, noise_of
+from nextscan.imputers.volumes.volume_diffusion_settings import VolumeDiffusionSettings
+
+_VALIDATION_SEED = 20_250_101
+_VALIDATION_LEVELS = (0.25, 0.5, 0.75)
+_VALIDATION_PAIRS = 64
+_VOXELS_AT_ONCE = 2**22  # of draws made side by side
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeProcess:
+    """Path and sampler, and what goes into and comes out of the network.
+
+    Attributes
+    ----------
+    spread : float
+        Unit of the residual: root mean square of the change between training pairs.
+    """
+
+    path: Path
+    sampler: Sampler
+    settings: VolumeDiffusionSettings
+    spread: float
+
+    def data(self, target: Tensor, source: Tensor) -> Tensor:
+        """Return what is diffused: the follow-up, or the residual to the source in units of its spread."""
+        return (target - source) / self.spread if self.settings.target == "residual" else target
+
+    def volume(self, data: Tensor, source: Tensor) -> Tensor:
+        """Undo `data`; prepared volumes lie in [-1, 1], and so does what is predicted."""
+        volume = source + self.spread * data if self.settings.target == "residual" else data
+        return volume.clamp(-1, 1)
+
+    def predict(self, network: Any, given: Condition, x: Tensor, level: Tensor) -> Tensor:
+        """Return the network's output for noisy data x (B, 1, X, Y, Z) at level (B,).
+
+        On a path that ends at noise the network sees ``a x``, the best guess of white data: at level 1 that
+        is 0, not noise it had to learn to ignore. Where change grows with time the output is ``f0 + reach f1``.
+        """
+        source = given.source if self.settings.use_source else None
+        numbers = given.numbers if given.numbers.shape[1] else None
+        if self.path.ends_at_noise:
+            x = expand(self.path.signal_noise(level)[0], x) * x
+        output: Tensor = network(x, level, source, numbers).float()
+        if self.settings.grows:
+            output = output[:, :1] + expand(given.reach, output) * output[:, 1:]
+        return output
+
+    @torch.no_grad()
+    def mean(self, network: Any, given: Condition) -> Tensor:
+        """Return the predictive mean, shape (B, 1, X, Y, Z): the estimate of the data where only noise is left.
+
+        There ``E[x0 | x]`` does not depend on x; it is what the squared error of training asks of the network.
+        """
+        level = torch.ones(len(given.source), device=given.source.device)
+        denoise = make_denoiser(partial(self.predict, network, given), self.path, self.settings.parameterisation)
+        return self.volume(denoise(torch.zeros_like(given.source), level), given.source)
+
+    @torch.no_grad()
+    def draw(self, network: Any, given: Condition, key: int, n_draws: int, seed: int) -> Tensor:
+        """Draw volumes for one condition, shape (n_draws, X, Y, Z)."""
+        shape, device = tuple(given.source.shape[1:]), given.source.device
+        at_once = max(1, _VOXELS_AT_ONCE // given.source.numel())
+        clamp = (-1.0, 1.0) if self.settings.clamp else None
+        parts = []
+        for which in torch.arange(n_draws, device=device).split(at_once):
+            several = given.repeat(len(which))
+
+            def predict(x: Tensor, level: Tensor, several: Condition = several) -> Tensor:
+                return self.predict(network, several, x, level.expand(len(x)))
+
+            def noise(step: int, which: Tensor = which) -> Tensor:
+                return counter_normal(torch.full_like(which, key), seed, which, step, shape)
+
+            made = sample(
+                make_denoiser(predict, self.path, self.settings.parameterisation, clamp),
+                self.path,
+                self.sampler,
+                start=noise(-1),
+                levels=self.path.sampling_levels(self.settings.sampling_steps),
+                noise=noise,
+            )
+            parts.append(self.volume(made, several.source)[:, 0])
+        return torch.cat(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeProblem:
+    """Diffusion of follow-up volumes, see `nextscan.training.Problem`.
+
+    Attributes
+    ----------
+    train, validation : PairExamples
+    process : VolumeProcess
+    """
+
+    train: PairExamples
+    validation: PairExamples
+    process: VolumeProcess
+
+    @property
+    def n_examples(self) -> int:
+        """Number of training pairs."""
+        return len(self.train)
+
+    def loss(self, network: Any, examples: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """Return the squared error of the prediction for each pair, shape (1, B)."""
+        settings = self.process.settings
+        coins = coins_of(generators, N_COINS + 2)
+        given, target = self.train.batch(examples[0].tolist(), coins, settings)
+        at_end, uniform = torch.from_numpy(coins[:, N_COINS:].astype(np.float32)).to(target.device).T
+        level = torch.where(at_end < settings.mean_share, 1.0, self.process.path.training_levels(uniform))
+        return self._errors(network, given, target, level, noise_of(generators, target))[None]
+
+    def _errors(self, network: Any, given: Condition, target: Tensor, level: Tensor, noise: Tensor) -> Tensor:
+        return objective(
+            partial(self.process.predict, network, given),
+            self.process.path,
+            self.process.settings.parameterisation,
+            self.process.data(target, given.source),
+            level,
+            noise,
+        )
+
+    @torch.no_grad()
+    def validation_score(self, network: Any) -> Tensor:
+        """Return minus the loss of validation pairs, with the same levels and noise each time, shape (1,).
+
+        Level 1, where the mean is learned, counts as much as in training.
+        """
+        share = self.process.settings.mean_share
+        levels = [1.0, *_VALIDATION_LEVELS] if share else [*_VALIDATION_LEVELS]
+        rest = [(1 - share) / len(_VALIDATION_LEVELS)] * len(_VALIDATION_LEVELS)
+        weights = torch.tensor([share, *rest] if share else rest, dtype=torch.float64)
+        losses = []
+        for i in range(min(len(self.validation), _VALIDATION_PAIRS)):
+            given, target = self.validation.plain(i)
+            n, shape = len(levels), tuple(target.shape[1:])
+            noise = counter_normal(torch.full((n,), i), _VALIDATION_SEED, torch.arange(n), 0, shape)
+            level = torch.tensor(levels, device=target.device)
+            each = self._errors(network, given.repeat(n), target.expand(n, *shape), level, noise.to(target.device))
+            losses.append(each.double().cpu() @ weights)
+        return -torch.stack(losses).mean()[None]

@@ -1,0 +1,212 @@
+"""Training of networks on pairs of images: data, machine, loop and record; the same for every method."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from nextscan.cohort import Cohort, merge, split_validation
+from nextscan.errors import SettingError, TooFewPairsError
+from nextscan.imputers.estimator import Progress
+from nextscan.imputers.volumes.conditions import Conditions
+from nextscan.imputers.volumes.examples import PairExamples
+from nextscan.imputers.volumes.learning_settings import LearningSettings
+from nextscan.imputers.volumes.pairs import forward_pairs, images_only, prepared_pairs
+from nextscan.preprocess.volumes import VolumePreparer
+from nextscan.training import Problem, TrainingSettings, settings_document
+from nextscan.training import train as run_training
+
+Arrays = dict[str, NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How to compute, which changes results by rounding only.
+
+    Attributes
+    ----------
+    device : "auto" or a torch device
+        "auto" takes a GPU if there is one.
+    precision : "float32" or "bfloat16"
+    accumulate : int
+        Batches in one step of the optimiser.
+    checkpointing : bool
+        Compute activations again for gradients instead of keeping them.
+    """
+
+    device: str = "auto"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    accumulate: int = 1
+    checkpointing: bool = False
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Machine:
+        """Take what belongs here from the parameters of an estimator."""
+        return cls(**{name: params[name] for name in ("device", "precision", "accumulate", "checkpointing")})
+
+    def torch_device(self) -> torch.device:
+        """Return the device.
+
+        Raises
+        ------
+        SettingError
+            If it cannot be used.
+        """
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            return torch.empty(0, device=self.device).device
+        except (RuntimeError, AssertionError) as error:
+            raise SettingError(f"device {self.device!r} cannot be used here; try device='auto'") from error
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which a network predicts."""
+        return torch.autocast(self.torch_device().type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a method makes its network and its problem of.
+
+    Attributes
+    ----------
+    train, validation : PairExamples
+    conditions : Conditions
+    spread : float
+        Root mean square of the change between training pairs, prepared scale.
+    """
+
+    train: PairExamples
+    validation: PairExamples
+    conditions: Conditions
+    spread: float
+
+
+def learn(
+    settings: LearningSettings,
+    machine: Machine,
+    preparer: VolumePreparer,
+    train: Cohort,
+    validation: Cohort | None,
+    *,
+    make: Callable[[Task], tuple[nn.Module, Problem]],
+    seed: int,
+    checkpoint: Path | None,
+    progress: Progress | None,
+) -> tuple[Arrays, Task, dict[str, Any]]:
+    """Train a network on all pairs of images of a subject, and keep the epoch that does best on validation pairs.
+
+    Parameters
+    ----------
+    settings, machine, preparer, train, validation
+    make : callable
+        ``make(task)`` -> untrained network and problem. The global generator of torch is seeded while it runs.
+    seed, checkpoint, progress
+        As in `Estimator.fit`.
+
+    Returns
+    -------
+    arrays : dict of name to ndarray
+        The network's parameters.
+    task : Task
+        What they were learned from; its images are gone.
+    record : dict
+        For `Estimator.record_`.
+    """
+    train, validation = validation_pairs(train, validation, seed)
+    device = machine.torch_device()
+    how = TrainingSettings(
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        accumulate=machine.accumulate,
+        examples_per_epoch=settings.examples_per_epoch,
+        learning_rate=settings.learning_rate,
+        decay=settings.decay,
+        weight_decay=settings.weight_decay,
+        average=settings.average,
+        patience=settings.patience,
+        precision=machine.precision,
+        checkpoint_seconds=0.0,  # an epoch of volumes is worth keeping
+    )
+    if checkpoint is not None:
+        checkpoint.mkdir(parents=True, exist_ok=True)
+    matching = settings.match_brightness
+    with (
+        prepared_pairs(train, preparer, checkpoint, progress, match_brightness=matching) as learned_from,
+        prepared_pairs(validation, preparer, checkpoint, progress, match_brightness=matching) as judged_by,
+    ):
+        conditions = Conditions.fit(
+            train, learned_from.pairs, interval=settings.interval, use_labels=settings.use_labels
+        )
+        task = Task(
+            PairExamples(learned_from, conditions, device),
+            PairExamples(judged_by, conditions, device),
+            conditions,
+            learned_from.spread(),
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network, problem = make(task)
+        cohorts = [part.fingerprint() for part in (train, validation)]
+        document = [settings.to_dict(), settings_document(how), preparer.state(), cohorts, seed]
+        result = run_training(
+            network.to(device),
+            problem,
+            how,
+            seeds=[seed],
+            replicas=False,
+            fingerprint=hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16).hexdigest(),
+            checkpoint=None if checkpoint is None else checkpoint / "training.ckpt",
+            progress=progress,
+        )
+    arrays: Arrays = {name: value.cpu().numpy() for name, value in result.best.items()}
+    record = {
+        "n_training_pairs": len(learned_from),
+        "n_validation_pairs": len(judged_by),
+        "spread": task.spread,
+        "parameters": sum(value.size for value in arrays.values()),
+        "best_epoch": int(result.best_epoch[0]),
+        "best_score": float(result.best_score[0]),
+        "skipped_fraction": result.skipped_fraction(0),
+        "learning": result.learning(0),
+        "settings": settings.to_dict(),
+        "machine": asdict(machine) | {"device": str(device)},
+    }
+    return arrays, task, record
+
+
+def validation_pairs(train: Cohort, validation: Cohort | None, seed: int) -> tuple[Cohort, Cohort]:
+    """Make sure that there is a pair to choose the epoch by, from training subjects if need be.
+
+    Raises
+    ------
+    TooFewPairsError
+        If fewer than two subjects have pairs.
+    """
+    train = images_only(train)
+    validation = None if validation is None else images_only(validation)
+    if validation is not None and len(forward_pairs(validation)) and len(forward_pairs(train)):
+        return train, validation
+    together = merge(train, validation)
+    n_paired = int(together.is_paired.sum())
+    if n_paired < 2:
+        raise TooFewPairsError(
+            f"{together.source or together.name}: only {n_paired} subject has two images or more; at least 2 are "
+            "needed, to train on one and choose by the other"
+        )
+    return split_validation(together, fraction=max(0.1, 1.0 / n_paired), seed=seed)
+
+
+def load_into(network: nn.Module, arrays: Arrays, device: torch.device) -> nn.Module:
+    """Return the network with learned parameters, ready to predict."""
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
+    return network.to(device).requires_grad_(False).eval()

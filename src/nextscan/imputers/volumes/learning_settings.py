@@ -1,0 +1,71 @@
+"""Choices that every network for volumes takes: what it is conditioned on, how it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args, get_type_hints
+
+from nextscan.errors import SettingError
+from nextscan.imputers.volumes.conditions import Interval
+
+
+@dataclass(frozen=True)
+class LearningSettings:
+    """Conditions, chance and training.
+
+    Attributes
+    ----------
+    interval : "unseen", "encoded" or "reach"
+        Paper: encoded by sines and cosines, and always known. Ours: years over their training mean, and
+        whether they are known.
+    use_labels : bool
+        Whether labels (age, sex, diagnosis) are further encodings. Paper: no.
+    interval_dropout : float
+        Share of pairs whose interval is hidden, so that it may be unknown.
+    match_brightness : bool
+        Whether the later image is first made as bright as the source, see
+        `nextscan.imputers.volumes.brightness`: what two scanners, or one on two days, make of a tissue is no
+        change to learn, and the prediction is in the brightness of the source. Paper: no.
+    flip : bool
+        Mirror pairs left to right at random. Paper: no.
+    backward : bool
+        Turn pairs round in time at random, with their interval negative: what is the same in both
+        directions (noise of the source) is told from what changes. Paper: no.
+    epochs, examples_per_epoch, batch_size, learning_rate, decay, weight_decay
+        Paper: 300,000 steps of Adam with batch 1 and 1e-3.
+    average : float or None
+        Decay of a moving average of the weights. Paper: none.
+    patience : int
+        Stop after this many epochs without a better validation loss; the best epoch is kept.
+    """
+
+    interval: Interval = "reach"
+    use_labels: bool = True
+    interval_dropout: float = 0.1
+    match_brightness: bool = True
+    flip: bool = True
+    backward: bool = True
+    epochs: int = 60
+    examples_per_epoch: int | None = None
+    batch_size: int = 4
+    learning_rate: float = 1e-3
+    decay: Literal["constant", "cosine"] = "cosine"
+    weight_decay: float = 1e-2
+    average: float | None = 0.99
+    patience: int = 15
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for spec in fields(self):
+            allowed = get_args(hints[spec.name])
+            value = getattr(self, spec.name)
+            if allowed and all(isinstance(choice, str) for choice in allowed) and value not in allowed:
+                raise SettingError(f"{spec.name} must be one of {', '.join(allowed)}, got {value!r}")
+        if not 0 <= self.interval_dropout < 1:
+            raise SettingError(f"interval_dropout must be in [0, 1), got {self.interval_dropout:g}")
+        if self.backward and self.interval != "reach":
+            raise SettingError("pairs turned round in time need their interval: set interval='reach' or backward=False")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON knows them."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

@@ -1,0 +1,108 @@
+"""Med-DDPM: diffusion of volumes with the condition as channels (Dorjsembe et al. 2024, arXiv 2305.18453)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from nextscan.cohort import Cohort
+from nextscan.imputers.estimator import Progress
+from nextscan.imputers.volumes.base import Draw, VolumeImputer
+from nextscan.imputers.volumes.volume_diffusion_settings import MED_DDPM, VolumeDiffusionSettings, changed
+
+if TYPE_CHECKING:
+    from nextscan.imputers.volumes.trained_diffusion import TrainedDiffusion
+
+_NOT_SETTINGS = ("shape", "spacing", "cache", "device", "precision", "accumulate", "checkpointing")
+
+
+class MedDDPM(VolumeImputer):
+    """Impute follow-up volumes by diffusion that sees source volume and interval as further channels.
+
+    A baseline of arXiv 2411.05860. The follow-up itself is diffused; its anatomy has to be made anew from
+    noise, guided by the channels.
+
+    Deviation: Med-DDPM's condition is a label map; here it is the source volume and the interval. Its noise
+    prediction over 250 steps with an absolute error is replaced by this package's own schedule, loss
+    and training, so that the row tells what the condition as channels and the follow-up as
+    target cost, and nothing else. Covered by ``test_med_ddpm_differs_from_the_default_by_condition_and_target``.
+
+    Parameters
+    ----------
+    channels, attention, n_residual, patch, sampling_steps
+    epochs, examples_per_epoch, batch_size, learning_rate, patience
+        See `nextscan.imputers.volumes.volume_diffusion_settings.VolumeDiffusionSettings`; None for its own.
+    shape, spacing, cache, device, precision, accumulate, checkpointing
+        As in `VolumeDiffusion`.
+    """
+
+    name: ClassVar[str] = "med-ddpm"
+    uses_time: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        channels: tuple[int, ...] | None = None,
+        attention: tuple[bool, ...] | None = None,
+        n_residual: int | None = None,
+        patch: int | None = None,
+        sampling_steps: int | None = None,
+        epochs: int | None = None,
+        examples_per_epoch: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        patience: int | None = None,
+        shape: tuple[int, int, int] | None = None,
+        spacing: tuple[float, float, float] | None = None,
+        cache: str | None = None,
+        device: str = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
+        accumulate: int = 1,
+        checkpointing: bool = False,
+    ) -> None:
+        for name, value in list(locals().items()):
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+        self.shape, self.spacing, self.cache = shape, spacing, cache
+
+    @property
+    def settings(self) -> VolumeDiffusionSettings:
+        """The settings in full."""
+        return changed(MED_DDPM, {name: v for name, v in self.get_params().items() if name not in _NOT_SETTINGS})
+
+    def _fit(
+        self,
+        train: Cohort,
+        validation: Cohort | None,
+        seed: int,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> None:
+        from nextscan.imputers.volumes.learning import Machine
+        from nextscan.imputers.volumes.trained_diffusion import TrainedDiffusion
+
+        self.model_: TrainedDiffusion
+        self.model_, record = TrainedDiffusion.fit(
+            self.settings,
+            Machine.of(self.get_params()),
+            preparer=self.preparer_,
+            train=train,
+            validation=validation,
+            seed=seed,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        self.record_ |= record
+
+    def _drawing(self) -> Draw:
+        from nextscan.imputers.volumes.learning import Machine
+
+        return self.model_.drawing(Machine.of(self.get_params()))
+
+    def _state(self) -> dict[str, Any]:
+        return self.model_.state()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        from nextscan.imputers.volumes.trained_diffusion import TrainedDiffusion
+
+        self.model_ = TrainedDiffusion.from_state(self.settings, state)

@@ -1,0 +1,111 @@
+"""A diffusion network for volumes, from its settings to draws; the estimators are thin around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from nextscan.diffusion import SAMPLERS, ContinuousPath, linear_betas
+from nextscan.diffusion import Path as NoisePath
+from nextscan.errors import SettingError
+from nextscan.imputers.volumes.base import Draw, Given
+from nextscan.imputers.volumes.conditions import Conditions
+from nextscan.imputers.volumes.diffusion_problem import VolumeProblem, VolumeProcess
+from nextscan.imputers.volumes.examples import Condition
+from nextscan.imputers.volumes.learning import Arrays, Machine, Task, learn, load_into
+from nextscan.imputers.volumes.pairs import Volume
+from nextscan.imputers.volumes.volume_diffusion_settings import VolumeDiffusionSettings
+from nextscan.networks.volume_unet import VolumeUNet
+from nextscan.randomness import subject_keys
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedDiffusion:
+    """What training learned.
+
+    Attributes
+    ----------
+    settings : VolumeDiffusionSettings
+    conditions : Conditions
+    spread : float
+        See `VolumeProcess`.
+    network : dict of name to ndarray
+    """
+
+    settings: VolumeDiffusionSettings
+    conditions: Conditions
+    spread: float
+    network: Arrays
+
+    @classmethod
+    def fit(cls, settings: VolumeDiffusionSettings, machine: Machine, **given: Any) -> tuple[Self, dict[str, Any]]:
+        """Train; return what was learned and what is to be recorded of it. For the rest see `learn`."""
+
+        def make(task: Task) -> tuple[VolumeUNet, VolumeProblem]:
+            network = make_network(settings, task.conditions, checkpointing=machine.checkpointing)
+            return network, VolumeProblem(task.train, task.validation, make_process(settings, task.spread))
+
+        make_process(settings, 1.0)  # refuses a wrong sampler before the images are read
+        network, task, record = learn(settings, machine, make=make, **given)
+        return cls(settings, task.conditions, task.spread, network), record
+
+    def drawing(self, machine: Machine) -> Draw:
+        """Return what draws volumes and, where level 1 was trained, predicts their mean."""
+        device, process = machine.torch_device(), make_process(self.settings, self.spread)
+        network = load_into(make_network(self.settings, self.conditions), self.network, device)
+
+        def draw(given: Given, n_draws: int, seed: int) -> tuple[Volume, Volume | None]:
+            condition = Condition.of(given, self.conditions, device)
+            with machine.autocast():
+                key = int(subject_keys([given.subject])[0])
+                draws = process.draw(network, condition, key, n_draws, seed).cpu().numpy()
+                mean = process.mean(network, condition)[0, 0].cpu().numpy() if self.settings.mean_share else None
+            return draws, mean
+
+        return draw
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learned; settings are saved with the estimator's parameters."""
+        return {"conditions": self.conditions.state(), "spread": self.spread, "network": self.network}
+
+    @classmethod
+    def from_state(cls, settings: VolumeDiffusionSettings, state: dict[str, Any]) -> Self:
+        """Undo `state`."""
+        return cls(settings, Conditions.from_state(state["conditions"]), state["spread"], state["network"])
+
+
+def make_process(settings: VolumeDiffusionSettings, spread: float) -> VolumeProcess:
+    """Return path and sampler of the settings.
+
+    Raises
+    ------
+    SettingError
+        If there is no such sampler.
+    """
+    if settings.sampler not in SAMPLERS:
+        raise SettingError(f"sampler must be one of {', '.join(SAMPLERS)}, got {settings.sampler!r}")
+    paths: dict[str, NoisePath] = {
+        "linear": linear_betas(steps=settings.steps, start=1e-4, end=0.02),
+        "cosine": ContinuousPath("cosine", log_snr_min=-np.inf),
+    }
+    unit = spread if settings.target == "residual" else 1.0
+    return VolumeProcess(paths[settings.schedule], SAMPLERS[settings.sampler], settings, unit)
+
+
+def make_network(
+    settings: VolumeDiffusionSettings, conditions: Conditions, *, checkpointing: bool = False
+) -> VolumeUNet:
+    """Return an untrained network; its parameters come from torch's global generator."""
+    return VolumeUNet(
+        channels=settings.channels,
+        attention=settings.attention,
+        n_residual=settings.n_residual,
+        n_sources=int(settings.use_source),
+        n_numbers=conditions.n_numbers,
+        n_outputs=2 if settings.grows else 1,
+        concatenate=settings.condition == "channels",
+        patch=settings.patch,
+        checkpointing=checkpointing,
+    )

@@ -1,0 +1,141 @@
+"""The settings of diffusion on volumes: what the paper says, Med-DDPM's condition, and a sound choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from nextscan.errors import SettingError
+from nextscan.imputers.volumes.learning_settings import LearningSettings
+
+Target = Literal["follow-up", "residual"]
+Schedule = Literal["linear", "cosine"]
+Condition = Literal["add", "channels"]
+
+
+@dataclass(frozen=True)
+class VolumeDiffusionSettings(LearningSettings):
+    """Every choice in a diffusion model of follow-up volumes, beside those of `LearningSettings`.
+
+    Attributes
+    ----------
+    target : "follow-up" or "residual"
+        What is diffused. Paper: the follow-up volume. Ours: follow-up minus source in units of its spread,
+        so that the untrained network *is* the source with the noise of a second scan.
+    schedule : "linear" or "cosine"
+        Paper: β linear from 1e-4 to 0.02 over `steps`. Ours ends at noise (zero terminal SNR).
+    steps : int
+        Of the linear schedule; paper: 1000.
+    parameterisation : "noise", "data" or "velocity"
+        Paper: noise. Ours: velocity. With it, on a path with a² + s² = 1, the output 0 is the exact
+        denoiser of white residuals of unit variance, and level 1 is well defined.
+    sampler, sampling_steps
+        Paper: ancestral, over all steps.
+    condition : "add" or "channels"
+        How source and interval enter; paper: by addition; Med-DDPM: as channels.
+    use_source : bool
+        Whether the network sees the source. Without it only the follow-up can be the target.
+    grows : bool
+        Whether the output is ``f0 + r f1``, r being the years over their training mean and f0, f1 two outputs
+        of the network: change grows with time, and at 0 years there is none. Paper: no.
+    mean_share : float
+        Share of examples trained at level 1, where a path that ends at noise leaves the network nothing
+        but the conditions: its estimate there is the predictive mean, in one evaluation.
+    clamp : bool
+        Clamp every estimate of the volume to [-1, 1]. Prepared volumes are clipped there.
+    channels, attention, n_residual, patch
+        Of `nextscan.networks.VolumeUNet`; the paper says no more than "attention-based UNet".
+    """
+
+    target: Target = "residual"
+    schedule: Schedule = "cosine"
+    steps: int = 1000
+    parameterisation: Literal["noise", "data", "velocity"] = "velocity"
+    sampler: str = "dpm-solver++"
+    sampling_steps: int = 10
+    condition: Condition = "add"
+    use_source: bool = True
+    grows: bool = True
+    mean_share: float = 0.5
+    clamp: bool = False
+    channels: tuple[int, ...] = (16, 32, 64)
+    attention: tuple[bool, ...] = (False, False, True)
+    n_residual: int = 1
+    patch: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("steps", "sampling_steps", "n_residual", "patch"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.mean_share < 1:
+            raise SettingError(f"mean_share must be in [0, 1), got {self.mean_share:g}")
+        if not self.use_source and self.target == "residual":
+            raise SettingError("without the source only the follow-up can be predicted: set target='follow-up'")
+        if self.mean_share and self.schedule != "cosine":
+            raise SettingError("the mean is learned at level 1 of a path that ends at noise: set schedule='cosine'")
+        if self.schedule == "linear" and self.sampling_steps > self.steps:
+            raise SettingError(f"sampling_steps {self.sampling_steps} exceeds the {self.steps} steps of the schedule")
+
+
+_PAPER = VolumeDiffusionSettings(
+    target="follow-up",
+    schedule="linear",
+    steps=1000,
+    parameterisation="noise",
+    sampler="ancestral",
+    sampling_steps=1000,
+    condition="add",
+    interval="encoded",
+    use_labels=False,
+    interval_dropout=0.0,
+    grows=False,
+    mean_share=0.0,
+    match_brightness=False,
+    flip=False,
+    backward=False,
+    clamp=True,
+    channels=(32, 64, 128, 256),
+    attention=(False, False, False, True),
+    n_residual=2,
+    patch=1,
+    epochs=300,
+    examples_per_epoch=1000,
+    batch_size=1,
+    learning_rate=1e-3,
+    decay="constant",
+    weight_decay=0.0,
+    average=None,
+    patience=300,
+)
+
+PRESETS: dict[str, VolumeDiffusionSettings] = {"default": VolumeDiffusionSettings(), "paper": _PAPER}
+
+MED_DDPM = replace(
+    PRESETS["default"],
+    target="follow-up",
+    condition="channels",
+    grows=False,
+    backward=False,
+    use_labels=False,
+    sampling_steps=20,
+)
+
+
+def changed(settings: VolumeDiffusionSettings, changes: Mapping[str, Any]) -> VolumeDiffusionSettings:
+    """Return settings with the changes that are not None."""
+    return replace(settings, **{name: value for name, value in changes.items() if value is not None})
+
+
+def resolve(preset: str, changes: Mapping[str, Any]) -> VolumeDiffusionSettings:
+    """Return the preset with the given changes; None means "as in the preset".
+
+    Raises
+    ------
+    SettingError
+        If the preset is unknown or a value is not allowed.
+    """
+    if preset not in PRESETS:
+        raise SettingError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    return changed(PRESETS[preset], changes)

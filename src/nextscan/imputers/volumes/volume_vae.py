@@ -1,0 +1,107 @@
+"""Conditional variational autoencoder of follow-up volumes (Kingma & Welling 2014; Sohn et al. 2015)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from nextscan.cohort import Cohort
+from nextscan.imputers.estimator import Progress
+from nextscan.imputers.volumes.base import Draw, VolumeImputer
+
+if TYPE_CHECKING:
+    from nextscan.imputers.volumes.trained_vae import TrainedVAE, VolumeVAESettings
+
+_NOT_SETTINGS = ("shape", "spacing", "cache", "device", "precision", "accumulate", "checkpointing")
+
+
+class VolumeVAE(VolumeImputer):
+    """Impute follow-up volumes by decoding normal codes beside the source volume.
+
+    A baseline of arXiv 2411.05860, which says no more of it than its name. Here the change from the source
+    is encoded and decoded, in units of its spread, so that the untrained model predicts the source;
+    what the decoder leaves of a voxel is independent normal noise whose size is learned. The mean is that
+    of the decoded draws, without this noise.
+
+    Parameters
+    ----------
+    latent : int, optional
+        Length of the code.
+    channels, patch, epochs, examples_per_epoch, batch_size, learning_rate, patience
+        See `nextscan.imputers.volumes.trained_vae.VolumeVAESettings`; None for its own.
+    shape, spacing, cache, device, precision, accumulate, checkpointing
+        As in `VolumeDiffusion`.
+    """
+
+    name: ClassVar[str] = "volume-vae"
+    uses_time: ClassVar[bool] = True
+    predicts_backward: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        latent: int | None = None,
+        channels: tuple[int, ...] | None = None,
+        patch: int | None = None,
+        epochs: int | None = None,
+        examples_per_epoch: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        patience: int | None = None,
+        shape: tuple[int, int, int] | None = None,
+        spacing: tuple[float, float, float] | None = None,
+        cache: str | None = None,
+        device: str = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
+        accumulate: int = 1,
+        checkpointing: bool = False,
+    ) -> None:
+        for name, value in list(locals().items()):
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+        self.shape, self.spacing, self.cache = shape, spacing, cache
+
+    @property
+    def settings(self) -> VolumeVAESettings:
+        """The settings in full."""
+        from nextscan.imputers.volumes.trained_vae import VolumeVAESettings
+
+        given = {name: value for name, value in self.get_params().items() if name not in _NOT_SETTINGS}
+        return VolumeVAESettings(**{name: value for name, value in given.items() if value is not None})
+
+    def _fit(
+        self,
+        train: Cohort,
+        validation: Cohort | None,
+        seed: int,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> None:
+        from nextscan.imputers.volumes.learning import Machine
+        from nextscan.imputers.volumes.trained_vae import TrainedVAE
+
+        self.model_: TrainedVAE
+        self.model_, record = TrainedVAE.fit(
+            self.settings,
+            Machine.of(self.get_params()),
+            preparer=self.preparer_,
+            train=train,
+            validation=validation,
+            seed=seed,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        self.record_ |= record
+
+    def _drawing(self) -> Draw:
+        from nextscan.imputers.volumes.learning import Machine
+
+        return self.model_.drawing(Machine.of(self.get_params()))
+
+    def _state(self) -> dict[str, Any]:
+        return self.model_.state()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        from nextscan.imputers.volumes.trained_vae import TrainedVAE
+
+        self.model_ = TrainedVAE.from_state(self.settings, state)

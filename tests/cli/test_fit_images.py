@@ -1,0 +1,57 @@
+"""`nextscan fit` for images: the default method, and refusals of methods for tables."""
+
+from pathlib import Path
+
+import pytest
+
+import nextscan
+from bad_inputs.tables import good_table
+from nextscan.cli.main import run
+from nextscan.imputers.volumes.contract_world import growing_ventricles
+
+TINY = ["--set", "epochs=1", "--set", "channels=8,16", "--set", "attention=false,false"]
+
+
+@pytest.fixture
+def images(tmp_path, monkeypatch):
+    """Return the name of a table with paths of images, in the folder in which the command runs."""
+    monkeypatch.chdir(tmp_path)
+    cohort = growing_ventricles(Path("images"), 8)
+    cohort.to_frame().drop(columns="years").to_csv("images.csv", index=False)
+    return "images.csv"
+
+
+def test_images_are_learned_by_diffusion_unless_told_otherwise(images, capsys):
+    assert run(["fit", images, "--out", "model", *TINY]) == 0
+    assert "model: model (volume-diffusion, 18 pairs, images at 16x16x16)" in capsys.readouterr().out
+    model = nextscan.load("model")
+    assert isinstance(model, nextscan.VolumeDiffusion)
+    assert model.channels == (8, 16)
+    assert model.attention == (False, False)
+    assert model.record_["learning"][-1]["epoch"] == 1
+    assert {path.name for path in Path().iterdir()} == {"images", images, "model"}  # no state of training is left
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--method", "ridge"], "ridge learns from tables of features, and this cohort holds images"),
+        (["--method", "copy-source", "--conformal"], "--conformal is for tables"),
+        (["--method", "volume-difusion"], "did you mean volume-diffusion"),
+        (["--set", "channels=7"], "channels must be multiples of 8"),
+        (["--set", "interval=unseen"], "set interval='reach' or backward=False"),
+    ],
+)
+def test_what_does_not_fit_images_is_one_line(images, capsys, arguments, said):
+    assert run(["fit", images, "--out", "model", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+    assert not Path("model").exists()
+
+
+def test_a_method_for_images_refuses_a_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    good_table().to_csv("table.csv", index=False)
+    assert run(["fit", "table.csv", "--method", "volume-diffusion", "--out", "model"]) == 2
+    assert "volume-diffusion learns from images, and this cohort is a table of features" in capsys.readouterr().err
