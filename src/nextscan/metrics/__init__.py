@@ -22,11 +22,13 @@ from nextscan.metrics.intervals import (
 )
 from nextscan.metrics.multiplicity import benjamini_hochberg
 from nextscan.metrics.proper import central_level, coverage, covered, crps, energy_score, highest_level
+from nextscan.metrics.regions import REGIONS, segment
 from nextscan.metrics.similarity import cosine_distance, euclidean, pearson_per_subject
 from nextscan.metrics.volume_descriptor import descriptor_grid, volume_descriptor
 from nextscan.metrics.volumes import change_correlation_map, direction_auroc, nrmse, psnr, ssim, voxel_coverage
 
 __all__ = [
+    "REGIONS",
     "GroupScore",
     "benjamini_hochberg",
     "bootstrap_interval",
@@ -55,6 +57,7 @@ __all__ = [
     "resampled_means",
     "rmse",
     "sd_ratio",
+    "segment",
     "ssim",
     "standard_error_interval",
     "volume_descriptor",
