@@ -1,9 +1,7 @@
 """Imputed images as a BIDS derivative: names, sidecars, resuming, and what validators say."""
 
 import json
-import os
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from bids_validator import judged
 from nextscan.cohort import PredictedVolume, VolumeImputation, read_cohort, targets
 from nextscan.cohort.derivative import write_derivative
 from nextscan.cohort.derivative_names import image_name, session_label
@@ -301,28 +300,6 @@ def test_names_are_those_of_the_bids_schema(raw):
     shutil.copy(next(anat.glob("*_desc-imputed_*.nii.gz")), anat / "sub-01_ses-imputed1y_desc-x_noSuchThing.nii.gz")
     report = ancpbids.validate_dataset(ancpbids.load_dataset(str(done.folder)))
     assert [message["code"] for message in report.messages if message["code"] in naming] == ["NOT_INCLUDED"]
-
-
-def validator() -> list[str]:
-    """Return the command of the BIDS validator, or skip: NEXTSCAN_BIDS_VALIDATOR names its script."""
-    given = os.environ.get("NEXTSCAN_BIDS_VALIDATOR")
-    node, npx = shutil.which("node"), shutil.which("npx")
-    if node is None:
-        pytest.skip("Node is not here")
-    if given:
-        return [node, given]
-    if (
-        npx
-        and subprocess.run([npx, "--no-install", "bids-validator", "--version"], capture_output=True).returncode == 0
-    ):
-        return [npx, "--no-install", "bids-validator"]
-    pytest.skip("bids-validator is not here: npm install bids-validator, or name its script in NEXTSCAN_BIDS_VALIDATOR")
-
-
-def judged(folder: Path) -> tuple[dict, list[str]]:
-    ran = subprocess.run([*validator(), str(folder), "--json"], capture_output=True, text=True)
-    answer = json.loads(ran.stdout)
-    return answer["summary"], [f"{issue['key']}: {issue['files']}" for issue in answer["issues"]["errors"]]
 
 
 def test_the_bids_validator_accepts_the_derivative_and_the_study_around_it(raw):

@@ -32,6 +32,7 @@ _REGISTRY: dict[str, tuple[str, str, dict[str, Any]]] = {
     "med-ddpm": ("volumes.med_ddpm", "MedDDPM", {}),
     "copy-source": ("volumes.copy_source", "CopySource", {}),
     "volume-mean-change": ("volumes.volume_mean_change", "VolumeMeanChange", {}),
+    "volume-oracle": ("volumes.oracle", "VolumeOracle", {}),
 }
 
 BASELINES = ("carry-forward", "mean-change", "feature-regression", "ridge", "reliability")

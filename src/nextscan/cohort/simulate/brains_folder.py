@@ -34,6 +34,14 @@ regions in mm3 (regions.tsv), and the law the cohort was drawn from (brains.law.
 best possible prediction.
 """
 
+# all but the law and the volumes are names of BIDS derivatives; bids-validator 1.x knows those of raw data only
+_BIDSIGNORE = """\
+brains.law.npz
+regions.*
+*desc-noisefree_*
+*dseg.*
+"""
+
 
 def check_place(out: Path) -> None:
     """Refuse to replace anything but a cohort of simulated brains as it was written.
@@ -96,7 +104,7 @@ def write_tables(folder: Path, law: BrainLaw) -> None:
     truth.mkdir(parents=True)
     name = {"Name": "Truth of the simulated brains", "DatasetType": "derivative"}
     _write_json(truth / "dataset_description.json", {**name, **about})
-    (truth / ".bidsignore").write_text(f"{LAW.name}\nregions.tsv\nregions.json\n")
+    (truth / ".bidsignore").write_text(_BIDSIGNORE)
     region_of = {tissue: region for region, tissues in REGIONS.items() for tissue in tissues}
     labels = [
         {"index": number, "name": tissue, "color": colour, "region": region_of.get(tissue, "n/a")}

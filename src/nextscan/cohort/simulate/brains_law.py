@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -223,6 +223,21 @@ class BrainLaw:
         mean = keep @ self.states[rows[-1]] + give @ own + push @ self.covariates(rows[-1])
         return Prediction(mean, give @ _root(uncertainty), _root(noise))
 
+    def state(self) -> dict[str, Any]:
+        """Return everything as arrays, numbers and lists of strings, by name."""
+        whole = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "ageing"}
+        whole |= {f"ageing.{field.name}": getattr(self.ageing, field.name) for field in fields(Ageing)}
+        return whole | {"shape": list(self.shape), "subjects": self.subjects.tolist(), "visits": self.visits.tolist()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the law whose `state` it is."""
+        ageing = Ageing(**{field.name: state[f"ageing.{field.name}"] for field in fields(Ageing)})
+        own = {field.name: state[field.name] for field in fields(cls) if field.name != "ageing"}
+        x, y, z = (int(n) for n in own["shape"])
+        names = {name: np.array(own[name], dtype=str) for name in ("subjects", "visits")}
+        return cls(**{**own, **names, "shape": (x, y, z), "ageing": ageing})
+
     def covariates(self, row: int) -> FloatArray:
         """Return what rates depend on at a visit, in the order of `COVARIATES`."""
         return covariates(self.age[row], int(self.diagnosis[self.subject_of[row]]))
@@ -242,6 +257,15 @@ class Prediction:
     mean: FloatArray
     lasting: FloatArray
     passing: FloatArray
+
+    def cubature(self) -> FloatArray:
+        """Return states whose average of a function is nearly its expected value, shape (2 n_sizes, n_sizes).
+
+        Exact for polynomials up to the third degree (Arasaratnam & Haykin 2009).
+        """
+        steps = np.sqrt(len(self.mean)) * _root(self.covariance).T
+        states: FloatArray = self.mean + np.concatenate([steps, -steps])
+        return states
 
     @property
     def covariance(self) -> FloatArray:
@@ -285,11 +309,11 @@ def save_brain_law(path: str | Path, law: BrainLaw) -> None:
     OutputError
         If it cannot be written.
     """
-    document = json.dumps({"format": FORMAT, "kind": "brains", "seed": law.seed, "shape": law.shape})
-    arrays = {name: value for name, value in vars(law).items() if isinstance(value, np.ndarray)}
-    arrays |= {f"ageing.{name}": value for name, value in vars(law.ageing).items()}
+    state = law.state()
+    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+    document = {"format": FORMAT, "kind": "brains", **{k: v for k, v in state.items() if k not in arrays}}
     with atomic_path(path) as beside, beside.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, document=np.array(document), **arrays)
+        np.savez_compressed(file, allow_pickle=False, document=np.array(json.dumps(document)), **arrays)
 
 
 def load_brain_law(path: str | Path) -> BrainLaw:
@@ -302,15 +326,13 @@ def load_brain_law(path: str | Path) -> BrainLaw:
     """
     try:
         with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays: dict[str, Any] = dict(file)
+            arrays = dict(file)
         document = json.loads(str(arrays.pop("document")))
-        if document.get("kind") != "brains":
+        if document.pop("kind", "") != "brains":
             raise CohortError(f"{path}: is the law of a table, not of simulated brains; give a folder of brains")
-        if document["format"] != FORMAT:
+        if document.pop("format") != FORMAT:
             raise CohortError(f"{path}: is the law of another version of nextscan; {_AGAIN}")
-        ageing = Ageing(**{field.name: arrays.pop(f"ageing.{field.name}") for field in fields(Ageing)})
-        shape = (int(document["shape"][0]), int(document["shape"][1]), int(document["shape"][2]))
-        return BrainLaw(seed=document["seed"], shape=shape, ageing=ageing, **arrays)
+        return BrainLaw.from_state({**document, **arrays})
     except FileNotFoundError as error:
         raise CohortError(f"{path}: there is no law of simulated brains; {_AGAIN}") from error
     except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, zipfile.BadZipFile) as error:

@@ -156,11 +156,11 @@ class VolumeImputer(Estimator):
         wanted = targets(cohort, at_years)
         self.check_direction(cohort, wanted)
         self._check_times(cohort, wanted)
-        draw, done = self._drawing(), 0
+        make, done = self._predicting(cohort, wanted, draws, seed), 0
 
         def predict(i: int) -> PredictedVolume:
             nonlocal done
-            volume = self._predict(cohort, wanted, i, draw, draws, seed)
+            volume = make(i)
             done += 1
             if progress is not None:
                 progress({"phase": "imputing", "done": done, "total": max(done, len(wanted))})
@@ -169,6 +169,11 @@ class VolumeImputer(Estimator):
         return VolumeImputation(
             method=self.name, requested=wanted, seed=seed, n_draws=draws, predict=predict, record=self.record_
         )
+
+    def _predicting(self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int) -> Callable[[int], PredictedVolume]:
+        """Return what makes the volume of a target."""
+        draw = self._drawing()
+        return lambda i: self._predict(cohort, wanted, i, draw, n_draws, seed)
 
     def _predict(self, cohort: Cohort, wanted: Targets, i: int, draw: Draw, n_draws: int, seed: int) -> PredictedVolume:
         from nextscan.cohort.images import read_header

@@ -1,0 +1,108 @@
+"""The oracle of simulated brains: the law they were drawn from, as an imputer nobody can beat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from nextscan.cohort import Cohort, PredictedVolume, Targets
+from nextscan.errors import CohortError, SettingError
+from nextscan.imputers.estimator import Progress
+from nextscan.imputers.volumes.base import Draw, VolumeImputer
+
+if TYPE_CHECKING:
+    from nextscan.cohort.simulate import BrainLaw
+
+
+class VolumeOracle(VolumeImputer):
+    """Draw from the exact law of the follow-up, given the true state of the brain at all visits seen.
+
+    It learns nothing: `fit` reads the law in ``derivatives/truth`` of a cohort of simulated brains. It knows
+    what no method can, the state behind the noise, so its scores are a limit from above; what it cannot know is
+    what chance will add. Draws and mean are images without noise and bias.
+
+    The mean is that of images, not the image of the mean state, as the former has the least squared error. It
+    is taken over ten states chosen for that (`Prediction.cubature`), so that it does not depend on the draws.
+
+    Attributes
+    ----------
+    law_ : nextscan.cohort.simulate.BrainLaw
+    """
+
+    name: ClassVar[str] = "volume-oracle"
+    minimum_pairs: ClassVar[int] = 0
+    uses_time: ClassVar[bool] = True
+    needs_time: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self.shape = self.spacing = self.cache = None
+
+    def _fit(
+        self,
+        train: Cohort,
+        validation: Cohort | None,
+        seed: int,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> None:
+        from nextscan.cohort.simulate import load_brain_law
+
+        if not train.law:
+            raise SettingError(
+                f"{train.source or train.name}: the oracle knows only simulated brains, and no law comes with these "
+                "images; leave it out"
+            )
+        self.law_: BrainLaw = load_brain_law(train.law)
+        self.record_ |= {"law": train.law}
+
+    def _predicting(self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int) -> Callable[[int], PredictedVolume]:
+        from nextscan.cohort.images import read_header
+        from nextscan.cohort.simulate.brains import WHITE, head_of
+        from nextscan.cohort.simulate.brains_render import Head, affine_of
+
+        law, affine = self.law_, affine_of(self.law_.shape)
+        heads: dict[str, Head] = {}
+
+        def predict(i: int) -> PredictedVolume:
+            row, subject = int(wanted.context[i]), str(wanted.subject[i])
+            source = str(cohort.files_of("volume")[row])
+            header = read_header(source)
+            if header.shape != law.shape or not np.allclose(header.affine, affine, atol=1e-3):
+                raise CohortError(
+                    f"{source}: is not on the grid of the simulated cohort; the oracle needs the images as they were "
+                    "simulated"
+                )
+            if subject not in heads:  # targets of a subject are neighbours: one head at a time is enough
+                heads.clear()
+                heads[subject] = head_of(law, subject)
+            seen = np.flatnonzero((cohort.subject_of == cohort.subject_of[row]) & cohort.has_volume)
+            law_of = law.predict(subject, [str(name) for name in cohort.visits[seen[seen <= row]]], wanted.gap[i])
+            states = np.concatenate([law_of.cubature(), law_of.draw(subject, n_draws, seed=seed)])
+            images = np.float32(WHITE) * np.stack([heads[subject].image(state) for state in states])
+            n_points = len(images) - n_draws
+            return PredictedVolume(
+                subject=subject,
+                visit=str(wanted.visit[i]),
+                years=float(wanted.years[i]),
+                gap=float(wanted.gap[i]),
+                source=source,
+                affine=header.affine,
+                mean=images[:n_points].mean(axis=0, dtype=np.float32),
+                draws=images[n_points:],
+            )
+
+        return predict
+
+    def _drawing(self) -> Draw:
+        raise NotImplementedError("the oracle renders on the grid of the cohort, not on a prepared one")
+
+    def _state(self) -> dict[str, Any]:
+        return self.law_.state()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        from nextscan.cohort.simulate import BrainLaw
+
+        self.law_ = BrainLaw.from_state(state)
