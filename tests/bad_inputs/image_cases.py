@@ -298,7 +298,7 @@ FOLDERS = [
     ImageCase(
         "transform that is none",
         also(text("1 0 0 0\n0 1 0 0\n0 0 1 0\n", _beside("from-T1w_to-a_mode-image_xfm.txt"))),
-        "is no transform; expected an affine transform as text of ITK",
+        "is no affine transform in ITK's text format",
     ),
     ImageCase(
         "transform with too few numbers",
@@ -308,12 +308,12 @@ FOLDERS = [
                 _beside("from-T1w_to-a_mode-image_xfm.txt"),
             )
         ),
-        "expected 12 Parameters and 3 FixedParameters",
+        "needs 12 parameters and a centre of 3, it has 3 and 0",
     ),
     ImageCase(
         "transform that cannot be undone",
         also(lambda folder: transform(folder / _beside("from-T1w_to-a_mode-image_xfm.txt"), np.zeros((3, 3)))),
-        "the transform cannot be undone (singular matrix)",
+        "flattens space, so that it cannot be undone",
     ),
     ImageCase(
         "schema without volume",
