@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from nextscan.cli.cautions import warn_of_data
 from nextscan.cli.options import Dictionary, Exclude, Participants, Schema, Suffix, Table, Unpaired, read_table
-from nextscan.cli.outputs import check_folder
+from nextscan.cli.outputs import check_folder, is_first_process
 from nextscan.cli.progress import show_progress
 from nextscan.cli.settings import build_method
 from nextscan.errors import SettingError
@@ -75,12 +76,15 @@ def fit(
 
     Training is saved as it goes: after an interruption the same command goes on where it stopped.
 
+    Networks for images train on several GPUs under `torchrun`, each process on its own.
+
         nextscan fit cohort.csv --out model
         nextscan fit cohort.csv --method feature-regression --out model
         nextscan fit cohort.csv --method ridge --conformal --out model
         nextscan fit pairs.csv --unpaired others.csv --set epochs=200 --seed 1 --out model
         nextscan fit brains --out model
         nextscan fit brains --method volume-diffusion --set shape=128,160,128 --set precision=bfloat16 --out model
+        torchrun --nproc-per-node 4 -m nextscan fit brains --set batch_size=1 --set accumulate=4 --out model
     """
     from nextscan.cohort import split_validation
     from nextscan.imputers.model_folder import check_model_place
@@ -105,10 +109,12 @@ def fit(
     warn_of_data(cohort, table)
     train, validation = split_validation(cohort, fraction=validation_fraction, seed=seed)
     state = out.with_name(f".{out.name}.training")
-    with show_progress() as progress:
+    with show_progress() if is_first_process() else nullcontext() as progress:
         model.fit(train, validation, seed=seed, checkpoint=state, progress=progress)
         if conformal and model.calibration_ is None:
             model.calibrate(train, validation, seed=seed, checkpoint=state, progress=progress)
+    if not is_first_process():
+        return
     model.save(out)
     shutil.rmtree(state, ignore_errors=True)
     what = f"images at {'x'.join(map(str, model.preparer_.shape))}" if images else f"{cohort.n_features} features"

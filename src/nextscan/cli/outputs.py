@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -43,6 +44,11 @@ def check_folder(path: Path) -> Path:
         raise OutputError(f"{path}: {there} is a file, not a folder; choose another place")
     _try(path, there)
     return path
+
+
+def is_first_process() -> bool:
+    """Tell whether this process is to write and to speak: of those that ``torchrun`` started, one alone."""
+    return int(os.environ.get("WORLD_SIZE", "1")) == 1 or os.environ.get("RANK") == "0"
 
 
 def _try(path: Path, folder: Path) -> None:

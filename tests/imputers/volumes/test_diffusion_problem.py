@@ -25,6 +25,11 @@ def zero(x, level, source, numbers):
     return torch.zeros(len(x), 2, *x.shape[2:])
 
 
+def even(spread):
+    """Return one spread whatever the brightness."""
+    return np.full(4, spread, np.float32)
+
+
 def condition(batch=1, shape=(16, 16, 16), reach=1.0):
     generator = torch.Generator().manual_seed(0)
     source = torch.rand(batch, 1, *shape, generator=generator) - 0.5
@@ -33,7 +38,7 @@ def condition(batch=1, shape=(16, 16, 16), reach=1.0):
 
 @pytest.mark.parametrize(("sampler", "steps"), [("dpm-solver++", DEFAULT.sampling_steps), ("ddim", 150)])
 def test_untrained_draws_are_the_source_with_noise_of_the_spread(sampler, steps):
-    process = make_process(replace(DEFAULT, sampler=sampler, sampling_steps=steps), 0.05)
+    process = make_process(replace(DEFAULT, sampler=sampler, sampling_steps=steps), even(0.05))
     given = condition()
     draws = process.draw(zero, given, key=3, n_draws=40, seed=1)
     residual = (draws - given.source[0]).double()
@@ -47,7 +52,7 @@ def test_untrained_draws_are_the_source_with_noise_of_the_spread(sampler, steps)
 
 def test_velocity_zero_is_the_exact_denoiser_of_white_residuals():
     # E[x0 | x] = a x / (a² + s²) for unit white data, and a² + s² = 1 on the path
-    process = make_process(DEFAULT, 0.05)
+    process = make_process(DEFAULT, even(0.05))
     level = torch.linspace(0.1, 1.0, 5)
     a, s = process.path.signal_noise(level)
     torch.testing.assert_close(a**2 + s**2, torch.ones(5))
@@ -58,8 +63,19 @@ def test_velocity_zero_is_the_exact_denoiser_of_white_residuals():
     torch.testing.assert_close(estimate, a[:, None, None, None, None] * x)
 
 
+def test_noise_of_draws_has_the_spread_of_the_brightness():
+    process = make_process(DEFAULT, np.array([0.01, 0.01, 0.05, 0.09], np.float32))
+    source = torch.tensor([-1.0, -0.5, 0.25, 1.0]).reshape(1, 1, 4, 1, 1).expand(1, 1, 4, 20, 20).contiguous()
+    torch.testing.assert_close(process.unit(source)[0, 0, :, 0, 0], torch.tensor([0.01, 0.01, 0.05, 0.09]))
+    given = Condition(source * 0.5, torch.zeros(1, 2), torch.ones(1))
+    spread = (process.draw(zero, given, key=3, n_draws=30, seed=1) - given.source[0]).std(dim=(0, 2, 3))
+    torch.testing.assert_close(spread, torch.tensor([0.01, 0.01, 0.04, 0.07]), rtol=0.05, atol=0)
+    target = source + 0.1
+    torch.testing.assert_close(process.volume(process.data(target, source), source), target.clamp(max=1))
+
+
 def test_draws_belong_to_subject_seed_and_draw():
-    process, given = make_process(DEFAULT, 0.05), condition(shape=SHAPE)
+    process, given = make_process(DEFAULT, even(0.05)), condition(shape=SHAPE)
     four = process.draw(zero, given, key=3, n_draws=4, seed=1)
     torch.testing.assert_close(process.draw(zero, given, key=3, n_draws=2, seed=1), four[:2])
     for other in ({"key": 4, "seed": 1}, {"key": 3, "seed": 2}):
@@ -74,13 +90,13 @@ def test_the_network_sees_no_noise_where_only_noise_is_left():
         seen.append(x)
         return zero(x, level, source, numbers)
 
-    process = make_process(DEFAULT, 0.05)
+    process = make_process(DEFAULT, even(0.05))
     x, given = torch.randn(2, 1, *SHAPE), condition(2, SHAPE)
     process.predict(spy, given, x, torch.tensor([1.0, 0.5]))
     a = process.path.signal_noise(torch.tensor(0.5))[0]
     assert not seen[0][0].any()
     torch.testing.assert_close(seen[0][1], a * x[1])
-    paper = make_process(PRESETS["paper"], 0.05)
+    paper = make_process(PRESETS["paper"], even(0.05))
     paper.predict(lambda *given: (seen.append(given[0]), given[0])[1], given, x, torch.tensor([1.0, 0.5]))
     assert torch.equal(seen[1], x)
 
@@ -89,7 +105,7 @@ def test_change_grows_with_reach_and_is_left_out_at_zero():
     def network(x, level, source, numbers):
         return torch.cat([torch.full_like(x, 0.25), torch.full_like(x, -1.0)], dim=1)
 
-    process = make_process(DEFAULT, 0.1)
+    process = make_process(DEFAULT, even(0.1))
     for reach in (0.0, 1.0, 2.5):
         given = condition(shape=SHAPE, reach=reach)
         # at level 1 velocity is minus the data
@@ -157,7 +173,7 @@ def problem(settings, n=64):
     conditions = Conditions.fit(world.cohort, world.pairs, interval=settings.interval, use_labels=True)
     spread = float(np.sqrt(np.mean([np.square(target - source) for source, target in world.volumes])))
     examples = PairExamples(world, conditions, torch.device("cpu"))
-    return VolumeProblem(examples, examples, make_process(settings, spread))
+    return VolumeProblem(examples, examples, make_process(settings, even(spread)), spread)
 
 
 def test_the_estimate_at_level_one_is_the_conditional_mean():

@@ -68,7 +68,7 @@ def test_the_paper_is_what_the_paper_says():
     assert paper.epochs * paper.examples_per_epoch == 300_000
     from nextscan.imputers.volumes.trained_diffusion import make_process
 
-    betas = make_process(paper, 1.0).path.betas
+    betas = make_process(paper, np.ones(2, np.float32)).path.betas
     assert (len(betas), betas[0], betas[-1]) == (1000, pytest.approx(1e-4), pytest.approx(0.02))
     assert VolumeDiffusion(preset="paper").needs_time
     assert not VolumeDiffusion(preset="paper", interval="unseen").uses_time

@@ -11,7 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nextscan.diffusion import Path, Sampler, counter_normal, expand, make_denoiser, objective, sample
+from nextscan.diffusion import (
+    Path,
+    Sampler,
+    counter_normal,
+    diffuse,
+    expand,
+    make_denoiser,
+    sample,
+    training_target,
+)
 from nextscan.imputers.volumes.examples import N_COINS, Condition, PairExamples, coins_of, noise_of
 from nextscan.imputers.volumes.volume_diffusion_settings import VolumeDiffusionSettings
 
@@ -27,22 +36,30 @@ class VolumeProcess:
 
     Attributes
     ----------
-    spread : float
-        Unit of the residual: root mean square of the change between training pairs.
+    spread : Tensor, shape (n_bins,)
+        Unit of the residual: root mean square of the change between training pairs where the source is as
+        bright as the bin, of those that share [-1, 1] out. In air hardly anything changes, at edges much does.
     """
 
     path: Path
     sampler: Sampler
     settings: VolumeDiffusionSettings
-    spread: float
+    spread: Tensor
+
+    def unit(self, source: Tensor) -> Tensor:
+        """Return the spread at each voxel of the source, interpolated between the middles of bins."""
+        spread = self.spread.to(source.device)
+        place = ((source + 1) * (len(spread) / 2) - 0.5).clamp(0, len(spread) - 1)
+        below = place.floor().long().clamp(max=len(spread) - 2)
+        return torch.lerp(spread[below], spread[below + 1], place - below)
 
     def data(self, target: Tensor, source: Tensor) -> Tensor:
         """Return what is diffused: the follow-up, or the residual to the source in units of its spread."""
-        return (target - source) / self.spread if self.settings.target == "residual" else target
+        return (target - source) / self.unit(source) if self.settings.target == "residual" else target
 
     def volume(self, data: Tensor, source: Tensor) -> Tensor:
         """Undo `data`; prepared volumes lie in [-1, 1], and so does what is predicted."""
-        volume = source + self.spread * data if self.settings.target == "residual" else data
+        volume = source + self.unit(source) * data if self.settings.target == "residual" else data
         return volume.clamp(-1, 1)
 
     def predict(self, network: Any, given: Condition, x: Tensor, level: Tensor) -> Tensor:
@@ -106,11 +123,14 @@ class VolumeProblem:
     ----------
     train, validation : PairExamples
     process : VolumeProcess
+    scale : float
+        Root mean square of the change between training pairs: losses are in units of its square.
     """
 
     train: PairExamples
     validation: PairExamples
     process: VolumeProcess
+    scale: float
 
     @property
     def n_examples(self) -> int:
@@ -127,14 +147,15 @@ class VolumeProblem:
         return self._errors(network, given, target, level, noise_of(generators, target))[None]
 
     def _errors(self, network: Any, given: Condition, target: Tensor, level: Tensor, noise: Tensor) -> Tensor:
-        return objective(
-            partial(self.process.predict, network, given),
-            self.process.path,
-            self.process.settings.parameterisation,
-            self.process.data(target, given.source),
-            level,
-            noise,
-        )
+        """Return the squared error of each example, as of intensities: in their unit, edges weigh what they weigh."""
+        process, kind = self.process, self.process.settings.parameterisation
+        a, s = process.path.signal_noise(level)
+        data = process.data(target, given.source)
+        output = process.predict(network, given, diffuse(data, noise, a, s), level)
+        error = (output - training_target(kind, data, noise, a, s)).square()
+        if process.settings.target == "residual":
+            error = error * (process.unit(given.source) / self.scale).square()
+        return error.flatten(1).mean(1)
 
     @torch.no_grad()
     def validation_score(self, network: Any) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +23,7 @@ from nextscan.imputers.volumes.examples import PairExamples
 from nextscan.imputers.volumes.learning_settings import LearningSettings
 from nextscan.imputers.volumes.pairs import forward_pairs, images_only, prepared_pairs
 from nextscan.preprocess.volumes import VolumePreparer
-from nextscan.training import Problem, TrainingSettings, settings_document
+from nextscan.training import Problem, Processes, TrainingSettings, settings_document, together
 from nextscan.training import train as run_training
 
 Arrays = dict[str, NDArray[np.floating]]
@@ -35,7 +36,7 @@ class Machine:
     Attributes
     ----------
     device : "auto" or a torch device
-        "auto" takes a GPU if there is one.
+        "auto" takes a GPU if there is one, under ``torchrun`` one for each process.
     precision : "float32" or "bfloat16"
     accumulate : int
         Batches in one step of the optimiser.
@@ -53,8 +54,8 @@ class Machine:
         """Take what belongs here from the parameters of an estimator."""
         return cls(**{name: params[name] for name in ("device", "precision", "accumulate", "checkpointing")})
 
-    def torch_device(self) -> torch.device:
-        """Return the device.
+    def torch_device(self, here: Processes | None = None) -> torch.device:
+        """Return the device on which a process computes.
 
         Raises
         ------
@@ -62,7 +63,7 @@ class Machine:
             If it cannot be used.
         """
         if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            return (here or Processes()).device()
         try:
             return torch.empty(0, device=self.device).device
         except (RuntimeError, AssertionError) as error:
@@ -105,6 +106,8 @@ def learn(
 ) -> tuple[Arrays, Task, dict[str, Any]]:
     """Train a network on all pairs of images of a subject, and keep the epoch that does best on validation pairs.
 
+    Under ``torchrun`` all processes train it together, see `nextscan.training.train`, and each returns the same.
+
     Parameters
     ----------
     settings, machine, preparer, train, validation
@@ -123,7 +126,6 @@ def learn(
         For `Estimator.record_`.
     """
     train, validation = validation_pairs(train, validation, seed)
-    device = machine.torch_device()
     how = TrainingSettings(
         epochs=settings.epochs,
         batch_size=settings.batch_size,
@@ -140,10 +142,13 @@ def learn(
     if checkpoint is not None:
         checkpoint.mkdir(parents=True, exist_ok=True)
     matching = settings.match_brightness
-    with (
-        prepared_pairs(train, preparer, checkpoint, progress, match_brightness=matching) as learned_from,
-        prepared_pairs(validation, preparer, checkpoint, progress, match_brightness=matching) as judged_by,
-    ):
+    with together() as here, ExitStack() as kept:
+        device = machine.torch_device(here)
+        with here.agreed():
+            learned_from, judged_by = (
+                kept.enter_context(prepared_pairs(part, preparer, checkpoint, progress, match_brightness=matching))
+                for part in (train, validation)
+            )
         conditions = Conditions.fit(
             train, learned_from.pairs, interval=settings.interval, use_labels=settings.use_labels
         )

@@ -19,6 +19,9 @@ from nextscan.preprocess.volumes import Prepared, VolumePreparer
 
 Volume = NDArray[np.float32]
 
+_FEWEST = 100  # voxels in a bin of brightness
+_LEAST = 1e-3  # of the largest variance of change: none is so certain that it could not be wrong
+
 
 def images_only(cohort: Cohort) -> Cohort:
     """Return the cohort without its features: a visit without an image is a request then.
@@ -102,6 +105,24 @@ class PreparedPairs:
         """Return the root mean square of change over pairs and voxels; 1 if nothing ever changes."""
         squares = [np.mean(np.square(self.change(i), dtype=np.float64)) for i in range(len(self))]
         return float(np.sqrt(np.mean(squares))) or 1.0
+
+    def spread_by_brightness(self, n_bins: int = 16) -> NDArray[np.float32]:
+        """Return the root mean square of change where the source is so bright, shape (n_bins,).
+
+        Bins share [-1, 1] out; one that has hardly a voxel takes the value of its neighbours.
+        """
+        sums, counts = np.zeros((2, n_bins))
+        for i in range(len(self)):
+            source, target = self.both(i)
+            of = np.clip(((source + 1) * (n_bins / 2)).astype(np.intp), 0, n_bins - 1).ravel()
+            sums += np.bincount(of, np.square(target - source).ravel(), minlength=n_bins)
+            counts += np.bincount(of, minlength=n_bins)
+        some = np.flatnonzero(counts >= _FEWEST)
+        if not len(some) or not sums.any():
+            return np.full(n_bins, self.spread(), np.float32)
+        squares = np.interp(np.arange(n_bins), some, sums[some] / counts[some])
+        spread: NDArray[np.float32] = np.sqrt(np.maximum(squares, _LEAST * squares.max())).astype(np.float32)
+        return spread
 
 
 @contextmanager

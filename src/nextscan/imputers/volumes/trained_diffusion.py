@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from nextscan.diffusion import SAMPLERS, ContinuousPath, linear_betas
 from nextscan.diffusion import Path as NoisePath
@@ -29,27 +31,30 @@ class TrainedDiffusion:
     ----------
     settings : VolumeDiffusionSettings
     conditions : Conditions
-    spread : float
+    spread : ndarray of float32, shape (n_bins,)
         See `VolumeProcess`.
     network : dict of name to ndarray
     """
 
     settings: VolumeDiffusionSettings
     conditions: Conditions
-    spread: float
+    spread: NDArray[np.float32]
     network: Arrays
 
     @classmethod
     def fit(cls, settings: VolumeDiffusionSettings, machine: Machine, **given: Any) -> tuple[Self, dict[str, Any]]:
         """Train; return what was learned and what is to be recorded of it. For the rest see `learn`."""
+        spread = np.ones(2, np.float32)
 
         def make(task: Task) -> tuple[VolumeUNet, VolumeProblem]:
+            nonlocal spread
+            spread = task.train.data.spread_by_brightness()
             network = make_network(settings, task.conditions, checkpointing=machine.checkpointing)
-            return network, VolumeProblem(task.train, task.validation, make_process(settings, task.spread))
+            return network, VolumeProblem(task.train, task.validation, make_process(settings, spread), task.spread)
 
-        make_process(settings, 1.0)  # refuses a wrong sampler before the images are read
+        make_process(settings, spread)  # refuses a wrong sampler before the images are read
         network, task, record = learn(settings, machine, make=make, **given)
-        return cls(settings, task.conditions, task.spread, network), record
+        return cls(settings, task.conditions, spread, network), record
 
     def drawing(self, machine: Machine) -> Draw:
         """Return what draws volumes and, where level 1 was trained, predicts their mean."""
@@ -76,7 +81,7 @@ class TrainedDiffusion:
         return cls(settings, Conditions.from_state(state["conditions"]), state["spread"], state["network"])
 
 
-def make_process(settings: VolumeDiffusionSettings, spread: float) -> VolumeProcess:
+def make_process(settings: VolumeDiffusionSettings, spread: NDArray[np.float32]) -> VolumeProcess:
     """Return path and sampler of the settings.
 
     Raises
@@ -90,8 +95,7 @@ def make_process(settings: VolumeDiffusionSettings, spread: float) -> VolumeProc
         "linear": linear_betas(steps=settings.steps, start=1e-4, end=0.02),
         "cosine": ContinuousPath("cosine", log_snr_min=-np.inf),
     }
-    unit = spread if settings.target == "residual" else 1.0
-    return VolumeProcess(paths[settings.schedule], SAMPLERS[settings.sampler], settings, unit)
+    return VolumeProcess(paths[settings.schedule], SAMPLERS[settings.sampler], settings, torch.from_numpy(spread))
 
 
 def make_network(
