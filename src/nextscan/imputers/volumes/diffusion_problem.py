@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from nextscan.imputers.volumes.examples import N_COINS, Condition, PairExamples,
 from nextscan.imputers.volumes.volume_diffusion_settings import VolumeDiffusionSettings
 
 _VALIDATION_SEED = 20_250_101
-_VALIDATION_LEVELS = (0.25, 0.5, 0.75)
+_VALIDATION_LEVELS = (0.5,)
 _VALIDATION_PAIRS = 64
 _VOXELS_AT_ONCE = 2**22  # of draws made side by side
 
@@ -83,9 +83,20 @@ class VolumeProcess:
 
         There ``E[x0 | x]`` does not depend on x; it is what the squared error of training asks of the network.
         """
+        return self.volume(self._at_end(network, given), given.source)
+
+    @torch.no_grad()
+    def growth(self, network: Any, given: Condition) -> Tensor:
+        """Return what of the mean is due to the years that pass, shape (B, 1, X, Y, Z)."""
+        still = replace(given, reach=torch.zeros_like(given.reach))
+        grown, stood = (self._at_end(network, condition) for condition in (given, still))
+        return self.unit(given.source) * (grown - stood)
+
+    def _at_end(self, network: Any, given: Condition) -> Tensor:
+        """Return the estimate of the data where only noise is left."""
         level = torch.ones(len(given.source), device=given.source.device)
         denoise = make_denoiser(partial(self.predict, network, given), self.path, self.settings.parameterisation)
-        return self.volume(denoise(torch.zeros_like(given.source), level), given.source)
+        return denoise(torch.zeros_like(given.source), level)
 
     @torch.no_grad()
     def draw(self, network: Any, given: Condition, key: int, n_draws: int, seed: int) -> Tensor:

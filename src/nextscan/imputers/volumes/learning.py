@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from nextscan.preprocess.volumes import VolumePreparer
 from nextscan.training import Problem, Processes, TrainingSettings, settings_document, together
 from nextscan.training import train as run_training
 
+_SHORTEST_EPOCH = 64  # examples: few pairs take as many steps as some
+
+T = TypeVar("T")
 Arrays = dict[str, NDArray[np.floating]]
 
 
@@ -103,7 +106,8 @@ def learn(
     seed: int,
     checkpoint: Path | None,
     progress: Progress | None,
-) -> tuple[Arrays, Task, dict[str, Any]]:
+    finish: Callable[[nn.Module, Task], T] | None = None,
+) -> tuple[Arrays, Task, dict[str, Any], T | None]:
     """Train a network on all pairs of images of a subject, and keep the epoch that does best on validation pairs.
 
     Under ``torchrun`` all processes train it together, see `nextscan.training.train`, and each returns the same.
@@ -115,6 +119,8 @@ def learn(
         ``make(task)`` -> untrained network and problem. The global generator of torch is seeded while it runs.
     seed, checkpoint, progress
         As in `Estimator.fit`.
+    finish : callable, optional
+        ``finish(network, task)`` with the trained network, while the images are there.
 
     Returns
     -------
@@ -124,13 +130,16 @@ def learn(
         What they were learned from; its images are gone.
     record : dict
         For `Estimator.record_`.
+    finished
+        What `finish` returned.
     """
     train, validation = validation_pairs(train, validation, seed)
+    n_pairs = len(forward_pairs(train))
     how = TrainingSettings(
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         accumulate=machine.accumulate,
-        examples_per_epoch=settings.examples_per_epoch,
+        examples_per_epoch=settings.examples_per_epoch or max(n_pairs, _SHORTEST_EPOCH),
         learning_rate=settings.learning_rate,
         decay=settings.decay,
         weight_decay=settings.weight_decay,
@@ -173,7 +182,8 @@ def learn(
             checkpoint=None if checkpoint is None else checkpoint / "training.ckpt",
             progress=progress,
         )
-    arrays: Arrays = {name: value.cpu().numpy() for name, value in result.best.items()}
+        arrays: Arrays = {name: value.cpu().numpy() for name, value in result.best.items()}
+        finished = None if finish is None else here.first(lambda: finish(load_into(network, arrays, device), task))
     record = {
         "n_training_pairs": len(learned_from),
         "n_validation_pairs": len(judged_by),
@@ -186,7 +196,7 @@ def learn(
         "settings": settings.to_dict(),
         "machine": asdict(machine) | {"device": str(device)},
     }
-    return arrays, task, record
+    return arrays, task, record, finished
 
 
 def validation_pairs(train: Cohort, validation: Cohort | None, seed: int) -> tuple[Cohort, Cohort]:

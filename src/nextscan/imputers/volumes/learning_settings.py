@@ -32,7 +32,7 @@ class LearningSettings:
         Turn pairs round in time at random, with their interval negative: what is the same in both
         directions (noise of the source) is told from what changes. Paper: no.
     epochs, examples_per_epoch, batch_size, learning_rate, decay, weight_decay
-        Paper: 300,000 steps of Adam with batch 1 and 1e-3.
+        Paper: 300,000 steps of Adam with batch 1 and 1e-3. Ours: an epoch is every pair once, at least 64 examples.
     average : float or None
         Decay of a moving average of the weights. Paper: none.
     patience : int
@@ -47,7 +47,7 @@ class LearningSettings:
     backward: bool = True
     epochs: int = 60
     examples_per_epoch: int | None = None
-    batch_size: int = 4
+    batch_size: int = 2
     learning_rate: float = 1e-3
     decay: Literal["constant", "cosine"] = "cosine"
     weight_decay: float = 1e-2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -15,12 +15,16 @@ from nextscan.errors import SettingError
 from nextscan.imputers.volumes.base import Draw, Given
 from nextscan.imputers.volumes.conditions import Conditions
 from nextscan.imputers.volumes.diffusion_problem import VolumeProblem, VolumeProcess
-from nextscan.imputers.volumes.examples import Condition
+from nextscan.imputers.volumes.examples import Condition, PairExamples
 from nextscan.imputers.volumes.learning import Arrays, Machine, Task, learn, load_into
 from nextscan.imputers.volumes.pairs import Volume
+from nextscan.imputers.volumes.rate_variation import Evidence, RateVariation
 from nextscan.imputers.volumes.volume_diffusion_settings import VolumeDiffusionSettings
 from nextscan.networks.volume_unet import VolumeUNet
 from nextscan.randomness import subject_keys
+
+_VARIATION_PAIRS = 128
+_VARIATION_SEED = 20_250_103
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +38,15 @@ class TrainedDiffusion:
     spread : ndarray of float32, shape (n_bins,)
         See `VolumeProcess`.
     network : dict of name to ndarray
+    variation : RateVariation or None
+        Of people's rates around those expected, where change grows with the years.
     """
 
     settings: VolumeDiffusionSettings
     conditions: Conditions
     spread: NDArray[np.float32]
     network: Arrays
+    variation: RateVariation | None = None
 
     @classmethod
     def fit(cls, settings: VolumeDiffusionSettings, machine: Machine, **given: Any) -> tuple[Self, dict[str, Any]]:
@@ -53,8 +60,16 @@ class TrainedDiffusion:
             return network, VolumeProblem(task.train, task.validation, make_process(settings, spread), task.spread)
 
         make_process(settings, spread)  # refuses a wrong sampler before the images are read
-        network, task, record = learn(settings, machine, make=make, **given)
-        return cls(settings, task.conditions, spread, network), record
+
+        def finish(network: Any, task: Task) -> RateVariation:
+            return _variation(network, make_process(settings, spread), task.validation)
+
+        knows_mean = settings.grows and settings.mean_share > 0 and settings.target == "residual"
+        network, task, record, variation = learn(
+            settings, machine, make=make, finish=finish if knows_mean else None, **given
+        )
+        record["rate_variation"] = None if variation is None else asdict(variation)
+        return cls(settings, task.conditions, spread, network, variation), record
 
     def drawing(self, machine: Machine) -> Draw:
         """Return what draws volumes and, where level 1 was trained, predicts their mean."""
@@ -66,6 +81,10 @@ class TrainedDiffusion:
             with machine.autocast():
                 key = int(subject_keys([given.subject])[0])
                 draws = process.draw(network, condition, key, n_draws, seed).cpu().numpy()
+                if self.variation is not None:
+                    factors = self.variation.factors(given.source.shape, given.subject, n_draws, seed)
+                    draws += factors * process.growth(network, condition)[0, 0].cpu().numpy()
+                    draws.clip(-1, 1, out=draws)
                 mean = process.mean(network, condition)[0, 0].cpu().numpy() if self.settings.mean_share else None
             return draws, mean
 
@@ -73,12 +92,35 @@ class TrainedDiffusion:
 
     def state(self) -> dict[str, Any]:
         """Return what was learned; settings are saved with the estimator's parameters."""
-        return {"conditions": self.conditions.state(), "spread": self.spread, "network": self.network}
+        return {
+            "conditions": self.conditions.state(),
+            "spread": self.spread,
+            "network": self.network,
+            "variation": None if self.variation is None else asdict(self.variation),
+        }
 
     @classmethod
     def from_state(cls, settings: VolumeDiffusionSettings, state: dict[str, Any]) -> Self:
         """Undo `state`."""
-        return cls(settings, Conditions.from_state(state["conditions"]), state["spread"], state["network"])
+        variation = None if state["variation"] is None else RateVariation(**state["variation"])
+        return cls(settings, Conditions.from_state(state["conditions"]), state["spread"], state["network"], variation)
+
+
+def _variation(network: Any, process: VolumeProcess, held_out: PairExamples) -> RateVariation:
+    """Learn from held-out pairs how people's rates spread, beyond how draws spread already."""
+    real, drawn, subjects = [], [], []
+    for i in range(min(len(held_out), _VARIATION_PAIRS)):
+        given, target = held_out.plain(i)
+        growth, mean, unit = (
+            part[0, 0].cpu().numpy()
+            for part in (process.growth(network, given), process.mean(network, given), process.unit(given.source))
+        )
+        draw = process.draw(network, given, i, 1, _VARIATION_SEED)[0].cpu().numpy()
+        real.append(Evidence.of(growth, target[0, 0].cpu().numpy() - mean, unit))
+        drawn.append(Evidence.of(growth, draw - mean, unit))
+        cohort = held_out.data.cohort
+        subjects.append(str(cohort.subject_names(held_out.data.pairs.context[i : i + 1])[0]))
+    return RateVariation.fit(real, subjects).less(RateVariation.fit(drawn, subjects, worth=0.0))
 
 
 def make_process(settings: VolumeDiffusionSettings, spread: NDArray[np.float32]) -> VolumeProcess:

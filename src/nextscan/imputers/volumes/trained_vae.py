@@ -123,7 +123,7 @@ class TrainedVAE:
             network = _network(settings, task.conditions, checkpointing=machine.checkpointing)
             return network, VAEProblem(task.train, task.validation, settings, task.spread)
 
-        network, task, record = learn(settings, machine, make=make, **given)
+        network, task, record, _ = learn(settings, machine, make=make, **given)
         return cls(settings, task.conditions, task.spread, network), record
 
     def drawing(self, machine: Machine) -> Draw:

@@ -1,0 +1,70 @@
+"""The spread of people's own rates is found where it is known."""
+
+import numpy as np
+import pytest
+
+from nextscan.imputers.volumes.rate_variation import Evidence, RateVariation, waves
+
+SHAPE = (12, 10, 8)
+
+
+def people(n, overall, regional, *, noise=0.05, seed=0):
+    """Return evidence of people whose change is the expected one times a known random factor."""
+    generator = np.random.default_rng(seed)
+    truth = RateVariation(overall, regional)
+    found = []
+    for person in range(n):
+        expected = generator.normal(size=SHAPE).astype(np.float32) * (generator.random(SHAPE) < 0.2)
+        factor = truth.factors(SHAPE, f"sub-{person}", 1, seed)[0]
+        error = factor * expected + noise * generator.normal(size=SHAPE)
+        found.append(Evidence.of(expected, error.astype(np.float32), np.full(SHAPE, 2.0, np.float32)))
+    return found
+
+
+@pytest.mark.parametrize(("overall", "regional"), [(0.5, 0.2), (0.2, 0.65), (1.0, 0.05)])
+def test_known_spreads_are_found(overall, regional):
+    found = RateVariation.fit(people(120, overall, regional), [f"sub-{i}" for i in range(120)])
+    assert found.overall == pytest.approx(overall, rel=0.35)
+    assert found.regional == pytest.approx(regional, rel=0.35)
+
+
+def test_with_nobody_seen_it_is_what_is_known_before():
+    found = RateVariation.fit([], [])
+    assert (found.overall, found.regional) == (0.5, 0.3)
+
+
+def test_noise_alone_makes_spreads_small():
+    found = RateVariation.fit(people(120, 0.0, 0.0), [f"sub-{i}" for i in range(120)])
+    assert found.overall <= 0.1
+    assert found.regional <= 0.15
+
+
+def test_a_subject_with_many_pairs_counts_once():
+    few, wild = people(40, 0.2, 0.1), people(1, 1.7, 0.1, seed=3)
+    names = [f"sub-{i}" for i in range(40)]
+    once = RateVariation.fit([*few, *wild], [*names, "wild"])
+    often = RateVariation.fit([*few, *wild * 60], [*names, *["wild"] * 60])
+    assert often == once
+    assert RateVariation.fit([*few, *wild * 60], [*names, *[f"wild-{i}" for i in range(60)]]).overall > once.overall
+
+
+def test_factors_have_the_spreads_and_belong_to_subject_seed_and_draw():
+    variation = RateVariation(0.4, 0.3)
+    factors = variation.factors(SHAPE, "sub-1", 4000, 7)
+    assert factors.mean() == pytest.approx(0.0, abs=0.03)
+    assert np.square(factors).mean() == pytest.approx(0.4**2 + 0.3**2, rel=0.1)
+    assert factors.mean(axis=(1, 2, 3)).std() == pytest.approx(0.4, rel=0.05)
+    np.testing.assert_array_equal(variation.factors(SHAPE, "sub-1", 2, 7), factors[:2])
+    assert not np.array_equal(variation.factors(SHAPE, "sub-2", 2, 7), factors[:2])
+    assert not np.array_equal(variation.factors(SHAPE, "sub-1", 2, 8), factors[:2])
+
+
+def test_what_is_there_already_is_not_added_again():
+    assert RateVariation(0.5, 0.3).less(RateVariation(0.3, 0.5)) == RateVariation(0.4, 0.0)
+
+
+def test_waves_are_orthogonal_over_the_volume():
+    flat = waves(SHAPE).reshape(10, -1)
+    product = flat @ flat.T / flat.shape[1]
+    np.testing.assert_allclose(product, np.diag(np.diag(product)), atol=1e-6)
+    assert product[0, 0] == pytest.approx(1)
