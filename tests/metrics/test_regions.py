@@ -17,7 +17,7 @@ AFFINE = affine_of(SHAPE)
 @cache
 def world():
     """Return true volumes, and volumes measured without and with noise, of all visits of some people."""
-    law = draw_people(21, SHAPE, seed=0)
+    law = draw_people(14, SHAPE, seed=0)
     true, clean, noisy = [], [], []
     for subject in range(len(law.subjects)):
         head = head_of(law, str(law.subjects[subject]))
@@ -40,11 +40,11 @@ def test_regions_are_those_of_the_truth():
 @pytest.mark.parametrize(
     ("region", "without_noise", "with_noise"),
     [
-        ("ventricles", 0.98, 0.98),
-        ("left_hippocampus", 0.88, 0.80),
-        ("right_hippocampus", 0.88, 0.80),
-        ("grey_matter", 0.95, 0.92),
-        ("white_matter", 0.97, 0.95),
+        ("ventricles", 0.98, 0.96),
+        ("left_hippocampus", 0.88, 0.75),
+        ("right_hippocampus", 0.80, 0.65),
+        ("grey_matter", 0.97, 0.95),
+        ("white_matter", 0.97, 0.94),
     ],
 )
 def test_change_is_recovered(region, without_noise, with_noise):
