@@ -73,6 +73,8 @@ def simulate(
         _simulate_brains(folder or out, _BRAINS if subjects is None else subjects, shape or _SHAPE, seed)
         return
     _refuse("brains", shape=shape)
+    if folder is not None:
+        raise SettingError(f"{folder}: a table is named by --out; write --out {folder}")
     if out is None:
         raise SettingError("simulate needs the table to write, as in --out cohort.parquet; or brains and a folder")
     n_subjects, n_features = _SUBJECTS if subjects is None else subjects, _FEATURES if features is None else features

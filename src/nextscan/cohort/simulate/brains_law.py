@@ -35,13 +35,13 @@ _SPREAD = (0.28, 0.11, 0.05, 0.02)
 _RATE = {  # per year
     "constant": (0.034, -0.012, -0.005, -0.0022),
     "decades past 70": (0.007, -0.004, -0.002, -0.0012),
-    "MCI": (0.014, -0.010, -0.004, -0.002),
-    "AD": (0.030, -0.020, -0.009, -0.004),
+    "MCI": (0.014, -0.010, -0.0035, -0.002),
+    "AD": (0.030, -0.020, -0.0080, -0.004),
 }
 # rows: what changes; columns: present log sizes. Who has lost more loses faster.
 _COUPLING = ((0.035, -0.060, 0.0, 0.0), (-0.012, 0.050, 0.0, 0.0), (-0.006, 0.0, 0.060, 0.0), (-0.004, 0.0, 0.0, 0.04))
-_INDIVIDUAL = (0.028, 0.014, 0.0060, 0.0028)  # sd of a person's own rate
-_WOBBLE = (0.022, 0.012, 0.0050, 0.0024)  # sd of what a year adds at random
+_INDIVIDUAL = (0.028, 0.015, 0.0070, 0.0031)  # sd of a person's own rate
+_WOBBLE = (0.023, 0.013, 0.0060, 0.0027)  # sd of what a year adds at random
 _LOSS = np.array([1.0, -1.0, -1.0, -1.0, -1.0])
 _TWINS, _TOGETHER = 0.8, 0.4  # correlation of the hippocampi, and of losses elsewhere
 

@@ -206,8 +206,11 @@ class Head:
 
     def _voxels(self, values: Field) -> NDArray[np.float32]:
         """Average cells over voxels."""
-        split = [n for pair in zip(self.shape, self.cells, strict=True) for n in pair]
-        averaged: NDArray[np.float32] = values.reshape(split).mean(axis=(1, 3, 5), dtype=np.float32)
+        averaged: NDArray[np.float32] = values.reshape([n * m for n, m in zip(self.shape, self.cells, strict=True)])
+        for axis, m in reversed(list(enumerate(self.cells))):  # slices are quicker to add than small axes to reduce
+            front = (slice(None),) * axis
+            first, *others = (averaged[(*front, slice(k, None, m))] for k in range(m))
+            averaged = np.divide(sum(others, first), np.float32(m))
         return averaged
 
 
