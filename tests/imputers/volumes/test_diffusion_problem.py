@@ -199,7 +199,7 @@ def test_the_estimate_at_level_one_is_the_conditional_mean():
     given = condition(shape=SHAPE, reach=1.7)
     expected = given.source * (1 + flat + 1.7 * slope) + offset + 1.7 * drift
     off = learned_from.process.mean(network, given) - expected
-    assert float(off.abs().max()) < 0.01
+    assert float(off.abs().max()) < 0.02  # a tenth of what is learned, at the voxel farthest off
     assert float((expected - given.source).abs().max()) > 0.2
     assert result.best_score[0] > result.history[0]["validation_score"][0]
 
