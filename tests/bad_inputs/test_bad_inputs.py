@@ -102,7 +102,9 @@ def test_the_executable_ends_as_the_function_does(tmp_path):
 
 
 def test_an_interrupted_simulation_leaves_nothing(tmp_path):
-    code = "import sys; from nextscan.cli.main import run; sys.exit(run())"
+    # A suite run in the background ignores interrupts, and its children with it.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heed}; import sys; from nextscan.cli.main import run; sys.exit(run())"
     command = [sys.executable, "-c", code, "simulate", "--out", "cohort.csv"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         while not any(tmp_path.iterdir()) and process.poll() is None:
