@@ -14,8 +14,9 @@ from nextscan.cohort.images import read_image, write_image
 from nextscan.errors import ImageError, NextscanWarning, SettingError
 from nextscan.report.metric_catalogue import metric
 from nextscan.study import evaluate
+from nextscan.study.volume_regions import Regions
 from samples import tiny_cohort
-from study.volume_world import AFFINE, Told, answers_of, make_world
+from study.volume_world import AFFINE, Told, answers_of, make_world, segment
 
 pytest.importorskip("nibabel")
 
@@ -115,6 +116,23 @@ def test_the_segmenters_bias_cancels(run: Path) -> None:
     said = predictions[(predictions["kind"] == "mean") & (predictions["method"] == "perfect")]
     off = said.set_index("subject")["ventricle"] - truth
     assert off.abs().max() < 0.05 * truth.mean()
+
+
+def test_what_the_segmenter_misses_of_every_change_is_given_back(cohort: Cohort) -> None:
+    """It sees 0.7 of what changes in ventricles; with many pairs the slope is found, without truth it stays 1."""
+    volume, features = cohort.files_of("volume"), np.random.default_rng(1).normal(1000, 50, (16, 2))
+    shown = dict(zip(volume.tolist(), features * [0.7, 1.0] + [50.0, 0.0], strict=True))
+    regions = Regions(("ventricle", "tissue"), features, shown, "label maps", "study.volume_world:segment")
+    train = replace(cohort, features=features, feature_names=regions.names, units={})
+    calibrated = regions.calibrated(train)
+    np.testing.assert_allclose(calibrated.slope, [(8 * 0.7 + 2) / 10, 1.0])  # two pairs' worth of doubt, eight pairs
+    image = read_image(volume[0])
+    told = np.array(list(segment(image.data, image.affine).values()))
+    known = {"source": str(volume[0]), "context": np.array([2000.0, 2000.0])}
+    change = calibrated.predicted(image.data, image.affine, **known) - 2000
+    np.testing.assert_allclose(change, (told - shown[str(volume[0])]) / calibrated.slope)
+    assert replace(regions, origin="segmenter").calibrated(train).slope is None
+    assert regions.calibrated(train.select_visits(np.arange(16) % 2 == 0)).slope is None
 
 
 def test_images_for_the_report(run: Path, cohort: Cohort) -> None:

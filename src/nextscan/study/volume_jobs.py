@@ -49,6 +49,7 @@ def impute_and_score(
     -------
     ScoredVolumes, seconds spent on predictions
     """
+    regions = volumes.regions.calibrated(split.train)
     shown = images_of(task.shown)
     result: VolumeImputation = model.impute(shown, draws=draws, seed=seed)
     if list(result.requested.subject) != list(task.targets.subject):
@@ -76,7 +77,7 @@ def impute_and_score(
         if place == 0 and model.uses_time:
             series = _over_time(model, task, split, index, draws=draws, seed=seed)
         known = {"source": predicted.source, "context": context}
-        mean = volumes.regions.predicted(predicted.mean, predicted.affine, **known)
+        mean = regions.predicted(predicted.mean, predicted.affine, **known)
         keep_prediction(
             kept_path(folder, job, place),
             predicted,
@@ -90,14 +91,14 @@ def impute_and_score(
                 "draw_regions": drawn,
             },
             series=series,
-            series_regions=np.array([volumes.regions.predicted(one.mean, one.affine, **known) for one in series]),
+            series_regions=np.array([regions.predicted(one.mean, one.affine, **known) for one in series]),
         )
 
     scored = score_volumes(
         replace(result, predict=timed),
         task,
         lambda index: real_images(task, index, labels=volumes.regions.labels),
-        regions=volumes.regions,
+        regions=regions,
         describing=volumes.describing,
         keep=keep,
     )

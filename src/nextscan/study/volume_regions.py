@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nextscan.atomic import atomic_path
-from nextscan.cohort import Cohort
+from nextscan.cohort import Cohort, pairs
 from nextscan.cohort.cohort import FloatArray, IntArray
 from nextscan.errors import ImageError, some
 from nextscan.study.plugs import load_function
@@ -22,6 +22,7 @@ from nextscan.study.plugs import load_function
 Progress = Callable[[Mapping[str, Any]], None]
 
 _TABLE = "regions.tsv"
+_WORTH = 2.0  # pairs
 _ANCESTORS = 5  # folders between a label map and the root of its derivative
 
 
@@ -42,6 +43,8 @@ class Regions:
         As ``module:function``.
     labels : tuple of int
         What the regions are called in label maps; empty where that is not known.
+    slope : ndarray, shape (n_regions,), or None
+        How much of a true change the segmenter sees, see `calibrated`; None counts as 1.
     """
 
     names: tuple[str, ...]
@@ -50,6 +53,30 @@ class Regions:
     origin: str
     segmenter: str
     labels: tuple[int, ...] = ()
+    slope: FloatArray | None = None
+
+    def calibrated(self, train: Cohort) -> Regions:
+        """Learn on training subjects how much of a true change the segmenter sees.
+
+        The slope of segmented on true change, by least squares through the origin over consecutive visits and
+        towards 1 as if `_WORTH` further pairs had shown that. A slope of 0.7, as where voxels are coarser than
+        cortex is thick, would make a perfect image lose three tenths of its change, and reward too much of it.
+
+        Parameters
+        ----------
+        train : Cohort
+            With true regional volumes as features.
+        """
+        if self.origin == "segmenter" or not train.is_paired.any():
+            return self
+        found, volume = pairs(train), train.files_of("volume")
+        visits = zip(volume[found.context], volume[found.target], strict=True)
+        seen = np.array([self.segmented[then] - self.segmented[first] for first, then in visits])
+        true = train.features[found.target] - train.features[found.context]
+        worth = _WORTH * (true**2).mean(axis=0)
+        squares = (true**2).sum(axis=0) + worth
+        slope = np.divide((seen * true).sum(axis=0) + worth, squares, out=np.ones_like(squares), where=squares > 0)
+        return replace(self, slope=slope)
 
     def predicted(
         self, image: NDArray[np.floating], affine: FloatArray, *, source: str, context: FloatArray
@@ -57,7 +84,7 @@ class Regions:
         """Return the regional volumes of a predicted image, shape (n_regions,).
 
         The truth of the source plus what the segmenter says has changed since: its own bias, which both
-        images share, cancels.
+        images share, cancels, and so does what it misses of every change.
 
         Parameters
         ----------
@@ -70,6 +97,8 @@ class Regions:
         """
         found = _call(self.segmenter, image, affine)
         change = _in_order(found, self.names, source) - self.segmented[source]
+        if self.slope is not None:
+            change = change / self.slope
         values: FloatArray = np.maximum(context + change, 0.0)
         return values
 

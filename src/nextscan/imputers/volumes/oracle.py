@@ -16,13 +16,16 @@ from nextscan.imputers.volumes.base import Draw, VolumeImputer
 if TYPE_CHECKING:
     from nextscan.cohort.simulate import BrainLaw
 
+_SCANS = 1_000_000  # numbers of drawn scans, none that of a visit
+
 
 class VolumeOracle(VolumeImputer):
     """Draw from the exact law of the follow-up, given the true state of the brain at all visits seen.
 
     It learns nothing: `fit` reads the law in ``derivatives/truth`` of a cohort of simulated brains. It knows
     what no method can, the state behind the noise, so its scores are a limit from above; what it cannot know is
-    what chance will add. Draws and mean are images without noise and bias.
+    what chance will add. Draws are follow-ups as they would be measured, with the bias and the noise of a scan
+    of their own; the mean is without.
 
     The mean is that of images, not the image of the mean state, as the former has the least squared error. It
     is taken over ten states chosen for that (`Prediction.cubature`), so that it does not depend on the draws.
@@ -62,6 +65,7 @@ class VolumeOracle(VolumeImputer):
         from nextscan.cohort.images import read_header
         from nextscan.cohort.simulate.brains import WHITE, head_of
         from nextscan.cohort.simulate.brains_render import Head, affine_of
+        from nextscan.cohort.simulate.brains_scanner import scan
 
         law, affine = self.law_, affine_of(self.law_.shape)
         heads: dict[str, Head] = {}
@@ -80,9 +84,9 @@ class VolumeOracle(VolumeImputer):
                 heads[subject] = head_of(law, subject)
             seen = np.flatnonzero((cohort.subject_of == cohort.subject_of[row]) & cohort.has_volume)
             law_of = law.predict(subject, [str(name) for name in cohort.visits[seen[seen <= row]]], wanted.gap[i])
-            states = np.concatenate([law_of.cubature(), law_of.draw(subject, n_draws, seed=seed)])
-            images = np.float32(WHITE) * np.stack([heads[subject].image(state) for state in states])
-            n_points = len(images) - n_draws
+            mean = np.mean([heads[subject].image(state) for state in law_of.cubature()], axis=0, dtype=np.float32)
+            drawn = [heads[subject].image(state) for state in law_of.draw(subject, n_draws, seed=seed)]
+            scans = [scan(image, subject, _SCANS + i, seed=seed) for i, image in enumerate(drawn)]
             return PredictedVolume(
                 subject=subject,
                 visit=str(wanted.visit[i]),
@@ -90,8 +94,8 @@ class VolumeOracle(VolumeImputer):
                 gap=float(wanted.gap[i]),
                 source=source,
                 affine=header.affine,
-                mean=images[:n_points].mean(axis=0, dtype=np.float32),
-                draws=images[n_points:],
+                mean=np.float32(WHITE) * mean,
+                draws=np.float32(WHITE) * np.stack(scans),
             )
 
         return predict
