@@ -108,6 +108,13 @@ def test_untrained_network_is_kept_if_training_never_helps() -> None:
     assert torch.equal(result.best["0.weight"], untrained)
 
 
+def test_without_patience_all_epochs_are_made_and_the_last_is_kept() -> None:
+    problem = Overfitting()
+    result = train(toy.network(1), problem, TrainingSettings(epochs=10, patience=None), seeds=[1])
+    assert result.best_epoch.tolist() == [10]
+    assert torch.equal(result.best["0.weight"], problem.seen[-1])
+
+
 class Diverging(toy.Toy):
     """Losses are not a number in some steps."""
 

@@ -263,13 +263,15 @@ class _Run:
     @torch.no_grad()
     def _validate(self) -> Tensor:
         scores = self._score()
-        better = self.active & (scores > self.best_score)
+        patience = self.settings.patience
+        better = self.active if patience is None else self.active & (scores > self.best_score)
         for name, value in self.kept.items():
             for replica in better.nonzero().flatten().tolist():
                 self.best[name][replica] = value[replica]
         self.best_score = torch.where(better, scores, self.best_score)
         self.best_epoch = torch.where(better, self.epoch, self.best_epoch)
-        self.active = self.active & (self.epoch - self.best_epoch < self.settings.patience)
+        if patience is not None:
+            self.active = self.active & (self.epoch - self.best_epoch < patience)
         return scores
 
     def report(self, phase: str, *, remaining: float) -> None:

@@ -41,8 +41,8 @@ class TrainingResult:
     Attributes
     ----------
     best : dict of name to Tensor, shape (R, ...)
-        Parameters with the best validation score; of the parameter's own shape where the network
-        has no replica axis.
+        Parameters with the best validation score, or of the last epoch (see `TrainingSettings.patience`); of
+        the parameter's own shape where the network has no replica axis.
     best_score : ndarray, shape (R,)
     best_epoch : ndarray of int, shape (R,)
         0 where no epoch beat the untrained network.

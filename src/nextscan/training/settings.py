@@ -41,8 +41,10 @@ class TrainingSettings:
         Of the products and convolutions inside the loss and the validation score (`torch.autocast`).
         Parameters, gradients, their average and the optimiser stay as they are. On a CPU without
         instructions for bfloat16 it saves memory and loses time.
-    patience : int
-        Stop a replica after this many epochs without a better validation score.
+    patience : int, optional
+        Stop a replica after this many epochs without a better validation score, and keep the best epoch.
+        Without it all epochs are made and the last is kept: of few validation examples the score is too
+        noisy to choose by.
     average : float, optional
         Decay of an exponential moving average of the parameters, which is then validated and kept.
     policy : GradientPolicy
@@ -54,7 +56,7 @@ class TrainingSettings:
     batch_size: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
-    patience: int = 50
+    patience: int | None = 50
     average: float | None = None
     policy: GradientPolicy = field(default_factory=Plain)
     checkpoint_seconds: float = 30.0

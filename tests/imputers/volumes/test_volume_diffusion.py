@@ -33,7 +33,7 @@ def split(cohort):
 
 @pytest.fixture(scope="module")
 def fitted(split):
-    return VolumeDiffusion(**TINY, epochs=40, patience=40, learning_rate=3e-3).fit(split[0], seed=1)
+    return VolumeDiffusion(**TINY, epochs=40, learning_rate=3e-3).fit(split[0], seed=1)
 
 
 def changes(model, task):

@@ -108,7 +108,7 @@ def learn(
     progress: Progress | None,
     finish: Callable[[nn.Module, Task], T] | None = None,
 ) -> tuple[Arrays, Task, dict[str, Any], T | None]:
-    """Train a network on all pairs of images of a subject, and keep the epoch that does best on validation pairs.
+    """Train a network on all pairs of images of a subject; for which epoch is kept see `LearningSettings`.
 
     Under ``torchrun`` all processes train it together, see `nextscan.training.train`, and each returns the same.
 

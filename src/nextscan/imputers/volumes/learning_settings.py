@@ -35,8 +35,10 @@ class LearningSettings:
         Paper: 300,000 steps of Adam with batch 1 and 1e-3. Ours: an epoch is every pair once, at least 64 examples.
     average : float or None
         Decay of a moving average of the weights. Paper: none.
-    patience : int
-        Stop after this many epochs without a better validation loss; the best epoch is kept.
+    patience : int or None
+        Stop after this many epochs without a better validation loss, and keep the best one; None: make all
+        epochs and keep the last. Paper: none. With a handful of validation pairs, whose loss is mostly noise,
+        stopping picked networks that had hardly begun to learn.
     """
 
     interval: Interval = "reach"
@@ -52,7 +54,7 @@ class LearningSettings:
     decay: Literal["constant", "cosine"] = "cosine"
     weight_decay: float = 1e-2
     average: float | None = 0.99
-    patience: int = 15
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))

@@ -84,9 +84,10 @@ class VolumeOracle(VolumeImputer):
                 heads[subject] = head_of(law, subject)
             seen = np.flatnonzero((cohort.subject_of == cohort.subject_of[row]) & cohort.has_volume)
             law_of = law.predict(subject, [str(name) for name in cohort.visits[seen[seen <= row]]], wanted.gap[i])
-            mean = np.mean([heads[subject].image(state) for state in law_of.cubature()], axis=0, dtype=np.float32)
-            drawn = [heads[subject].image(state) for state in law_of.draw(subject, n_draws, seed=seed)]
-            scans = [scan(image, subject, _SCANS + i, seed=seed) for i, image in enumerate(drawn)]
+            head = heads[subject]
+            points = np.stack([head.image(state) for state in law_of.cubature()])
+            drawn = [head.image(state) for state in law_of.draw(subject, n_draws, seed=seed)]
+            scans = np.stack([scan(image, subject, _SCANS + i, seed=seed) for i, image in enumerate(drawn)])
             return PredictedVolume(
                 subject=subject,
                 visit=str(wanted.visit[i]),
@@ -94,8 +95,8 @@ class VolumeOracle(VolumeImputer):
                 gap=float(wanted.gap[i]),
                 source=source,
                 affine=header.affine,
-                mean=np.float32(WHITE) * mean,
-                draws=np.float32(WHITE) * np.stack(scans),
+                mean=np.float32(WHITE) * points.mean(axis=0, dtype=np.float32),
+                draws=np.float32(WHITE) * scans,
             )
 
         return predict

@@ -107,7 +107,6 @@ _PAPER = VolumeDiffusionSettings(
     decay="constant",
     weight_decay=0.0,
     average=None,
-    patience=300,
 )
 
 PRESETS: dict[str, VolumeDiffusionSettings] = {"default": VolumeDiffusionSettings(), "paper": _PAPER}
