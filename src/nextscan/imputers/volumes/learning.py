@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,11 +51,6 @@ class Machine:
     precision: Literal["float32", "bfloat16"] = "float32"
     accumulate: int = 1
     checkpointing: bool = False
-
-    @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Machine:
-        """Take what belongs here from the parameters of an estimator."""
-        return cls(**{name: params[name] for name in ("device", "precision", "accumulate", "checkpointing")})
 
     def torch_device(self, here: Processes | None = None) -> torch.device:
         """Return the device on which a process computes.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args, get_type_hints
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Self, get_args, get_type_hints
 
 from nextscan.errors import SettingError
 from nextscan.imputers.volumes.conditions import Interval
@@ -67,6 +68,10 @@ class LearningSettings:
             raise SettingError(f"interval_dropout must be in [0, 1), got {self.interval_dropout:g}")
         if self.backward and self.interval != "reach":
             raise SettingError("pairs turned round in time need their interval: set interval='reach' or backward=False")
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """Return the settings with the changes that are not None."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON knows them."""

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from nextscan.cohort import Cohort
-from nextscan.imputers.estimator import Progress
-from nextscan.imputers.volumes.base import Draw, VolumeImputer
-from nextscan.imputers.volumes.volume_diffusion_settings import MED_DDPM, VolumeDiffusionSettings, changed
+from nextscan.imputers.volumes.learned import LearnedVolumeImputer
+from nextscan.imputers.volumes.volume_diffusion_settings import MED_DDPM, VolumeDiffusionSettings
 
 if TYPE_CHECKING:
     from nextscan.imputers.volumes.trained_diffusion import TrainedDiffusion
 
-_NOT_SETTINGS = ("shape", "spacing", "cache", "device", "precision", "accumulate", "checkpointing")
 
-
-class MedDDPM(VolumeImputer):
+class MedDDPM(LearnedVolumeImputer):
     """Impute follow-up volumes by diffusion that sees source volume and interval as further channels.
 
     A baseline of arXiv 2411.05860. The follow-up itself is diffused; its anatomy has to be made anew from
@@ -68,41 +63,10 @@ class MedDDPM(VolumeImputer):
     @property
     def settings(self) -> VolumeDiffusionSettings:
         """The settings in full."""
-        return changed(MED_DDPM, {name: v for name, v in self.get_params().items() if name not in _NOT_SETTINGS})
+        return MED_DDPM.changed(self._given())
 
-    def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
-    ) -> None:
-        from nextscan.imputers.volumes.learning import Machine
+    @staticmethod
+    def _kind() -> type[TrainedDiffusion]:
         from nextscan.imputers.volumes.trained_diffusion import TrainedDiffusion
 
-        self.model_: TrainedDiffusion
-        self.model_, record = TrainedDiffusion.fit(
-            self.settings,
-            Machine.of(self.get_params()),
-            preparer=self.preparer_,
-            train=train,
-            validation=validation,
-            seed=seed,
-            checkpoint=checkpoint,
-            progress=progress,
-        )
-        self.record_ |= record
-
-    def _drawing(self) -> Draw:
-        from nextscan.imputers.volumes.learning import Machine
-
-        return self.model_.drawing(Machine.of(self.get_params()))
-
-    def _state(self) -> dict[str, Any]:
-        return self.model_.state()
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        from nextscan.imputers.volumes.trained_diffusion import TrainedDiffusion
-
-        self.model_ = TrainedDiffusion.from_state(self.settings, state)
+        return TrainedDiffusion

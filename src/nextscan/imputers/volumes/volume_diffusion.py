@@ -26,13 +26,10 @@ all of the anatomy has to be made anew from noise, and the forward process never
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from nextscan.cohort import Cohort
-from nextscan.imputers.estimator import Progress
-from nextscan.imputers.volumes.base import Draw, VolumeImputer
 from nextscan.imputers.volumes.conditions import Interval
+from nextscan.imputers.volumes.learned import LearnedVolumeImputer
 from nextscan.imputers.volumes.volume_diffusion_settings import (
     Condition,
     Schedule,
@@ -44,10 +41,8 @@ from nextscan.imputers.volumes.volume_diffusion_settings import (
 if TYPE_CHECKING:
     from nextscan.imputers.volumes.trained_diffusion import TrainedDiffusion
 
-_NOT_SETTINGS = ("preset", "shape", "spacing", "cache", "device", "precision", "accumulate", "checkpointing")
 
-
-class VolumeDiffusion(VolumeImputer):
+class VolumeDiffusion(LearnedVolumeImputer):
     """Impute follow-up volumes by diffusion conditioned on the source volume and the interval.
 
     Parameters
@@ -115,8 +110,7 @@ class VolumeDiffusion(VolumeImputer):
     @property
     def settings(self) -> VolumeDiffusionSettings:
         """The settings in full: the preset with the changes given to the constructor."""
-        changes = {name: value for name, value in self.get_params().items() if name not in _NOT_SETTINGS}
-        return resolve(self.preset, changes)
+        return resolve(self.preset, self._given())
 
     @property
     def uses_time(self) -> bool:  # type: ignore[override]
@@ -133,39 +127,8 @@ class VolumeDiffusion(VolumeImputer):
         """Whether pairs were turned round in time, so that images before the first one can be imputed."""
         return self.settings.backward
 
-    def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
-    ) -> None:
-        from nextscan.imputers.volumes.learning import Machine
+    @staticmethod
+    def _kind() -> type[TrainedDiffusion]:
         from nextscan.imputers.volumes.trained_diffusion import TrainedDiffusion
 
-        self.model_: TrainedDiffusion
-        self.model_, record = TrainedDiffusion.fit(
-            self.settings,
-            Machine.of(self.get_params()),
-            preparer=self.preparer_,
-            train=train,
-            validation=validation,
-            seed=seed,
-            checkpoint=checkpoint,
-            progress=progress,
-        )
-        self.record_ |= record
-
-    def _drawing(self) -> Draw:
-        from nextscan.imputers.volumes.learning import Machine
-
-        return self.model_.drawing(Machine.of(self.get_params()))
-
-    def _state(self) -> dict[str, Any]:
-        return self.model_.state()
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        from nextscan.imputers.volumes.trained_diffusion import TrainedDiffusion
-
-        self.model_ = TrainedDiffusion.from_state(self.settings, state)
+        return TrainedDiffusion

@@ -122,11 +122,6 @@ MED_DDPM = replace(
 )
 
 
-def changed(settings: VolumeDiffusionSettings, changes: Mapping[str, Any]) -> VolumeDiffusionSettings:
-    """Return settings with the changes that are not None."""
-    return replace(settings, **{name: value for name, value in changes.items() if value is not None})
-
-
 def resolve(preset: str, changes: Mapping[str, Any]) -> VolumeDiffusionSettings:
     """Return the preset with the given changes; None means "as in the preset".
 
@@ -137,4 +132,4 @@ def resolve(preset: str, changes: Mapping[str, Any]) -> VolumeDiffusionSettings:
     """
     if preset not in PRESETS:
         raise SettingError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    return changed(PRESETS[preset], changes)
+    return PRESETS[preset].changed(changes)

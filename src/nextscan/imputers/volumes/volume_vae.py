@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from nextscan.cohort import Cohort
-from nextscan.imputers.estimator import Progress
-from nextscan.imputers.volumes.base import Draw, VolumeImputer
+from nextscan.imputers.volumes.learned import LearnedVolumeImputer
 
 if TYPE_CHECKING:
     from nextscan.imputers.volumes.trained_vae import TrainedVAE, VolumeVAESettings
 
-_NOT_SETTINGS = ("shape", "spacing", "cache", "device", "precision", "accumulate", "checkpointing")
 
-
-class VolumeVAE(VolumeImputer):
+class VolumeVAE(LearnedVolumeImputer):
     """Impute follow-up volumes by decoding normal codes beside the source volume.
 
     A baseline of arXiv 2411.05860, which says no more of it than its name. Here the change from the source
@@ -66,42 +61,10 @@ class VolumeVAE(VolumeImputer):
         """The settings in full."""
         from nextscan.imputers.volumes.trained_vae import VolumeVAESettings
 
-        given = {name: value for name, value in self.get_params().items() if name not in _NOT_SETTINGS}
-        return VolumeVAESettings(**{name: value for name, value in given.items() if value is not None})
+        return VolumeVAESettings().changed(self._given())
 
-    def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
-    ) -> None:
-        from nextscan.imputers.volumes.learning import Machine
+    @staticmethod
+    def _kind() -> type[TrainedVAE]:
         from nextscan.imputers.volumes.trained_vae import TrainedVAE
 
-        self.model_: TrainedVAE
-        self.model_, record = TrainedVAE.fit(
-            self.settings,
-            Machine.of(self.get_params()),
-            preparer=self.preparer_,
-            train=train,
-            validation=validation,
-            seed=seed,
-            checkpoint=checkpoint,
-            progress=progress,
-        )
-        self.record_ |= record
-
-    def _drawing(self) -> Draw:
-        from nextscan.imputers.volumes.learning import Machine
-
-        return self.model_.drawing(Machine.of(self.get_params()))
-
-    def _state(self) -> dict[str, Any]:
-        return self.model_.state()
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        from nextscan.imputers.volumes.trained_vae import TrainedVAE
-
-        self.model_ = TrainedVAE.from_state(self.settings, state)
+        return TrainedVAE
