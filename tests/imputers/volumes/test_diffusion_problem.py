@@ -222,7 +222,7 @@ def test_pairs_are_turned_mirrored_and_hidden_as_often_as_asked():
     made = problem(replace(DEFAULT, interval_dropout=0.3))
     settings = made.process.settings
     n = 64
-    coins = np.random.default_rng(1).random((n, 3))
+    coins = np.random.default_rng(1).random((n, N_COINS))
     given, target = made.train.batch(list(range(n)), coins, settings)
     backward = given.reach < 0
     known = given.numbers[:, -1] == 1
@@ -241,7 +241,7 @@ def test_pairs_are_turned_mirrored_and_hidden_as_often_as_asked():
 
 def test_the_paper_neither_turns_nor_mirrors_nor_hides():
     made = problem(PRESETS["paper"])
-    coins = np.zeros((4, 3))
+    coins = np.zeros((4, N_COINS))
     given, target = made.train.batch([0, 1, 2, 3], coins, made.process.settings)
     for i in range(4):
         source, later = made.train.data.both(i)

@@ -14,10 +14,10 @@ from torch import Tensor
 from nextscan.imputers.volumes.base import Given
 from nextscan.imputers.volumes.conditions import Conditions
 from nextscan.imputers.volumes.learning_settings import LearningSettings
-from nextscan.imputers.volumes.pairs import PreparedPairs
+from nextscan.imputers.volumes.pairs import PreparedPairs, Volume
 
-N_COINS = 3
-"""Uniform numbers that an example takes: to turn it round in time, to hide its interval, to mirror it."""
+N_COINS = 6
+"""Uniform numbers that an example takes: to turn it round in time, to hide its interval, to mirror it, to shift it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +100,10 @@ class PairExamples:
                 (source[::-1], target[::-1]) if coin < 0.5 else (source, target)
                 for (source, target), coin in zip(volumes, coins[:, 2], strict=True)
             ]
+        volumes = [
+            (_shifted(source, coin, chance.shift), _shifted(target, coin, chance.shift))
+            for (source, target), coin in zip(volumes, coins[:, 3:N_COINS], strict=True)
+        ]
         rows = np.where(backward, pairs.target[examples], pairs.context[examples])
         return self._condition([source for source, _ in volumes], rows, gap), self._stacked([t for _, t in volumes])
 
@@ -120,6 +124,13 @@ class PairExamples:
 
     def _stacked(self, volumes: Sequence[NDArray[np.float32]]) -> Tensor:
         return torch.from_numpy(np.stack(volumes)[:, None]).to(self.device)
+
+
+def _shifted(volume: Volume, coins: NDArray[np.float64], most: int) -> Volume:
+    """Move a volume by up to so many voxels along each axis, with its outermost voxels again where it is left."""
+    starts = (coins * (2 * most + 1)).astype(np.intp)
+    cut = tuple(slice(start, start + n) for start, n in zip(starts, volume.shape, strict=True))
+    return np.pad(volume, most, mode="edge")[cut] if most else volume
 
 
 def coins_of(generators: Sequence[torch.Generator], n: int) -> NDArray[np.float64]:

@@ -29,6 +29,9 @@ class LearningSettings:
         change to learn, and the prediction is in the brightness of the source. Paper: no.
     flip : bool
         Mirror pairs left to right at random. Paper: no.
+    shift : int
+        Move both images of a pair by up to so many voxels along each axis at random. A network of few pairs
+        learns people by heart otherwise. Paper: no.
     backward : bool
         Turn pairs round in time at random, with their interval negative: what is the same in both
         directions (noise of the source) is told from what changes. Paper: no.
@@ -47,6 +50,7 @@ class LearningSettings:
     interval_dropout: float = 0.1
     match_brightness: bool = True
     flip: bool = True
+    shift: int = 2
     backward: bool = True
     epochs: int = 60
     examples_per_epoch: int | None = None
@@ -66,6 +70,8 @@ class LearningSettings:
                 raise SettingError(f"{spec.name} must be one of {', '.join(allowed)}, got {value!r}")
         if not 0 <= self.interval_dropout < 1:
             raise SettingError(f"interval_dropout must be in [0, 1), got {self.interval_dropout:g}")
+        if self.shift < 0:
+            raise SettingError(f"shift must not be negative, got {self.shift}")
         if self.backward and self.interval != "reach":
             raise SettingError("pairs turned round in time need their interval: set interval='reach' or backward=False")
 

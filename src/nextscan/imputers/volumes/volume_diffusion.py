@@ -82,6 +82,7 @@ class VolumeDiffusion(LearnedVolumeImputer):
         mean_share: float | None = None,
         match_brightness: bool | None = None,
         flip: bool | None = None,
+        shift: int | None = None,
         backward: bool | None = None,
         channels: tuple[int, ...] | None = None,
         attention: tuple[bool, ...] | None = None,

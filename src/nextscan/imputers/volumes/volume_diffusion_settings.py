@@ -94,6 +94,7 @@ _PAPER = VolumeDiffusionSettings(
     mean_share=0.0,
     match_brightness=False,
     flip=False,
+    shift=0,
     backward=False,
     clamp=True,
     channels=(32, 64, 128, 256),
