@@ -11,7 +11,7 @@ from torch import nn
 from nextscan.cohort import Cohort, Pairs
 from nextscan.imputers.volumes.conditions import Conditions
 from nextscan.imputers.volumes.diffusion_problem import VolumeProblem
-from nextscan.imputers.volumes.examples import Condition, PairExamples
+from nextscan.imputers.volumes.examples import N_COINS, Condition, PairExamples
 from nextscan.imputers.volumes.trained_diffusion import make_process
 from nextscan.imputers.volumes.volume_diffusion_settings import PRESETS, VolumeDiffusionSettings
 from nextscan.training import TrainingSettings, train
@@ -223,6 +223,7 @@ def test_pairs_are_turned_mirrored_and_hidden_as_often_as_asked():
     settings = made.process.settings
     n = 64
     coins = np.random.default_rng(1).random((n, N_COINS))
+    coins[:, 3:] = 0.5  # in the middle
     given, target = made.train.batch(list(range(n)), coins, settings)
     backward = given.reach < 0
     known = given.numbers[:, -1] == 1
@@ -237,6 +238,17 @@ def test_pairs_are_turned_mirrored_and_hidden_as_often_as_asked():
         np.testing.assert_array_equal(target[i, 0], later)
     plain, _ = made.train.plain(5)
     np.testing.assert_array_equal(plain.source[0, 0], made.train.data.both(5)[0])
+
+
+def test_both_images_of_a_pair_are_shifted_alike():
+    made = problem(DEFAULT)
+    coins = np.full((1, N_COINS), 0.99)
+    coins[0, 4:] = 0.0, 0.5  # two voxels one way, two the other, none
+    given, target = made.train.batch([3], coins, made.process.settings)
+    for shifted, plain in zip((given.source, target), made.train.data.both(3), strict=True):
+        np.testing.assert_array_equal(shifted[0, 0, :-2, 2:], plain[2:, :-2])
+        np.testing.assert_array_equal(shifted[0, 0, :-2, 1], plain[2:, 0])  # the outermost voxels again
+        np.testing.assert_array_equal(shifted[0, 0, -1, 2:], plain[-1, :-2])
 
 
 def test_the_paper_neither_turns_nor_mirrors_nor_hides():
