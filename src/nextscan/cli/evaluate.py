@@ -18,6 +18,7 @@ from nextscan.cli.options import (
     Jobs,
     Participants,
     Schema,
+    Suffix,
     Table,
     Unpaired,
     parse_numbers,
@@ -63,6 +64,7 @@ def evaluate(
     exclude: Exclude = None,
     dictionary: Dictionary = None,
     participants: Participants = None,
+    suffix: Suffix = None,
     save_draws: Annotated[
         bool, typer.Option("--save-draws", help="Keep all draws, one Parquet file a method.")
     ] = False,
@@ -113,7 +115,13 @@ def evaluate(
     from nextscan.study import evaluate as evaluate_methods
 
     cohort = read_table(
-        table, schema, unpaired=unpaired, exclude=exclude, dictionary=dictionary, participants=participants
+        table,
+        schema,
+        unpaired=unpaired,
+        exclude=exclude,
+        dictionary=dictionary,
+        participants=participants,
+        suffix=suffix,
     )
     warn_of_data(cohort, table)
     if methods is None:
