@@ -1,6 +1,7 @@
-"""`nextscan evaluate` for images."""
+"""`nextscan evaluate` for images: which of several kinds, and no image in two splits."""
 
 import json
+import shutil
 
 import pytest
 
@@ -27,3 +28,16 @@ def test_a_suffix_chooses_the_images(folder, capsys):
     assert run([*COMMAND, "--suffix", "FLAIR"]) == 0
     notes = json.loads((folder.parent / "study" / "run.json").read_text())["cohort"]["notes"]
     assert any("8 FLAIR" in note for note in notes)
+
+
+def test_one_image_under_two_subjects_is_refused(folder, capsys):
+    first = folder / "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"
+    for name in list(VISITS)[1:]:
+        shutil.copy(first, folder / f"sub-{name}/ses-1/anat/sub-{name}_ses-1_T1w.nii.gz")
+    fit = ["fit", "brains", "--method", "copy-source", "--validation-fraction", "0.5", "--out", "model"]
+    for command in (COMMAND, fit):
+        assert run([*command, "--suffix", "T1w"]) == 2
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+        assert "in two splits under different subjects: sub-0" in line
+        assert "leaks from training to test, drop one" in line
+    assert {path.name for path in folder.parent.iterdir()} == {"brains"}

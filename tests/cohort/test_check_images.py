@@ -11,9 +11,10 @@ import pytest
 from image_samples import AFFINE, bids, head
 from nextscan.cohort import describe, read_cohort
 from nextscan.cohort.check_images import UNUSABLE, check_images, check_splits, require_usable
+from nextscan.cohort.cohort import concatenate
 from nextscan.cohort.image_values import summarise, thumbnail
 from nextscan.cohort.images import read_image, write_image
-from nextscan.errors import ImageError
+from nextscan.errors import CohortError, ImageError
 from nextscan.report import write_description
 
 
@@ -54,14 +55,19 @@ def test_all_images_unusable_can_still_be_told(tmp_path: Path) -> None:
 def test_splits_share_no_subject_and_no_image(heads: Path, tmp_path: Path) -> None:
     cohort = read_cohort(heads)
     train, test = cohort.select_subjects([0, 1]), cohort.select_subjects([2])
-    assert check_splits(train, test) == []
-    both = check_splits(train, cohort.select_subjects([1, 2]))
-    assert [(finding.code, finding.subjects) for finding in both] == [("subject-in-two-splits", ("sub-02",))]
+    check_splits(train, test)
+    with pytest.raises(CohortError, match=r"heads: 1 subject in two splits: sub-02; split by subject"):
+        check_splits(train, cohort.select_subjects([1, 2]))
     copy = tmp_path / "copy.nii.gz"
     copy.write_bytes(Path(cohort.files_of("volume")[0]).read_bytes())
-    pd.DataFrame({"subject": ["other"], "volume": [str(copy)]}).to_csv(tmp_path / "t.csv", index=False)
-    (again,) = check_splits(train, read_cohort(tmp_path / "t.csv"))
-    assert (again.code, again.subjects) == ("image-in-two-splits", ("sub-01", "other"))
+    pd.DataFrame({"subject": ["other"], "visit": ["a"], "volume": [str(copy)]}).to_csv(tmp_path / "t.csv", index=False)
+    again = read_cohort(tmp_path / "t.csv")
+    with pytest.raises(CohortError, match=r"1 image in two splits under different subjects: sub-01 ses-1 = other a;"):
+        check_splits(train, again)
+    check_splits(concatenate(train, again), test)  # twice in training is no leak
+    copy.unlink()
+    with pytest.raises(ImageError, match=r"copy.nii.gz \(other a\): cannot be read: No such file"):
+        check_splits(train, again)
 
 
 def test_values_tell_a_scan_from_a_label_map(tmp_path: Path) -> None:

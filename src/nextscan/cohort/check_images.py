@@ -15,7 +15,7 @@ from nextscan.cohort.image_values import summarise, thumbnail
 from nextscan.cohort.images import Header, Image, content_stamp, read_header, read_image
 from nextscan.cohort.registration import Coarse, agreement, coarsen
 from nextscan.cohort.transforms import read_transform
-from nextscan.errors import ImageError
+from nextscan.errors import CohortError, ImageError
 
 Progress = Callable[[Mapping[str, Any]], None]
 UNUSABLE = "unusable-image"
@@ -78,34 +78,37 @@ def require_usable(findings: Iterable[Finding]) -> None:
         raise ImageError(f"{wrong[0].text}{more}")
 
 
-def check_splits(*splits: Cohort) -> list[Finding]:
-    """Check that no subject, and no image under another name, is in two splits, such as training and test.
+def check_splits(*splits: Cohort) -> None:
+    """Refuse splits, such as training and test, that share a subject, or an image under another subject's name.
 
     Images are compared by the size and the ends of their files.
+
+    Raises
+    ------
+    CohortError
     """
     names: dict[str, int] = {}
     images: dict[bytes, tuple[int, str]] = {}
-    subjects: list[str] = []
-    doubles: list[str] = []
-    whose: list[str] = []
+    shared: list[str] = []
+    copies: list[str] = []
     for i, split in enumerate(splits):
         for name in split.subjects:
             if names.setdefault(str(name), i) != i:
-                subjects.append(str(name))
+                shared.append(str(name))
         for row in np.flatnonzero(split.has_volume):
             name = str(split.subjects[split.subject_of[row]])
-            first, other = images.setdefault(content_stamp(split.files_of("volume")[row]), (i, name))
-            if first != i and other != name:
-                doubles.append(f"{other} = {name}")
-                whose += [other, name]
-    findings = []
-    if subjects:
-        text = f"{counted(len(subjects), 'subject')} in two splits: {few(subjects)}; split by subject"
-        findings.append(Finding("warning", "subject-in-two-splits", text, (), tuple(subjects)))
-    if doubles:
-        text = f"{counted(len(doubles), 'image')} in two splits under different subjects: {few(doubles)}; drop one"
-        findings.append(Finding("warning", "image-in-two-splits", text, (), tuple(dict.fromkeys(whose))))
-    return findings
+            where = f"{name} {split.visits[row]}"
+            first, other = images.setdefault(content_stamp(split.files_of("volume")[row], where=where), (i, where))
+            if first != i:
+                copies.append(f"{other} = {where}")
+    source = splits[0].source or splits[0].name
+    if shared:
+        raise CohortError(f"{source}: {counted(len(shared), 'subject')} in two splits: {few(shared)}; split by subject")
+    if copies:
+        raise CohortError(
+            f"{source}: {counted(len(copies), 'image')} in two splits under different subjects: {few(copies)}; one "
+            "scan under two names leaks from training to test, drop one"
+        )
 
 
 def inspect_images(cohort: Cohort, *, progress: Progress | None = None, thumbnails: bool = False) -> Inspection:

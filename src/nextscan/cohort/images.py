@@ -124,14 +124,23 @@ def write_image(path: str | Path, data: NDArray[Any], affine: FloatArray, *, lik
     return path
 
 
-def content_stamp(path: str | Path) -> bytes:
-    """Return what tells the content of a file without reading all of it: its size, its first and last 64 KiB."""
-    with Path(path).open("rb") as file:
-        size = file.seek(0, 2)
-        digest = hashlib.blake2b(str(size).encode(), digest_size=16)
-        for start in (0, max(size - _STAMP, 0)):
-            file.seek(start)
-            digest.update(file.read(_STAMP))
+def content_stamp(path: str | Path, *, where: str = "") -> bytes:
+    """Return what tells the content of a file without reading all of it: its size, its first and last 64 KiB.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            size = file.seek(0, 2)
+            digest = hashlib.blake2b(str(size).encode(), digest_size=16)
+            for start in (0, max(size - _STAMP, 0)):
+                file.seek(start)
+                digest.update(file.read(_STAMP))
+    except OSError as error:
+        raise error_at(Path(path), where, f"cannot be read: {error.strerror or error}") from None
     return digest.digest()
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.cohort import Cohort, Task, folds, hide
+from nextscan.cohort.check_images import check_splits
 from nextscan.errors import NextscanError, NextscanWarning, OutputError
 from nextscan.imputers.estimator import Estimator
 from nextscan.study import differences, feature_differences, tables
@@ -133,7 +134,12 @@ def evaluate(
     if plan.of_images:
         cohort = replace(cohort, features=np.zeros((cohort.n_visits, 0)), feature_names=(), units={})
     hide(cohort)
-    next(folds(cohort, n_folds, repeats=repeats, seed=seed))  # refuses what cannot be split
+    splits = folds(cohort, n_folds, repeats=repeats, seed=seed)
+    if plan.of_images:
+        for split in splits:
+            check_splits(split.train, split.validation, split.test)
+    else:
+        next(splits)  # refuses what cannot be split
     out = Path(out)
     check_folder(out, plan)
     folder = out / "jobs"

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nextscan.cohort import Cohort, PredictedVolume, Targets, VolumeImputation, targets
+from nextscan.cohort.check_images import check_splits
 from nextscan.errors import CohortError, SettingError, TooFewPairsError
 from nextscan.imputers.estimator import Estimator, Progress
 from nextscan.imputers.volumes.pairs import Volume, forward_pairs, images_only
@@ -91,6 +92,7 @@ class VolumeImputer(Estimator):
                 f"{where}: {int(np.isnan(gaps).sum())} of {len(gaps)} pairs of images lack the time between them, and "
                 f"{self.name} with these settings needs it; give the years or ages of the visits"
             )
+        check_splits(*parts)
         self.preparer_ = VolumePreparer.of(train, shape=self.shape, spacing=self.spacing, cache=self.cache)
         self.record_ = {
             "n_pairs": len(gaps),
