@@ -119,8 +119,9 @@ def fit(
     shutil.rmtree(state, ignore_errors=True)
     what = f"images at {'x'.join(map(str, model.preparer_.shape))}" if images else f"{cohort.n_features} features"
     print(f"model: {out} ({method or model.name}, {model.record_['n_pairs']} pairs, {what})")
-    place = "completed" if images else f"completed{table.suffix or '.csv'}"
-    print(f"next:  nextscan impute {out} {table} --out {place}")
+    # Where everybody has a follow-up no image is missing, so times are asked for; rows of a table may ask themselves.
+    asked = "--at-years 1,2,5 --out completed" if images else f"--out completed{table.suffix or '.csv'}"
+    print(f"next:  nextscan impute {out} {table} {asked}")
 
 
 def check_kind(method: str, cohort: Cohort, table: Path) -> Kind:
