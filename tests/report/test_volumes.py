@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from image_runs import write_images
 from nextscan.errors import OutputError, RunFolderError
 from nextscan.report import write_report
 from nextscan.report.page import library_script, render_page
@@ -149,6 +150,16 @@ def test_the_viewer_holds_every_time_and_image(folder):
     assert change.shape == mean.shape
     limit = told[0]["limits"]["change"]
     np.testing.assert_allclose(change, np.clip(mean, -2 * limit, 2 * limit), atol=2 * limit / 255 + 0.01)
+
+
+def test_uncertainty_follows_the_slider_where_it_was_kept_over_time(tmp_path):
+    (example,) = read_examples(write_images(tmp_path, subjects=1, spread_over_time=True))
+    html = str(viewer([example], "volume-diffusion", name="volume diffusion").html)
+    (told,) = head_of(html)["subjects"]
+    packed = dict(re.findall(r'data-image="([\d-]+)">([^<]*)</script>', html))
+    spread = [unpacked(packed[f"0-{k}"]).mean() for k in told["images"]["sds"]]
+    assert len(spread) == len(told["times"]) == 6
+    assert (np.diff(spread) > 0).all()
 
 
 def unpacked(text):

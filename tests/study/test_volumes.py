@@ -154,7 +154,10 @@ def test_images_for_the_report(run: Path, cohort: Cohort) -> None:
         shape = real["mask"].shape
     with np.load(run / entry["folder"] / "perfect.npz") as kept:
         assert kept["mean"].shape == kept["sd"].shape == kept["draw"].shape == shape
-        assert kept["series"].shape == (6, *shape)
+        assert kept["series"].shape == kept["series_sd"].shape == (6, *shape)
+        assert kept["series_sd"].dtype == kept["sd"].dtype == np.float16
+        spread = kept["series_sd"].astype(float).mean(axis=(1, 2, 3)) * (high - low)
+        np.testing.assert_allclose(spread, 0.9727 * 18, rtol=0.02)  # what 10 draws of sd 18 show on average
         assert kept["series_gap"][0] == 0
         assert (np.diff(kept["series_regions"][:, 0]) > 0).all()  # the ventricle grows
         assert list(kept["regions_names"]) == ["ventricle", "tissue"]

@@ -38,8 +38,7 @@ def keep_prediction(
     scores: dict[str, float],
     names: Sequence[str],
     regions: dict[str, FloatArray],
-    series: Sequence[PredictedVolume] = (),
-    series_regions: FloatArray | None = None,
+    series: Iterable[tuple[PredictedVolume, FloatArray]] = (),
 ) -> None:
     """Write what the report shows of one prediction.
 
@@ -47,23 +46,27 @@ def keep_prediction(
     ----------
     regions : dict of name to ndarray
         ``source_regions``, ``true_regions``, ``mean_regions``, ``draw_regions``.
-    series : sequence of PredictedVolume
-        At growing intervals; with their regional volumes.
+    series : iterable of (PredictedVolume, ndarray)
+        At growing intervals; with their regional volumes. One is held at a time.
     """
     box = _box(real)
+
+    def spread(one: PredictedVolume) -> NDArray[np.float16]:
+        return (one.sd()[box] / real.width).astype(np.float16)
+
     flat: dict[str, Any] = {
         "mean": _scaled(predicted.mean[box], real),
-        "sd": (predicted.sd()[box] / real.width).astype(np.float16),
+        "sd": spread(predicted),
         "draw": _scaled(predicted.draws[0][box], real),
         "scores": np.array(list(scores.values())),
         "score_names": np.array(list(scores)),
         "regions_names": np.array(list(names)),
         **regions,
     }
-    if series:
-        flat["series"] = np.stack([_scaled(one.mean[box], real) for one in series])
-        flat["series_gap"] = np.array([one.gap for one in series])
-        flat["series_regions"] = series_regions
+    over_time = [(_scaled(one.mean[box], real), spread(one), one.gap, volumes) for one, volumes in series]
+    if over_time:
+        told = ("series", "series_sd", "series_gap", "series_regions")
+        flat |= {name: np.stack(parts) for name, parts in zip(told, zip(*over_time, strict=True), strict=True)}
     with atomic_path(path) as beside:
         np.savez_compressed(beside, **flat)
 

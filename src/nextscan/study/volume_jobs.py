@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,13 @@ def impute_and_score(
         if place is None:
             return
         context = task.context[index]
-        series: list[PredictedVolume] = []
+
+        def measured(one: PredictedVolume) -> FloatArray:
+            return regions.predicted(one.mean, one.affine, source=predicted.source, context=context)
+
+        series: Iterable[PredictedVolume] = ()
         if place == 0 and model.uses_time:
             series = _over_time(model, task, split, index, draws=draws, seed=seed)
-        known = {"source": predicted.source, "context": context}
-        mean = regions.predicted(predicted.mean, predicted.affine, **known)
         keep_prediction(
             kept_path(folder, job, place),
             predicted,
@@ -87,11 +90,10 @@ def impute_and_score(
             regions={
                 "source_regions": context,
                 "true_regions": task.truth[index],
-                "mean_regions": mean,
+                "mean_regions": measured(predicted),
                 "draw_regions": drawn,
             },
-            series=series,
-            series_regions=np.array([regions.predicted(one.mean, one.affine, **known) for one in series]),
+            series=((one, measured(one)) for one in series),
         )
 
     scored = score_volumes(
@@ -105,13 +107,15 @@ def impute_and_score(
     return scored, spent
 
 
-def _over_time(model: Any, task: Task, split: Split, index: int, *, draws: int, seed: int) -> list[PredictedVolume]:
+def _over_time(model: Any, task: Task, split: Split, index: int, *, draws: int, seed: int) -> Iterable[PredictedVolume]:
     """Predict one subject at growing intervals, up to the longest of training; nothing where times are unknown."""
     longest = float(np.nanmax(pairs(split.train).gap, initial=0.0))
     row = int(task.targets.context[index])
     if longest <= 0 or not np.isfinite(task.shown.years[row]):
-        return []
+        return ()
     one = np.flatnonzero(task.shown.subjects == task.targets.subject[index])
     times = np.linspace(0, longest, N_TIMES)
-    result = model.impute(images_of(task.shown.select_subjects(one)), draws=draws, seed=seed, at_years=times.tolist())
-    return [replace(predicted, draws=predicted.draws[:0]) for predicted in result]
+    result: VolumeImputation = model.impute(
+        images_of(task.shown.select_subjects(one)), draws=draws, seed=seed, at_years=times.tolist()
+    )
+    return result

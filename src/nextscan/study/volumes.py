@@ -16,8 +16,9 @@ subject's folder, arrays on the source's own grid cut to the head, float16 in wi
 ``METHOD.npz``
     ``mean``, ``sd`` over draws, ``draw`` (the first); ``scores`` with ``score_names``; ``regions_names``, and
     in mm³ ``source_regions``, ``true_regions``, ``mean_regions`` (n_regions,), ``draw_regions`` (n_draws,
-    n_regions). For the first subject, and methods that use time, ``series`` (n_times, x, y, z): predictive
-    means ``series_gap`` years after the source, with ``series_regions`` (n_times, n_regions).
+    n_regions). For the first subject, and methods that use time, ``series`` and ``series_sd`` (n_times, x, y,
+    z): predictive means and their ``sd``, ``series_gap`` years after the source, with ``series_regions``
+    (n_times, n_regions). Runs of before it was kept are without ``series_sd``.
 """
 
 from __future__ import annotations
