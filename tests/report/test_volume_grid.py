@@ -61,6 +61,7 @@ def test_the_place_of_change_is_not_chosen_by_noise():
     within = np.zeros(change.shape, bool)
     within[:8, :8, :8] = True
     assert max(most_changed(change, [2.0, 2.0, 2.0], within=within)) < 8
+    assert most_changed(np.zeros((5, 6, 7), np.float32), [2.0, 2.0, 2.0]) == (2, 3, 3)
 
 
 def test_coarser_voxels_keep_mean_and_place():

@@ -149,7 +149,7 @@ def test_the_viewer_holds_every_time_and_image(folder):
     mean = grid.apply(examples[0].predicted["volume-diffusion"].mean[5] - examples[0].source)
     assert change.shape == mean.shape
     limit = told[0]["limits"]["change"]
-    np.testing.assert_allclose(change, np.clip(mean, -2 * limit, 2 * limit), atol=2 * limit / 255 + 0.01)
+    np.testing.assert_allclose(change, np.clip(mean, -2 * limit, 2 * limit * 128 / 127), atol=2 * limit / 255 + 0.01)
 
 
 def test_uncertainty_follows_the_slider_where_it_was_kept_over_time(tmp_path):
@@ -257,7 +257,7 @@ def test_a_page_for_imputed_images_needs_no_follow_up(folder, tmp_path):
     series = first.predicted["volume-diffusion"]
     example = VolumeExample("sub-01", first.affine, first.source, {"volume-diffusion": series})
     path = write_volume_page(
-        tmp_path / "imputed.html", [example] * 5, method="volume-diffusion", n_imputed=5, colophon=["seed 7"]
+        tmp_path / "imputed.html", [example] * 5, method="volume-diffusion", n_subjects=5, colophon=["seed 7"]
     )
     html = path.read_text(encoding="utf-8")
     assert "real follow-up" not in without_scripts(html).lower()
@@ -277,3 +277,16 @@ def test_times_that_are_unknown_are_the_next_visit(folder):
     told = head_of(str(viewer([example], "copy-source", name="copy").html))["subjects"][0]
     assert told["times"] == ["next visit"]
     assert "later" not in planes(example, "copy-source", name="p").caption
+
+
+def test_a_copy_is_shown_through_the_middle_and_its_change_is_zero(folder):
+    first = read_run(folder).examples[0]
+    series = PredictedSeries(np.array([1.0]), first.source[None], [None])
+    example = VolumeExample("sub-01", first.affine, first.source, {"copy-source": series})
+    caption = planes(example, "copy-source", name="p").caption
+    assert "through the middle (" in caption
+    assert "as nothing changes" in caption
+    html = str(viewer([example], "copy-source", name="copy").html)
+    (told,) = head_of(html)["subjects"]
+    packed = dict(re.findall(r'data-image="([\d-]+)">([^<]*)</script>', html))
+    np.testing.assert_allclose(unpacked(packed[f"0-{told['images']['changes'][0]}"]), 0, atol=1e-5)

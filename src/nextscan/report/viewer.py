@@ -111,15 +111,19 @@ def _pack(example: VolumeExample, method: str, factor: int) -> _Packed:
         images.append(nifti_base64(image, affine, low=low, high=high))
         return len(images) - 1
 
+    def packed_change(image: Image | None) -> int | None:
+        # Of the 256 codes one stands for no change at all.
+        return packed(image, -far, far * 128 / 127)
+
     bright, far, wide = _bright(source, scales), _ROOM * scales.change, _ROOM * scales.sd or 1.0
     head = {
         "title": " ".join(part for part in (example.subject, example.visit) if part),
         "images": {
             "source": packed(source, scales.low, bright),
-            "changes": [packed(change, -far, far) for change in changes],
+            "changes": [packed_change(change) for change in changes],
             "sds": [packed(sd, 0.0, wide) for sd in sds],
             "real": packed(real, scales.low, bright),
-            "realChange": packed(real_change, -far, far),
+            "realChange": packed_change(real_change),
         },
         "times": [_time(years, example.unit) for years in series.years],
         "start": example.at_gap(method),

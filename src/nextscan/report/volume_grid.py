@@ -122,13 +122,16 @@ def _head(image: Image, margin: int) -> tuple[slice, slice, slice]:
 
 
 def most_changed(change: Image, spacing: ArrayLike, *, within: NDArray[np.bool_] | None = None) -> tuple[int, int, int]:
-    """Return the voxel around which an image of changes is furthest from zero.
+    """Return the voxel around which an image of changes is furthest from zero; the middle if it is zero.
 
     The change is smoothed first (standard deviation 4 mm, at least one voxel), so that noise,
     which has either sign, does not choose the place.
     """
     from scipy.ndimage import gaussian_filter
 
+    if not change.any():
+        x, y, z = (length // 2 for length in change.shape)
+        return x, y, z
     smooth = np.abs(gaussian_filter(change, np.maximum(4.0 / np.asarray(spacing, float), 1.0)))
     if within is not None and within.any():
         smooth = np.where(within, smooth, -1.0)

@@ -103,7 +103,12 @@ def planes(example: VolumeExample, method: str, *, name: str) -> Picture:
         for width, upright in ((WIDTH, False), (4.0, True))
     ]
     place = ", ".join(f"{axis} {number(mm, 0)}" for axis, mm in zip("xyz", grid.world(point), strict=True))
-    kind = "predicted" if real_change is None else "real"
+    foremost, kind = (change, "predicted") if real_change is None else (real_change, "real")
+    through = (
+        f"the place where the {kind} change is largest after smoothing ({place} mm)"
+        if foremost.any()
+        else f"the middle ({place} mm), as nothing changes"
+    )
     told = f"the predicted difference is {number(float(change[point]))}"
     if real_change is not None:
         told = f"the real difference is {number(float(real_change[point]))}, {told[4:]}"
@@ -116,8 +121,8 @@ def planes(example: VolumeExample, method: str, *, name: str) -> Picture:
         ),
         caption=(
             f"{capital(_whose(example))}{_after(example, method)}, imputed by {title(method)}. The slices go through "
-            f"the place where the {kind} change is largest after smoothing ({place} mm). All images share one grey "
-            f"scale, differences another.{_NOISE_FREE if example.noise_free_change is not None else ''}"
+            f"{through}. All images share one grey scale, differences another."
+            f"{_NOISE_FREE if example.noise_free_change is not None else ''}"
         ),
     )
 

@@ -111,11 +111,12 @@
     const value = (image) => image.getValue(vox[0], vox[1], vox[2]);
     const base = value(subject.source);
     const signed = (x) => (x > 0 ? "+" : "") + number(x);
-    const change = value(subject.changes[at]);
+    const changed = (image) => (Math.abs(value(image)) < image.hdr.scl_slope / 2 ? 0 : value(image));
+    const change = changed(subject.changes[at]);
     const spread = subject.sds[at] ? ` ± ${number(value(subject.sds[at]))}` : "";
     const parts = [`source ${number(base)}`, `imputed at ${told.times[at]} ${number(base + change)}${spread} (${signed(change)})`];
     if (subject.real) {
-      const real = subject.realChange ? ` (true change ${signed(value(subject.realChange))})` : "";
+      const real = subject.realChange ? ` (true change ${signed(changed(subject.realChange))})` : "";
       parts.push(`real follow-up at ${told.realTime} ${number(value(subject.real))}${real}`);
     }
     const place = ["x", "y", "z"].map((axis, i) => `${axis} ${number(Math.round(mm[i]))}`).join(", ");
