@@ -185,6 +185,13 @@ def test_chunks_do_not_change_what_is_imputed(fitted, monkeypatch):
     assert draws.groupby("subject")["draw"].apply(list).map(lambda n: n == list(range(1, 21))).all()
 
 
+@pytest.mark.parametrize("more", [["--suffix", "T1w"], ["--html", "look.html"]])
+def test_impute_refuses_for_tables_what_is_for_images(fitted, capsys, more):
+    assert run(["impute", "model", "table.csv", "--out", "completed.csv", *more]) == 2
+    assert f"{' '.join(more)} is for images, and this model imputes tables: leave it out" in capsys.readouterr().err
+    assert names(fitted) == {"table.csv", "model"}
+
+
 def test_impute_at_chosen_times(fitted):
     assert run(["impute", "model", "table.csv", "--at-years", "1,4.5", "--out", "later.parquet"]) == 0
     later = pd.read_parquet("later.parquet")

@@ -1,6 +1,9 @@
 """`nextscan impute` with a model of images: the same command and options, a BIDS derivative as result."""
 
+import base64
+import gzip
 import json
+import re
 
 import nibabel
 import numpy as np
@@ -55,6 +58,30 @@ def test_times_draws_and_intervals_are_options_as_for_tables(folder, capsys):
     assert "draws:   draws/derivatives/nextscan" in capsys.readouterr().out
 
 
+def test_a_page_shows_what_was_written_at_every_time(folder, capsys):
+    command = ["impute", "model", "brains", "--at-years", "2,0.5", "--draws", "3", "--out", "out"]
+    assert run([*command, "--html", "look.html"]) == 0
+    assert "page:    look.html" in capsys.readouterr().out
+    page = (folder / "look.html").read_text()
+    shown = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    links = re.findall(r'(?:src|href)="([^"]+)"', shown)
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
+    assert "imputed for 3 of 4 subjects" in shown
+    assert "3 draws each, seed 0, model " in shown
+    told = json.loads(re.search(r"data-head>(.*?)</script>", page)[1])["subjects"]
+    assert [subject["title"] for subject in told] == ["sub-01", "sub-02", "sub-03"]
+    assert told[0]["times"] == ["0.5 years", "2 years"]
+    assert told[0]["limits"]["sd"] > 0
+    packed = dict(re.findall(r'data-image="([\d-]+)">([^<]*)</script>', page))
+    later = gzip.decompress(base64.b64decode(packed[f"0-{told[0]['images']['changes'][1]}"]))
+    image = nibabel.Nifti1Image.from_bytes(later)
+    expected = nextscan.load("model").impute(nextscan.read_cohort("brains"), 3, at_years=[2])[0]
+    change = np.abs(expected.mean - nibabel.load(expected.source).get_fdata(dtype=np.float32)).max()
+    assert np.abs(image.get_fdata()).max() == pytest.approx(
+        min(change, 2 * told[0]["limits"]["change"]), abs=2 * image.dataobj.slope
+    )
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [
@@ -66,6 +93,7 @@ def test_times_draws_and_intervals_are_options_as_for_tables(folder, capsys):
         (["--save-draws", "draws.parquet"], "--save-draws draws.parquet: this model imputes images"),
         (["--out", "model/model.json"], "is a file, not a folder"),
         (["--suffix", "FLAIR"], "FLAIR"),
+        (["--html", "look.pdf"], "look.pdf: the name must end in .html"),
     ],
 )
 def test_what_does_not_apply_to_images_is_refused_in_one_line(folder, capsys, more, says):

@@ -74,6 +74,8 @@ def test_files_of_a_visit_are_named_and_say_where_they_come_from(raw):
     done = write_derivative(faked(cohort), cohort, raw, save_draws=True, level=0.5, provenance={"model": "abc"})
     assert done.folder == done.draws_folder == raw / "derivatives" / "nextscan"
     assert (done.made, done.kept) == (2, 0)
+    assert [path.name.split("_")[0] for path in (*done.means, *done.sds)] == 2 * ["sub-01", "sub-02"]
+    assert all(path.is_file() for path in (*done.means, *done.sds))
     first = "sub-01/ses-imputed/anat/sub-01_ses-imputed_acq-3d_desc-{}_T1w.{}"
     second = "sub-02/ses-2/anat/sub-02_ses-2_acq-3d_desc-{}_T1w.{}"
     images = {

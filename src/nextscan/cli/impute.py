@@ -85,6 +85,14 @@ def impute(
             "images a folder, which may be that of --out.",
         ),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="Of images: also write a page that shows a few, readable offline.",
+        ),
+    ] = None,
     schema: Schema = None,
     dictionary: Dictionary = None,
     participants: Participants = None,
@@ -115,7 +123,7 @@ def impute(
         nextscan impute model cohort.csv --at-years 1,2,5 --out forecast.csv
         nextscan impute model cohort.csv --interval conformal --by sex --out completed.csv
         nextscan impute model cohort.csv --out completed.parquet --save-draws draws.parquet
-        nextscan impute model brains --at-years 1,2,5 --draws 20 --out brains
+        nextscan impute model brains --at-years 1,2,5 --draws 20 --out brains --html brains.html
     """
     from nextscan.imputers import kind_of, load
 
@@ -141,6 +149,7 @@ def impute(
             level=level,
             at_years=years,
             save_draws=save_draws,
+            html=html,
             schema=schema,
             participants=participants,
             suffix=suffix,
@@ -150,6 +159,8 @@ def impute(
 
     if suffix is not None:
         raise SettingError(f"--suffix {suffix} is for images, and this model imputes tables: leave it out")
+    if html is not None:
+        raise SettingError(f"--html {html} is for images, and this model imputes tables: leave it out")
     impute_table(
         imputer,
         table,

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from nextscan.cli.cautions import Caution, warn_of_reach
 from nextscan.cli.impute_tables import nobody, tell_time
 from nextscan.cli.options import read_table
-from nextscan.cli.outputs import TABLE_SUFFIXES, check_folder
+from nextscan.cli.outputs import TABLE_SUFFIXES, check_file, check_folder
 from nextscan.cli.progress import show_progress
 from nextscan.errors import CohortError, SettingError
 
 if TYPE_CHECKING:
-    from nextscan.cohort import Targets
+    from nextscan.cohort import Cohort, Targets
+    from nextscan.cohort.derivative import Written
     from nextscan.imputers.volumes.base import VolumeImputer
+    from nextscan.report.volume_examples import VolumeExample
 
 _DRAWS = 10  # a mean and a spread; intervals need more
 
@@ -33,6 +35,7 @@ def impute_images(
     level: float | None,
     at_years: Sequence[float] | None,
     save_draws: Path | None,
+    html: Path | None,
     schema: Path | None,
     participants: Path | None,
     suffix: str | None,
@@ -49,6 +52,8 @@ def impute_images(
             raise SettingError(f"{option} {path}: this model imputes images, which are written into a folder; name one")
         if path is not None:
             check_folder(path)
+    if html is not None:
+        check_file(html, (".html",))
     cohort = read_table(table, schema, participants=participants, suffix=suffix)
     imputation = imputer.impute(cohort, draws, seed=seed, at_years=at_years)
     wanted = imputation.requested
@@ -71,7 +76,45 @@ def impute_images(
     print(f"imputed: {written.folder} ({len(wanted):,} visits by {imputer.name}, {draws} draws each{kept})")
     if written.draws_folder is not None:
         print(f"draws:   {written.draws_folder}")
+    if html is not None:
+        from nextscan.report.volume_page import write_volume_page
+
+        write_volume_page(
+            html,
+            _examples(imputer.name, cohort, wanted, written),
+            method=imputer.name,
+            name=cohort.name,
+            n_subjects=len(set(wanted.subject.tolist())),
+            colophon=[f"From {written.folder}: {draws} draws each, seed {seed}, model {fingerprint(model)}."],
+        )
+        print(f"page:    {html}")
     tell_time(imputer.record_, wanted)
+
+
+def _examples(method: str, cohort: Cohort, wanted: Targets, written: Written) -> list[VolumeExample]:
+    """Read back what was written of the first subjects: for each, the visits that start from the same image."""
+    import numpy as np
+
+    from nextscan.cohort.images import read_image
+    from nextscan.report.volume_examples import PredictedSeries, VolumeExample
+    from nextscan.report.volume_page import LIMIT
+
+    examples = []
+    for subject in list(dict.fromkeys(wanted.subject.tolist()))[:LIMIT]:
+        own = np.flatnonzero(wanted.subject == subject)
+        own = own[wanted.context[own] == wanted.context[own[0]]]
+        own = own[np.argsort(wanted.gap[own], kind="stable")]
+        source = read_image(cohort.files_of("volume")[wanted.context[own[0]]])
+        series = PredictedSeries(
+            wanted.gap[own],
+            np.stack([read_image(written.means[i]).data for i in own]),
+            [read_image(written.sds[i], allow_constant=True).data if written.sds else None for i in own],
+        )
+        visit = str(wanted.visit[own[0]]) if len(own) == 1 else ""
+        examples.append(
+            VolumeExample(subject, source.affine, source.data, {method: series}, visit, unit=cohort.time_unit)
+        )
+    return examples
 
 
 def _warn_of_time(imputer: VolumeImputer, wanted: Targets) -> None:

@@ -40,12 +40,16 @@ class Written:
         Of the data set that holds the draws, if they were asked for.
     made, kept : int
         Visits imputed now, and visits that were there already.
+    means, sds : tuple of Path
+        Of each target, in the order of the imputation; of one draw there is no standard deviation.
     """
 
     folder: Path
     draws_folder: Path | None
     made: int
     kept: int
+    means: tuple[Path, ...]
+    sds: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,12 @@ def write_derivative(
     finally:
         for dataset in sets.values():
             dataset.end()
-    return Written(folder, draws_folder, len(missing), len(kept))
+
+    def paths(desc: str) -> tuple[Path, ...]:
+        return tuple(folder / f"{target.name(desc)}.nii.gz" for target in todo)
+
+    sds = paths("sd") if imputation.n_draws > 1 else ()
+    return Written(folder, draws_folder, len(missing), len(kept), paths("imputed"), sds)
 
 
 def _event(done: int, total: int, left: float | None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def write_volume_page(
     *,
     method: str,
     name: str = "",
-    n_imputed: int | None = None,
+    n_subjects: int | None = None,
     colophon: Sequence[str] = (),
     budget: int = BUDGET,
 ) -> Path:
@@ -39,8 +39,8 @@ def write_volume_page(
         The key in `VolumeExample.predicted`.
     name : str
         Of the cohort, for the heading.
-    n_imputed : int, optional
-        How many images were imputed in all.
+    n_subjects : int, optional
+        Of how many subjects images were imputed in all.
     colophon : sequence of str
         Lines at the foot: provenance.
     budget : int
@@ -70,7 +70,7 @@ def write_volume_page(
     shown = [example for example in examples if method in example.predicted][:LIMIT]
     if not shown:
         raise OutputError(f"{path}: there is no image imputed by {method} to show; give one example at least")
-    page = volume_page(shown, method=method, name=name, n_imputed=n_imputed, colophon=colophon, budget=budget)
+    page = volume_page(shown, method=method, name=name, n_subjects=n_subjects, colophon=colophon, budget=budget)
     with atomic_path(path) as beside:
         beside.write_text(page, encoding="utf-8")
     return Path(path)
@@ -81,7 +81,7 @@ def volume_page(
     *,
     method: str,
     name: str,
-    n_imputed: int | None,
+    n_subjects: int | None,
     colophon: Sequence[str],
     budget: int,
 ) -> str:
@@ -100,7 +100,7 @@ def volume_page(
     for k, example in enumerate(examples):
         sections.append(Section(f"subject-{k}", example.subject, [planes(example, method, name=f"planes-{k}")]))
     n = len(examples)
-    told = f"{n} of {count(n_imputed)}" if n_imputed is not None and n_imputed > n else str(n)
+    told = f"{n} of {count(n_subjects)}" if n_subjects is not None and n_subjects > n else str(n)
     subjects = "subject" if told == "1" else "subjects"
     return render_page(
         f"Imputed images of {name}" if name else "Imputed images",
