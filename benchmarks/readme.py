@@ -3,7 +3,8 @@
     python benchmarks/readme.py RUN [RUN ...]
 
 Each run becomes one Markdown table, best energy score first; figures are rounded, the best of a column
-and what its 95 % interval covers are bold. The picture is from the first run.
+and what its 95 % interval covers are bold. Runs of features and of images have a place each, and a place
+without a run stays as it is; the picture is from the first run of features.
 """
 
 from __future__ import annotations
@@ -32,6 +33,15 @@ METRICS = (
     "coverage_95",
     "sd_ratio",
 )
+IMAGE_METRICS = (
+    "energy_score",
+    "roi_change_error",
+    "roi_change_correlation",
+    "voxel_change_correlation",
+    "ssim_mask",
+    "voxel_coverage_80",
+    "fid",
+)
 
 
 def column(run: Run, score: Metric) -> list[str]:
@@ -59,15 +69,16 @@ def above_the_oracle(run: Run) -> list[str]:
 def table(run: Run) -> str:
     """Return the Markdown table of one run, with a line that says what it was made from."""
     cohort, settings = run.cohort, run.record["settings"]
-    scores = [metric(name) for name in METRICS]
+    scores = [metric(name) for name in (IMAGE_METRICS if run.of_images else METRICS)]
+    what = f"{cohort['n_visits']} images" if run.of_images else f"{cohort['n_features']} features"
     caption = (
         f"**{'Simulated' if cohort['simulated'] else 'Real'}**: {cohort['n_paired']:,} people with a follow-up of "
-        f"{cohort['n_subjects']:,}, {cohort['n_features']} features; {settings['n_folds']} folds, "
+        f"{cohort['n_subjects']:,}, {what}; {settings['n_folds']} folds, "
         f"{settings['draws']} draws (`{re.sub(r'[^ ]*/', '', run.record['command'])}`)"
     )
     titles = [f"{score.title} {score.direction}" for score in scores]
     columns = [column(run, score) for score in scores]
-    if cohort["simulated"]:
+    if cohort["simulated"] and not run.of_images:
         titles.insert(1, "Energy score above the best possible (95 %)")
         columns.insert(1, above_the_oracle(run))
     lines = ["| | " + " | ".join(titles) + " |", "|---|" + "--:|" * len(titles)]
@@ -88,12 +99,20 @@ def picture(run: Run, method: str = "secondgram", rival: str = "carry-forward") 
 def main(folders: list[str]) -> None:
     """Draw the picture, and put the tables between the marks in the README."""
     runs = [read_run(Path(folder)) for folder in folders]
-    picture(runs[0])
-    tables = "\n\n".join(table(run) for run in runs)
-    marks = r"(<!-- scores: .*? -->\n).*?(<!-- scores end -->)"
-    README.write_text(
-        re.sub(marks, lambda found: f"{found[1]}\n{tables}\n\n{found[2]}", README.read_text(), flags=re.S)
-    )
+    features, images = ([run for run in runs if run.of_images == of_images] for of_images in (False, True))
+    if features:
+        picture(features[0])
+    text = README.read_text()
+    for mark, group in (("scores", features), ("image scores", images)):
+        if group:
+            text = between(text, mark, "\n\n".join(table(run) for run in group))
+    README.write_text(text)
+
+
+def between(text: str, mark: str, new: str) -> str:
+    """Return a text with what stands between two marks replaced."""
+    marks = rf"(<!-- {mark}: .*? -->\n).*?(<!-- {mark} end -->)"
+    return re.sub(marks, lambda found: f"{found[1]}\n{new}\n\n{found[2]}", text, flags=re.S)
 
 
 if __name__ == "__main__":
