@@ -86,12 +86,19 @@ def test_source_files_stay_short():
     assert {path: length for path, length in lengths.items() if length >= 400} == {}
 
 
-def test_wheel_holds_templates_and_typing_marker(tmp_path):
+def test_wheel_holds_templates_licences_and_typing_marker(tmp_path):
     done = python("from hatchling.cli import hatchling; hatchling()", "build", "-t", "wheel", "-d", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    wheel = zipfile.ZipFile(next(tmp_path.glob("*.whl")))
+    names = wheel.namelist()
     package = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.*") if path.is_file()}
     expected = {name for name in package if "__pycache__" not in name}
     assert "nextscan/py.typed" in expected
     assert {"nextscan/report/assets/niivue.js", "nextscan/report/assets/niivue.LICENSE.txt"} <= expected
     assert expected <= set(names), sorted(expected - set(names))
+    told = wheel.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
+    assert "\nLicense-Expression: Apache-2.0 AND BSD-2-Clause AND ISC AND MIT\n" in told
+    assert {line for line in told.splitlines() if line.startswith("License-File: ")} == {
+        "License-File: LICENSE",
+        "License-File: src/nextscan/report/assets/niivue.LICENSE.txt",
+    }
