@@ -118,6 +118,18 @@ def test_change_grows_with_reach_and_is_left_out_at_zero():
 SLOPE, NOISE, OFFSET = -0.4, 0.05, 0.02
 
 
+def test_the_mean_of_a_mirrored_head_is_the_mirrored_mean():
+    def lopsided(x, level, source, numbers):
+        change = source * torch.linspace(0, 1, source.shape[2])[:, None, None]
+        return change.expand(-1, 2, -1, -1, -1)
+
+    process, given = make_process(DEFAULT, even(0.05)), condition()
+    mirrored = replace(given, source=given.source.flip(2))
+    torch.testing.assert_close(process.mean(lopsided, mirrored), process.mean(lopsided, given).flip(2))
+    alone = make_process(replace(DEFAULT, flip=False), even(0.05))
+    assert not torch.allclose(alone.mean(lopsided, mirrored), alone.mean(lopsided, given).flip(2))
+
+
 @dataclass
 class LinearWorld:
     """Stands in for `PreparedPairs`."""

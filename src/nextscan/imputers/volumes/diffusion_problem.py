@@ -93,10 +93,17 @@ class VolumeProcess:
         return self.unit(given.source) * (grown - stood)
 
     def _at_end(self, network: Any, given: Condition) -> Tensor:
-        """Return the estimate of the data where only noise is left."""
-        level = torch.ones(len(given.source), device=given.source.device)
-        denoise = make_denoiser(partial(self.predict, network, given), self.path, self.settings.parameterisation)
-        return denoise(torch.zeros_like(given.source), level)
+        """Return the estimate of the data where only noise is left; of both mirror images if both were learned from."""
+
+        def estimate(given: Condition) -> Tensor:
+            level = torch.ones(len(given.source), device=given.source.device)
+            denoise = make_denoiser(partial(self.predict, network, given), self.path, self.settings.parameterisation)
+            return denoise(torch.zeros_like(given.source), level)
+
+        if not self.settings.flip:
+            return estimate(given)
+        mirrored = estimate(replace(given, source=given.source.flip(2)))
+        return (estimate(given) + mirrored.flip(2)) / 2
 
     @torch.no_grad()
     def draw(self, network: Any, given: Condition, key: int, n_draws: int, seed: int) -> Tensor:
