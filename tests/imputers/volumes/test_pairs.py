@@ -8,6 +8,8 @@ import pytest
 from nextscan.imputers.volumes.contract_world import growing_ventricles
 from nextscan.imputers.volumes.pairs import forward_pairs, images_only, prepared_pairs
 from nextscan.preprocess.volumes import VolumePreparer
+from volume_samples import centred, image_cohort
+from volume_samples import head as sample_head
 
 
 @pytest.fixture
@@ -67,3 +69,24 @@ def test_matched_pairs_differ_by_what_changed_alone(tmp_path):
         backward = data.both(0, backward=True)
         assert np.abs(backward[1] - backward[0]).max() < 1e-2
         assert np.abs(target - source).max() < 1e-2
+
+
+@pytest.mark.parametrize("match_brightness", [False, True])
+def test_a_slab_that_one_scan_missed_is_no_change(tmp_path, match_brightness):
+    affine = centred(np.eye(3), (3, 3, 3), (32, 40, 32))
+    whole = sample_head(affine, (32, 40, 32))
+    missed = affine.copy()
+    missed[:3, 3] += affine[:3, :3] @ [0, 0, 6]  # the later scan begins six voxels further up, and ends further up
+    later = np.concatenate([whole[..., 6:] + 90, np.full((32, 40, 2), 700, np.float32)], axis=2)
+    two = image_cohort(tmp_path, [("a", "1", whole, affine), ("a", "2", later, missed)])
+    preparer = VolumePreparer((32, 40, 40), (3.0, 3.0, 3.0))
+    with prepared_pairs(two, preparer, None, None, match_brightness=match_brightness) as data:
+        for backward in (False, True):
+            source, target = data.both(0, backward=backward)
+            both = slice(4 + 6, 4 + 32)  # of the grid, whose middle is that of the first image
+            np.testing.assert_array_equal(target[..., :10], source[..., :10])
+            np.testing.assert_array_equal(target[..., 36:], source[..., 36:])
+            assert (target[..., both] != source[..., both]).mean() > 0.5
+        shown = data.volumes[0].shown_by_both(data.volumes[1])
+        np.testing.assert_array_equal(shown.all(axis=(0, 1)), [10 <= z < 36 for z in range(40)])
+        assert data.volumes[0].shown_by_both(data.volumes[0]) is None

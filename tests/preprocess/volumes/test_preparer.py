@@ -46,6 +46,17 @@ def test_settings_come_from_the_headers(aligned, oblique):
     assert VolumePreparer.from_state(preparer.state(), cache="x") == replace(preparer, cache="x")
 
 
+def test_spacing_is_that_of_what_change_is_learned_from(tmp_path):
+    """Finer images of people scanned once set no grid on which thick slices would be learned from."""
+    thick, fine = (centred(np.eye(3), (3, 3, step), (32, 40, n)) for step, n in ((6, 16), (1.5, 64)))
+    pair = [("a", visit, head(thick, (32, 40, 16)), thick) for visit in "12"]
+    once = [(subject, "1", head(fine, (32, 40, 64)), fine) for subject in "bcdefg"]
+    preparer = VolumePreparer.of(image_cohort(tmp_path, pair + once))
+    assert preparer == VolumePreparer((32, 40, 24), (3.0, 3.0, 6.0))  # the shape holds all images
+    (tmp_path / "singles").mkdir()
+    assert VolumePreparer.of(image_cohort(tmp_path / "singles", once)).spacing == (3.0, 3.0, 1.5)
+
+
 def test_prepared_values_are_scaled_copies_where_the_grid_is_the_images(aligned):
     preparer = VolumePreparer.of(aligned)
     prepared = preparer.prepare(aligned, 1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nextscan.preprocess.volumes.resampling import resample
+from nextscan.preprocess.volumes.resampling import reached, resample
 
 
 def test_axes_that_are_reordered_flipped_and_shifted_are_copied_bit_for_bit():
@@ -56,3 +56,19 @@ def test_a_pattern_too_fine_for_the_result_averages_out_instead_of_aliasing():
     # a sampled Gaussian of sigma² = 3 / 2.355² leaves 2 exp(-pi² sigma² / 2) = 14 % of an alternating pattern
     np.testing.assert_allclose(averaged[4:16], 0.5 + np.exp(-(np.pi**2) * 3 / (2 * 2.3548**2)), atol=2e-3)
     np.testing.assert_allclose(resample(np.full_like(data, 5.0), matrix, (20, 8, 8)), 5.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.9, 1.0, 1.7])
+@pytest.mark.parametrize("angle", [0.0, 0.2, np.pi / 2])
+@pytest.mark.parametrize("offset", [(4.0, -3.0, -1.0), (4.1, -3.2, -1.3)])
+def test_voxels_that_an_image_reaches_are_those_not_filled(scale, angle, offset):
+    matrix = np.eye(4)
+    matrix[:2, :2] = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix[2, 2] = 2 * scale
+    matrix[:3, 3] = offset
+    filled = np.isnan(resample(np.ones((12, 9, 10), np.float32), matrix, (14, 12, 13), fill=np.nan, smooth=False))
+    within = reached(matrix, (12, 9, 10), (14, 12, 13))
+    assert 0.005 < within.mean() < 0.9
+    assert not (within & filled).any()
+    if offset[0] != 4.0:  # else some lie on the border itself, and may count or not
+        assert (within | filled).all()

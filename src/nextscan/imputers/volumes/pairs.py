@@ -81,6 +81,8 @@ class PreparedPairs:
     def both(self, i: int, *, backward: bool = False) -> tuple[Volume, Volume]:
         """Return the images of pair i, shape (x, y, z) each, in [-1, 1]: the source and what it becomes.
 
+        Beyond the field of view of either image it stays as it is: a slab that one scan missed is no change.
+
         Parameters
         ----------
         i : int
@@ -91,9 +93,9 @@ class PreparedPairs:
         sign = 1
         if backward:
             source, target, sign = target, source, -1
-        if self.brighter is None:
-            return source.data, target.data
-        return source.data, as_bright_as(source, target, sign * self.brighter[i])
+        becomes = target.data if self.brighter is None else as_bright_as(source, target, sign * self.brighter[i])
+        shown = source.shown_by_both(target)
+        return source.data, becomes if shown is None else np.where(shown, becomes, source.data)
 
     def change(self, i: int) -> Volume:
         """Return later minus earlier image."""

@@ -19,7 +19,7 @@ from nextscan.errors import ImageError, OutputError
 Volume = NDArray[np.float32]
 Record = dict[str, Any]
 
-_VERSION = 1  # of what preparing does: another one, another key
+_VERSION = 2  # of what preparing does: another one, another key
 _STAMP = 2**16  # bytes
 _ABANDONED = 3600.0  # seconds after which a file that was never renamed is a dead writer's
 

@@ -16,7 +16,7 @@ from nextscan.errors import CohortError, ImageError, SettingError
 from nextscan.preprocess.volumes.cache import cache_key, kept
 from nextscan.preprocess.volumes.grid import Shape, Triple, ras_axes, reach, shape_for, subject_grid
 from nextscan.preprocess.volumes.intensity import intensity_range, scaled
-from nextscan.preprocess.volumes.resampling import resample
+from nextscan.preprocess.volumes.resampling import reached, resample
 
 FloatArray = NDArray[np.float64]
 Volume = NDArray[np.float32]
@@ -36,6 +36,10 @@ class Prepared:
         Intensities of the image that became -1 and 1.
     clipped : (float, float)
         Shares of voxels below `low` and above `high`, which became -1 and 1 too.
+    to_image : ndarray of float, shape (4, 4)
+        From voxels of the grid to voxels of the image.
+    image_shape : three int
+        Of the image.
     """
 
     data: Volume
@@ -43,6 +47,24 @@ class Prepared:
     low: float
     high: float
     clipped: tuple[float, float]
+    to_image: FloatArray
+    image_shape: Shape
+
+    def shown_by_both(self, other: Prepared) -> NDArray[np.bool_] | None:
+        """Tell which voxels lie within this image and another one of the subject.
+
+        Beyond the field of view of either nothing is known of change.
+
+        Returns
+        -------
+        ndarray of bool, shape (x, y, z), or None
+            None if both have the same field of view: what is outside it looks alike.
+        """
+        same = self.image_shape == other.image_shape and np.allclose(self.to_image, other.to_image, rtol=0, atol=1e-3)
+        if same:
+            return None
+        first, second = (reached(image.to_image, image.image_shape, image.data.shape) for image in (self, other))
+        return first & second
 
 
 @dataclass(frozen=True)
@@ -94,8 +116,9 @@ class VolumePreparer:
     ) -> Self:
         """Choose what is not given from the headers of training images.
 
-        The spacing is the median over images; the shape holds all of them, each side a multiple of 8, as
-        networks that halve the resolution three times need it.
+        The spacing is the median over the images of subjects with two or more, which change is learned from (over
+        all where there are none); the shape holds all images, each side a multiple of 8, as networks that halve
+        the resolution three times need it.
 
         Parameters
         ----------
@@ -119,7 +142,8 @@ class VolumePreparer:
         paths = cohort.files_of("volume")
         if spacing is None:
             every = []
-            for row in rows:
+            images = np.bincount(cohort.subject_of[rows], minlength=cohort.n_subjects)
+            for row in [row for row in rows if images[cohort.subject_of[row]] > 1] or rows:
                 header = read_header(paths[row], where=_name(cohort, row))
                 axes, _ = ras_axes(header.affine)
                 every.append([header.spacing[axis] for axis in axes])
@@ -185,8 +209,9 @@ class VolumePreparer:
             settings = self.state() | {"grid": grid.tolist()}
             key = cache_key([path, cohort.files_of("transform")[row], mask], settings)
             data, record = kept(Path(self.cache), key, make)
-        below, above = record["clipped"]
-        return Prepared(data, grid, record["low"], record["high"], (below, above))
+        (below, above), (x, y, z) = record["clipped"], record["shape"]
+        matrix = np.array(record["to_image"])
+        return Prepared(data, grid, record["low"], record["high"], (below, above), matrix, (x, y, z))
 
     def _prepare(self, cohort: Cohort, row: int, grid: FloatArray) -> tuple[Volume, dict[str, Any]]:
         from nextscan.cohort.images import read_image
@@ -200,7 +225,8 @@ class VolumePreparer:
         data, clipped = scaled(resampled, low, high)
         if mask is not None:
             data[resample(mask.astype(np.float32), matrix, self.shape, order=0) < 0.5] = -1.0
-        return data, {"low": low, "high": high, "clipped": clipped, "source": Path(path).name}
+        where_from = {"source": Path(path).name, "to_image": matrix.tolist(), "shape": list(image.data.shape)}
+        return data, {"low": low, "high": high, "clipped": clipped, **where_from}
 
     def restore(self, values: NDArray[np.floating], cohort: Cohort, row: int, prepared: Prepared) -> Volume:
         """Bring predictions onto the grid and the intensity scale of the image they start from.

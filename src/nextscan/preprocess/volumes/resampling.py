@@ -13,6 +13,7 @@ Volume = NDArray[np.float32]
 COARSER = 1.5
 """Voxels this much larger than those they are made from are averages over their surroundings, not samples."""
 _SAME = 1e-3  # voxels: what headers in single precision are off by
+_BORDER = 1e-9  # voxels: what lies on the border itself may round to either side of it
 
 
 def resample(
@@ -61,6 +62,33 @@ def resample(
             cval=fill,
         )
     )
+
+
+def reached(matrix: FloatArray, image_shape: Sequence[int], shape: Sequence[int]) -> NDArray[np.bool_]:
+    """Tell which voxels of a grid lie within an image, so that `resample` takes their values from it.
+
+    Parameters
+    ----------
+    matrix : ndarray of float, shape (4, 4)
+        From voxels of the grid to voxels of the image.
+    image_shape, shape : three int
+        Of the image and of the grid.
+
+    Returns
+    -------
+    ndarray of bool, shape `shape`
+
+    >>> reached(np.diag([2.0, 1, 1, 1]), (4, 1, 1), (3, 1, 2))[..., 0, :].tolist()
+    [[True, False], [True, False], [False, False]]
+    """
+    matrix = _snapped(matrix, shape)
+    border = 0.0 if np.array_equal(matrix, np.round(matrix)) else _BORDER
+    x, y, z = np.ogrid[tuple(slice(n) for n in shape)]
+    within = np.ones(tuple(shape), bool)
+    for row, n in zip(matrix[:3], image_shape, strict=True):
+        place = row[0] * x + row[1] * y + (row[2] * z + row[3])
+        within &= (place >= border) & (place <= n - 1 - border)
+    return within
 
 
 def _snapped(matrix: FloatArray, shape: Sequence[int]) -> FloatArray:
