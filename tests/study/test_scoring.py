@@ -58,6 +58,17 @@ def test_coverage_at_every_level_the_draws_can_give(scored) -> None:
     assert (np.diff(scores.covered[:, :16], axis=1) >= 0).all()
 
 
+def test_one_test_subject_is_scored_but_has_no_distribution() -> None:
+    """Leave-one-out is what is left to a handful of pairs."""
+    split = next(iter(folds(tiny_cohort(n_paired=4), 4)))
+    task = hide(split.test)
+    imputation = Shift().fit(split.train, split.validation).impute(task.shown, draws=4, seed=3)
+    follow_ups = split.train.features[visit_rows(split.train)[1]]
+    scores = score_fold(task, imputation, Units.of(split), follow_ups)
+    assert np.isnan(list(scores.against_training.values())).all()
+    assert np.isfinite(scores.by_subject["energy_score"]).all()
+
+
 def test_against_training(scored) -> None:
     _, units, imputation, follow_ups, scores = scored
     drawn = units.published(imputation.draws[0])

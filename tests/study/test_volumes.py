@@ -1,6 +1,8 @@
 """Whole evaluations of tiny images: what they write, that nothing leaks, and that perfection scores best."""
 
 import json
+import warnings
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ from nextscan.cohort.images import read_image, write_image
 from nextscan.errors import ImageError, NextscanWarning, SettingError
 from nextscan.report.metric_catalogue import metric
 from nextscan.study import evaluate
+from nextscan.study.plan import Plan
 from nextscan.study.volume_regions import Regions
+from nextscan.study.volumes import Volumes
 from samples import tiny_cohort
 from study.volume_world import AFFINE, Told, answers_of, make_world, segment
 
@@ -327,3 +331,20 @@ def test_what_cannot_work_is_refused(cohort: Cohort, tmp_path: Path) -> None:
         evaluate(cohort, [], out=out, n_folds=2, segmenter="math:segment")
     with pytest.raises(ImageError, match=r"sub-00_ses-1_T1w.nii.gz \(sub-00 ses-1\): math:hypot cannot segment it"):
         evaluate(cohort, [], out=out, n_folds=2, segmenter="math:hypot")
+
+
+@pytest.mark.parametrize(("suffix", "warned"), [("T1w", False), ("FLAIR", True), ("brain", False)])
+def test_images_of_another_contrast_are_warned_of(tmp_path: Path, suffix: str, warned: bool) -> None:
+    cohort = make_world(tmp_path)
+    paths = np.array([path.replace(".nii.gz", f"_{suffix}.nii.gz") for path in cohort.files["volume"]])
+    for old, new in zip(cohort.files["volume"], paths, strict=True):
+        Path(old).rename(new)
+    named = replace(cohort, files=dict(cohort.files) | {"volume": paths})
+    plan = Plan.of(named, ["copy-source"], n_folds=2, repeats=1, seeds=1, draws=2, seed=0, save_draws=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with suppress(ImageError):  # these are no heads
+            Volumes.of(named, plan, tmp_path / "jobs")
+    told = [str(warning.message) for warning in caught if "knows T1 contrast" in str(warning.message)]
+    assert len(told) == warned
+    assert not warned or "images of kind FLAIR" in told[0]

@@ -72,10 +72,11 @@ def warn_of_reach(imputer: Estimator, wanted: Targets) -> None:
     low, high = seen
     beyond = (gap < _LEAST_OF * low) | (gap > _MOST_OF * high)
     if beyond.any():
+        near, far = (f"{end:.3g}" for end in (gap[beyond].min(), gap[beyond].max()))
         warnings.warn(
-            f"{int(beyond.sum()):,} of {len(wanted):,} targets are {gap[beyond].min():.3g} to {gap[beyond].max():.3g} "
-            f"years from the scan, training saw {low:.3g} to {high:.3g}: predictions and intervals there, conformal "
-            "ones too, are extrapolations that nothing has tested",
+            f"{int(beyond.sum()):,} of {len(wanted):,} targets are {near if near == far else f'{near} to {far}'} years "
+            f"from the scan, training saw {low:.3g} to {high:.3g}: predictions and intervals there, conformal ones "
+            "too, are extrapolations that nothing has tested",
             Caution,
             stacklevel=2,
         )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +25,6 @@ from nextscan.cli.options import (
 from nextscan.cli.outputs import check_folder
 from nextscan.cli.progress import show_progress
 from nextscan.cli.scores import print_scores
-from nextscan.errors import NextscanWarning
 
 
 def evaluate(
@@ -144,14 +141,6 @@ def evaluate(
             n_jobs=jobs,
             command=shlex.join(["nextscan", *sys.argv[1:]]),
         )
-    _tell_failures(run)
     print_scores(run)
     print(f"scores: {run / 'scores.csv'}")
     print(f"report: {write_report(run)}")
-
-
-def _tell_failures(run: Path) -> None:
-    """Say once of each method that failed why it is not among the scores."""
-    failed = json.loads((run / "run.json").read_text())["failed"]
-    for method, error in {failure["method"]: failure["error"] for failure in reversed(failed)}.items():
-        warnings.warn(f"{method} failed and is not scored: {error}", NextscanWarning, stacklevel=2)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextscan.cli.cautions import warn_of_data
+from nextscan.cli.cautions import Caution, warn_of_data
 from nextscan.cli.options import Dictionary, Exclude, Participants, Schema, Suffix, Table, Unpaired, read_table
 from nextscan.cli.outputs import check_folder, is_first_process
 from nextscan.cli.progress import show_progress
 from nextscan.cli.settings import build_method
-from nextscan.errors import SettingError
+from nextscan.errors import NextscanWarning, SettingError
 
 if TYPE_CHECKING:
     from nextscan.cohort import Cohort
     from nextscan.imputers.registry import Kind
+    from nextscan.imputers.volumes.base import VolumeImputer
 
 
 def fit(
@@ -70,7 +72,8 @@ def fit(
     """Learn how scans change, from everybody with two visits or more: of tables, or of images.
 
     Subjects scanned once help the methods that can use them; whether they did is decided on held-out
-    pairs and recorded. The model folder holds arrays and JSON only, nothing that runs when it is read.
+    pairs and recorded. Methods for images learn from pairs alone. The model folder holds arrays and JSON
+    only, nothing that runs when it is read.
 
     What `nextscan describe` warns of is said first, on stderr.
 
@@ -118,10 +121,31 @@ def fit(
     model.save(out)
     shutil.rmtree(state, ignore_errors=True)
     what = f"images at {'x'.join(map(str, model.preparer_.shape))}" if images else f"{cohort.n_features} features"
+    if images:
+        tell_pairs(model)
     print(f"model: {out} ({method or model.name}, {model.record_['n_pairs']} pairs, {what})")
     # Where everybody has a follow-up no image is missing, so times are asked for; rows of a table may ask themselves.
     asked = "--at-years 1,2,5 --out completed" if images else f"--out completed{table.suffix or '.csv'}"
     print(f"next:  nextscan impute {out} {table} {asked}")
+
+
+def tell_pairs(model: VolumeImputer) -> None:
+    """Say of a fitted model of images what is easily taken for more than it is."""
+    once = model.record_["n_subjects"] - model.record_["n_paired_subjects"]
+    if once:
+        warnings.warn(
+            f"{once:,} of {model.record_['n_subjects']:,} subjects have no two images: {model.name} learns change from "
+            "pairs alone; single images can be imputed, and count for the shape of the grid",
+            NextscanWarning,
+            stacklevel=2,
+        )
+    if model.record_.get("best_epoch") == 0:
+        warnings.warn(
+            "no epoch of training predicted the held-out pairs better than the untrained network, which is what is "
+            "kept: use copy-source or volume-mean-change, or fit on more pairs",
+            Caution,
+            stacklevel=2,
+        )
 
 
 def check_kind(method: str, cohort: Cohort, table: Path) -> Kind:

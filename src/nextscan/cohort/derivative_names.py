@@ -29,6 +29,8 @@ _CONTRASTS = {
     }.items()
     for name in names
 }
+CONTRASTS = frozenset(_CONTRASTS.values())
+"""BIDS suffixes that `image_name` recognises."""
 _REPLACED = ("sub", "ses", "desc")
 
 
@@ -93,12 +95,11 @@ def image_name(source: str) -> tuple[str, str]:
 
 def warn_of_suffixes(suffixes: Iterable[str]) -> None:
     """Warn of images whose contrast their names do not tell, as BIDS tools will not know the names of results."""
-    known = set(_CONTRASTS.values())
-    if unknown := sorted(set(suffixes) - known):
+    if unknown := sorted(set(suffixes) - CONTRASTS):
         warnings.warn(
-            f"the names of images do not end in a contrast BIDS knows ({some(sorted(known))}) but in {some(unknown)}: "
-            "imputed images are named alike, and BIDS tools may pass over them; rename the images to have T1w or the "
-            "like at the end",
+            f"the names of images do not end in a contrast BIDS knows ({some(sorted(CONTRASTS))}) but in "
+            f"{some(unknown)}: imputed images are named alike, and BIDS tools may pass over them; rename the images "
+            "to have T1w or the like at the end",
             NextscanWarning,
             stacklevel=3,
         )

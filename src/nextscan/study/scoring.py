@@ -83,12 +83,15 @@ def score_fold(task: Task, imputation: Imputation, units: Units, training_follow
     }
     drawn = units.published(draws[0])
     training = units.published(training_follow_ups)
+    several = min(len(training), len(drawn)) > 1  # one subject has no distribution
     return FoldScores(
         by_subject=by_subject | {name: score.per_subject for name, score in grouped.items()},
         covered=covered,
         by_feature={name: score.per_feature for name, score in grouped.items()} | {"crps": _mean(crps, axis=0)},
         crps=crps.astype(np.float32),
-        against_training={f"{name}_train": score(training, drawn) for name, score in DISTRIBUTION.items()},
+        against_training={
+            f"{name}_train": score(training, drawn) if several else float("nan") for name, score in DISTRIBUTION.items()
+        },
     )
 
 

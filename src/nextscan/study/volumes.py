@@ -32,9 +32,10 @@ from typing import Any
 import numpy as np
 
 from nextscan.cohort import Cohort, Task, hide
+from nextscan.cohort.derivative_names import CONTRASTS, image_name
 from nextscan.errors import NextscanWarning, SettingError
 from nextscan.metrics import descriptor_grid, volume_descriptor
-from nextscan.study.plan import EXTRACTOR, Plan
+from nextscan.study.plan import EXTRACTOR, SEGMENTER, Plan
 from nextscan.study.volume_regions import Regions, measure_regions
 from nextscan.study.volume_scoring import Describing, described
 from nextscan.study.volume_truth import real_images
@@ -76,6 +77,8 @@ class Volumes:
         SettingError
             If segmenter or extractor are no functions, or the extractor tells too much for so few images.
         """
+        if plan.segmenter == SEGMENTER:
+            _warn_of_contrast(cohort)
         regions = measure_regions(cohort, plan.segmenter, folder / "regions", progress=progress, n_jobs=n_jobs)
         regional = replace(
             cohort,
@@ -112,6 +115,18 @@ def images_of(cohort: Cohort) -> Cohort:
         units={},
         files={role: paths for role, paths in cohort.files.items() if role != "noise_free"},
     )
+
+
+def _warn_of_contrast(cohort: Cohort) -> None:
+    """Warn of images that by their names are no T1: the built-in segmenter takes what is dark for fluid."""
+    kinds = {image_name(path)[1] for path in cohort.files_of("volume")[cohort.has_volume].tolist()}
+    if others := sorted(kinds & CONTRASTS - {"T1w", "UNIT1", "inplaneT1"}):
+        warnings.warn(
+            f"the built-in segmenter knows T1 contrast, and there are images of kind {', '.join(others)}: regional "
+            "volumes of these mean little; give a segmenter that knows them (--segmenter module:function)",
+            NextscanWarning,
+            stacklevel=3,
+        )
 
 
 def _describing(extractor: str, task: Task) -> Describing:

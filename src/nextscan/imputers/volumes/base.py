@@ -97,6 +97,7 @@ class VolumeImputer(Estimator):
         self.record_ = {
             "n_pairs": len(gaps),
             "n_subjects": sum(part.n_subjects for part in parts),
+            "n_paired_subjects": sum(int(images_only(part).is_paired.sum()) for part in parts),
             "seed": seed,
             "preprocessing": {
                 name: list(value) if isinstance(value, tuple) else value
