@@ -25,8 +25,7 @@ def test_images_are_learned_by_diffusion_unless_told_otherwise(images, capsys):
     assert run(["fit", images, "--out", "model", *TINY]) == 0
     shown = capsys.readouterr()
     assert "model: model (volume-diffusion, 18 pairs, images at 16x16x16)" in shown.out
-    assert "next:  nextscan impute model images.csv --at-years 1,2,5 --out completed
-" in shown.out
+    assert "next:  nextscan impute model images.csv --at-years 1,2,5 --out completed\n" in shown.out
     assert "2 of 8 subjects have no two images: volume-diffusion learns change from pairs alone" in shown.err
     model = nextscan.load("model")
     assert isinstance(model, nextscan.VolumeDiffusion)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nextscan.cohort import Cohort, PredictedVolume, Targets, VolumeImputation, targets
+from nextscan.cohort import Cohort, PredictedVolume, Targets, VolumeImputation, merge, targets
 from nextscan.cohort.check_images import check_splits
 from nextscan.errors import CohortError, SettingError, TooFewPairsError
 from nextscan.imputers.estimator import Estimator, Progress
@@ -93,7 +93,8 @@ class VolumeImputer(Estimator):
                 f"{self.name} with these settings needs it; give the years or ages of the visits"
             )
         check_splits(*parts)
-        self.preparer_ = VolumePreparer.of(train, shape=self.shape, spacing=self.spacing, cache=self.cache)
+        every = merge(train, validation)  # of few pairs all may validate
+        self.preparer_ = VolumePreparer.of(every, shape=self.shape, spacing=self.spacing, cache=self.cache)
         self.record_ = {
             "n_pairs": len(gaps),
             "n_subjects": sum(part.n_subjects for part in parts),
