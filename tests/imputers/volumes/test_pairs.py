@@ -86,7 +86,7 @@ def test_a_slab_that_one_scan_missed_is_no_change(tmp_path, match_brightness):
             both = slice(4 + 6, 4 + 32)  # of the grid, whose middle is that of the first image
             np.testing.assert_array_equal(target[..., :10], source[..., :10])
             np.testing.assert_array_equal(target[..., 36:], source[..., 36:])
-            assert (target[..., both] != source[..., both]).mean() > 0.5
+            assert (target[..., both] != source[..., both]).mean() > 0.1  # the head; around it is air
         shown = data.volumes[0].shown_by_both(data.volumes[1])
         np.testing.assert_array_equal(shown.all(axis=(0, 1)), [10 <= z < 36 for z in range(40)])
         assert data.volumes[0].shown_by_both(data.volumes[0]) is None
