@@ -1,5 +1,7 @@
 """Scores of images against slow direct evaluation and cases worked out by hand."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -106,6 +108,26 @@ def test_taking_noise_away_is_no_change_where_the_clean_source_is_known() -> Non
     assert abs(direction_auroc(truth, clean, noisy, threshold=1.0, true_source=clean) - 0.5) < 0.1
     moved = noisy + truth - clean
     assert change_correlation_map(truth, moved, noisy, true_source=clean) == pytest.approx(1.0)
+
+
+def test_whether_the_noise_of_the_source_is_kept_makes_no_difference() -> None:
+    generator = np.random.default_rng(4)
+    clean = generator.uniform(0, 100, (10, 10, 10))
+    change = generator.normal(0, 2, clean.shape)
+    expected = 0.5 * change + generator.normal(0, 1, clean.shape)
+    noisy = clean + generator.normal(0, 6, clean.shape)
+    truth = clean + change
+    for score in (change_correlation_map, partial(direction_auroc, threshold=2.0)):
+        kept, half, gone = (
+            score(truth, start + expected, noisy, true_source=clean) for start in (noisy, (noisy + clean) / 2, clean)
+        )
+        assert kept == pytest.approx(half, abs=1e-9)
+        assert kept == pytest.approx(gone, abs=1e-9)
+        assert gone > score(truth, noisy + expected + generator.normal(0, 2, clean.shape), noisy, true_source=clean)
+    perfect = change_correlation_map(truth, truth, noisy, true_source=clean)
+    assert perfect == pytest.approx(1.0)  # of what is known without noise
+    assert change_correlation_map(truth, clean, noisy, true_source=clean) == 0.0
+    assert direction_auroc(truth, clean, noisy, threshold=2.0, true_source=clean) == 0.5
 
 
 def test_direction_auroc_counts_pairs() -> None:

@@ -104,8 +104,11 @@ def change_correlation_map(
     truth, predicted, source : ndarray, shape (x, y, z)
     mask : ndarray of bool, optional
     true_source : ndarray, optional
-        The source without noise, where it is known: real change counts from it. Otherwise the noise of the
-        source is in both changes, and a method that only takes noise away correlates with what it took.
+        The source without noise, where it is known: real change counts from it, and the correlation is the
+        partial one given the noise of the source. So it makes no difference whether a prediction keeps that
+        noise or takes it away: the expected follow-up without noise scores as the source plus the expected
+        change does. Otherwise the noise of the source is in both changes, and a method that only takes noise
+        away correlates with what it took.
 
     Returns
     -------
@@ -113,8 +116,9 @@ def change_correlation_map(
         0 where the same change is predicted everywhere, as by a copy; NaN where the real change is the
         same everywhere.
     """
-    real, said, scale = _changes(truth, predicted, source, mask, true_source)
-    real, said = real - real.mean(), said - said.mean()
+    real, said, noise, scale = _changes(truth, predicted, source, mask, true_source)
+    real, said, noise = (values - values.mean() for values in (real, said, noise))
+    real, said = _without(real, noise), _without(said, noise)
     size_real, size_said = np.sqrt((real**2).mean()), np.sqrt((said**2).mean())
     if size_real <= _ROUNDING * scale:
         return float("nan")
@@ -137,7 +141,8 @@ def direction_auroc(
     The area under the receiver operating characteristic among voxels that truly changed by more than
     `threshold`: the probability that of a brightened and a darkened voxel the former has the higher predicted
     change, ties counting one half. Where all of them changed in one direction, as where tissue only shrinks,
-    the voxels that did not change stand in for the other.
+    the voxels that did not change stand in for the other. Where the source is known without noise, predicted
+    change is taken less its projection on that noise, as in `change_correlation_map`.
 
     Returns
     -------
@@ -146,7 +151,8 @@ def direction_auroc(
     """
     from scipy.stats import rankdata
 
-    real, said, scale = _changes(truth, predicted, source, mask, true_source)
+    real, said, noise, scale = _changes(truth, predicted, source, mask, true_source)
+    said = _without(said, noise)
     brighter, darker = real > threshold, real < -threshold
     stayed = ~(brighter | darker)
     if not brighter.any() and darker.any():
@@ -201,13 +207,19 @@ _VOXELS_AT_ONCE = 2**17
 
 def _changes(
     truth: Volume, predicted: Volume, source: Volume, mask: Mask | None, true_source: Volume | None
-) -> tuple[FloatArray, FloatArray, float]:
-    """Return real and predicted change of the voxels that count, and the range of the source's intensities."""
+) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+    """Return real change, predicted change and noise of the source, of voxels that count, and the source's range."""
     real, said, inside = _checked(truth, predicted, mask)
     before, clean, _ = _checked(source, source if true_source is None else true_source, mask)
     if before.shape != real.shape:
         raise ValueError(f"images of shapes {real.shape} and {before.shape} cannot be compared")
-    return (real - clean)[inside], (said - before)[inside], float(np.ptp(before))
+    return (real - clean)[inside], (said - before)[inside], (before - clean)[inside], float(np.ptp(before))
+
+
+def _without(values: FloatArray, noise: FloatArray) -> FloatArray:
+    """Return values less their projection on the noise."""
+    power = float(noise @ noise)
+    return values - noise * (float(noise @ values) / power) if power else values
 
 
 def _checked(first: Volume, second: Volume, mask: Mask | None) -> tuple[FloatArray, FloatArray, Mask]:

@@ -186,8 +186,9 @@ _OF_IMAGES: dict[str, tuple[str, str, str, str, float]] = {
         "Voxel change correlation",
         IMAGES,
         "higher",
-        "Correlation over voxels of predicted and real change since the source scan, averaged over subjects; in real "
-        "data the noise of the source scan is in both, so that denoising alone yields a positive value",
+        "Correlation over voxels of predicted and real change since the source scan, averaged over subjects; where "
+        "the source is known without noise, given that noise, so that denoising counts for nothing; in real data it is "
+        "in both, and denoising alone yields a positive value",
         float("nan"),
     ),
     "direction_auroc": (
