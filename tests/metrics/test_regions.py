@@ -77,6 +77,17 @@ def test_ventricles_grow_with_their_size_and_hippocampi_shrink_with_theirs():
     assert abs(right[-1] / right[0] - 1) < 0.03
 
 
+def test_a_thin_joint_does_not_make_the_scalp_part_of_the_brain():
+    law, head = phantom()
+    image = head.image(law.states[0])
+    joined = image.copy()
+    beam = joined[16, 20:, 18]  # from the brain through fluid and bone to the forehead
+    beam[beam < 0.6] = 0.6
+    assert not np.array_equal(joined, image)
+    found, want = (np.array(list(segment(each, AFFINE).values())) for each in (joined, image))
+    np.testing.assert_allclose(found, want, rtol=0.05)
+
+
 def test_neither_scale_nor_orientation_nor_place_matters():
     law, head = phantom()
     image = head.image(law.states[0])
