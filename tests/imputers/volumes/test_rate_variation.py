@@ -63,6 +63,40 @@ def test_what_is_there_already_is_not_added_again():
     assert RateVariation(0.5, 0.3).less(RateVariation(0.3, 0.5)) == RateVariation(0.4, 0.0)
 
 
+@pytest.mark.parametrize("factors", [(0.0, 0.0), (1.0, -0.6), (0.1, -1.4, 0.7, 0.2)])
+def test_what_is_known_before_is_worth_two_people(factors):
+    generator = np.random.default_rng(0)
+    unit = np.ones(SHAPE, np.float32)
+    seen = []
+    for factor in factors:  # large changes, and hardly any noise: factors are known
+        expected = 100 * generator.normal(size=SHAPE).astype(np.float32)
+        among = Evidence.of(expected, generator.normal(size=SHAPE).astype(np.float32), unit).among
+        seen.append(Evidence(among, among[:, 0] * factor))
+    closed = np.sqrt((2 * 0.5**2 + np.square(factors).sum()) / (2 + len(factors)))
+    found = RateVariation.fit(seen, [f"sub-{i}" for i in range(len(factors))]).overall
+    assert found == pytest.approx(closed, rel=0.2)  # a step of the grid
+
+
+def test_a_bias_that_all_draws_share_is_no_variation():
+    generator = np.random.default_rng(0)
+    unit = np.ones(SHAPE, np.float32)
+    truth = RateVariation(0.3, 0.1)
+    around, against_mean = [], []
+    for pair in range(12):
+        expected = generator.normal(size=SHAPE).astype(np.float32)
+        noise = 0.3 * generator.normal(size=(8, *SHAPE)).astype(np.float32)
+        draws = (1 + truth.factors(SHAPE, f"sub-{pair}", 8, 0)) * expected + 0.8 * expected + noise
+        around += Evidence.among_draws(expected, draws, unit)
+        against_mean += [Evidence.of(expected, draw - expected, unit) for draw in draws]
+    names = np.repeat([f"sub-{pair}" for pair in range(12)], 8).tolist()
+    found = RateVariation.fit(around, names, worth=0.0)
+    assert found.overall == pytest.approx(0.3, rel=0.35)
+    assert found.regional <= 0.2
+    assert RateVariation.fit(against_mean, names, worth=0.0).overall > 0.7
+    # so that of the usual variation of people what draws lack is left to add
+    assert RateVariation(0.5, 0.3).less(found).overall == pytest.approx(0.4, abs=0.1)
+
+
 def test_waves_are_orthogonal_over_the_volume():
     flat = waves(SHAPE).reshape(10, -1)
     product = flat @ flat.T / flat.shape[1]

@@ -117,7 +117,7 @@ def _variation(network: Any, process: VolumeProcess, held_out: PairExamples) -> 
         )
         draws = process.draw(network, given, i, _VARIATION_DRAWS, _VARIATION_SEED).cpu().numpy()
         real.append(Evidence.of(growth, target[0, 0].cpu().numpy() - mean, unit))
-        drawn += [Evidence.of(growth, draw - mean, unit) for draw in draws]
+        drawn += Evidence.among_draws(growth, draws, unit)
         cohort = held_out.data.cohort
         subjects.append(str(cohort.subject_names(held_out.data.pairs.context[i : i + 1])[0]))
     of_draws = np.repeat(subjects, _VARIATION_DRAWS).tolist()
