@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from nextscan.imputers.volumes.rate_variation import Evidence, RateVariation, waves
 
@@ -37,6 +38,27 @@ def test_noise_alone_makes_spreads_small():
     found = RateVariation.fit(people(120, 0.0, 0.0), [f"sub-{i}" for i in range(120)])
     assert found.overall <= 0.1
     assert found.regional <= 0.15
+
+
+def test_neighbours_that_err_alike_say_less():
+    generator = np.random.default_rng(0)
+    shape, names = (16, 16, 16), [f"sub-{i}" for i in range(60)]
+    unit = np.ones(shape, np.float32)
+
+    def smooth():
+        made = ndimage.gaussian_filter(generator.normal(size=shape), 1.5, mode="wrap")
+        return (made / made.std()).astype(np.float32)
+
+    seen, off = [], []
+    for _ in names:
+        expected, error = smooth(), smooth()
+        seen.append(Evidence.of(expected, error, unit))
+        off.append(seen[-1].with_error[0] / seen[-1].among[0, 0])
+    said = np.mean([1 / each.among[0, 0] for each in seen])
+    assert said == pytest.approx(np.var(off), rel=0.35)  # errors of the factor are as large as they are said to be
+    assert RateVariation.fit(seen, names).overall <= 0.15
+    white = Evidence.of(expected, generator.normal(size=shape).astype(np.float32), unit)
+    assert white.among[0, 0] == pytest.approx(np.square(expected, dtype=np.float64).sum(), rel=0.1)
 
 
 def test_a_subject_with_many_pairs_counts_once():

@@ -25,6 +25,9 @@ _STEP = -2  # keeps these draws apart from those of diffusion
 class Evidence(NamedTuple):
     """What a pair says of its own factor: sums over voxels, weighted by their precision.
 
+    Errors of neighbours are alike, so that many voxels say less than as many independent ones: both sums are
+    divided by how much more the second varies than it would with independent errors, see `_redundancy`.
+
     Attributes
     ----------
     among : ndarray of float, shape (n_waves, n_waves)
@@ -53,7 +56,8 @@ class Evidence(NamedTuple):
         weight *= error.size / max(float((weight * np.square(error, dtype=np.float64)).sum()), 1e-12)
         terms = (waves(expected.shape) * expected).reshape(len(_WAVES), -1).astype(np.float64)
         weighted = terms * weight.ravel()
-        return cls(weighted @ terms.T, weighted @ error.ravel())
+        redundancy = _redundancy(np.sqrt(weight) * expected, np.sqrt(weight) * error)
+        return cls(weighted @ terms.T / redundancy, weighted @ error.ravel() / redundancy)
 
     @classmethod
     def among_draws(cls, expected: Volume, draws: Volume, unit: Volume) -> list[Self]:
@@ -125,6 +129,19 @@ class RateVariation:
         drawn *= np.sqrt(_variances(self.overall, self.regional))
         factors: Volume = np.einsum("dk,kxyz->dxyz", drawn.astype(np.float32), waves(shape))
         return factors
+
+
+def _redundancy(expected: FloatArray, error: FloatArray) -> float:
+    """Return the variance of the sum of products, over that with independent errors of variance 1; at least 1.
+
+    It is the mean square of the sums for the expected change moved to every place of the volume, all at once
+    by Fourier transforms: where it happens to lie tells of the factor, where else it might lie of chance.
+    """
+    power = float((expected**2).sum())
+    if not power:
+        return 1.0
+    spectra = [np.abs(np.fft.fftn(part)) ** 2 for part in (expected, error)]
+    return max(float((spectra[0] * spectra[1]).sum()) / error.size**2 / power, 1.0)
 
 
 def _variances(overall: float, regional: float) -> FloatArray:
