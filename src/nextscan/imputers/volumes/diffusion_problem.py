@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,33 +95,53 @@ class VolumeProcess:
         """Return the estimate of the data where only noise is left; of both mirror images if both were learned from."""
 
         def estimate(given: Condition) -> Tensor:
-            level = torch.ones(len(given.source), device=given.source.device)
-            denoise = make_denoiser(partial(self.predict, network, given), self.path, self.settings.parameterisation)
-            return denoise(torch.zeros_like(given.source), level)
+            end = torch.ones((), device=given.source.device)
+            return self._denoiser(network, given)(torch.zeros_like(given.source), end)
 
         if not self.settings.flip:
             return estimate(given)
         mirrored = estimate(replace(given, source=given.source.flip(2)))
         return (estimate(given) + mirrored.flip(2)) / 2
 
+    def _denoiser(self, network: Any, given: Condition) -> Denoiser:
+        """Return what estimates the data of a condition, or of as many as there are."""
+
+        def predict(x: Tensor, level: Tensor) -> Tensor:
+            return self.predict(network, given, x, level.expand(len(x)))
+
+        clamp = (-1.0, 1.0) if self.settings.clamp else None
+        return make_denoiser(predict, self.path, self.settings.parameterisation, clamp)
+
+    def _centred(self, network: Any, given: Condition, denoise: Denoiser) -> Denoiser:
+        """Return the denoiser less its bias at the predictive mean m, where ``E[x0 | x = a m]`` should be m.
+
+        Exactly so for normal data. The mean is learned best at level 1, and draws would wander off with
+        whatever the network gets wrong on the way there.
+        """
+        mean, alone = self._at_end(network, given), self._denoiser(network, given)
+
+        def centred(x: Tensor, level: Tensor) -> Tensor:
+            return denoise(x, level) + (mean - alone(self.path.signal_noise(level)[0] * mean, level))
+
+        return centred
+
     @torch.no_grad()
     def draw(self, network: Any, given: Condition, key: int, n_draws: int, seed: int) -> Tensor:
         """Draw volumes for one condition, shape (n_draws, X, Y, Z)."""
         shape, device = tuple(given.source.shape[1:]), given.source.device
         at_once = max(1, _VOXELS_AT_ONCE // given.source.numel())
-        clamp = (-1.0, 1.0) if self.settings.clamp else None
         parts = []
         for which in torch.arange(n_draws, device=device).split(at_once):
             several = given.repeat(len(which))
-
-            def predict(x: Tensor, level: Tensor, several: Condition = several) -> Tensor:
-                return self.predict(network, several, x, level.expand(len(x)))
+            denoise = self._denoiser(network, several)
+            if self.settings.mean_share:
+                denoise = self._centred(network, given, denoise)
 
             def noise(step: int, which: Tensor = which) -> Tensor:
                 return counter_normal(torch.full_like(which, key), seed, which, step, shape)
 
             made = sample(
-                make_denoiser(predict, self.path, self.settings.parameterisation, clamp),
+                denoise,
                 self.path,
                 self.sampler,
                 start=noise(-1),

@@ -136,6 +136,7 @@ def learn(
         accumulate=machine.accumulate,
         examples_per_epoch=settings.examples_per_epoch or max(n_pairs, _SHORTEST_EPOCH),
         learning_rate=settings.learning_rate,
+        warmup_steps=settings.warmup_steps,
         decay=settings.decay,
         weight_decay=settings.weight_decay,
         average=settings.average,

@@ -37,6 +37,8 @@ class LearningSettings:
         directions (noise of the source) is told from what changes. Paper: no.
     epochs, examples_per_epoch, batch_size, learning_rate, decay, weight_decay
         Paper: 300,000 steps of Adam with batch 1 and 1e-3. Ours: an epoch is every pair once, at least 64 examples.
+    warmup_steps : int
+        Steps over which the learning rate climbs to its height. Paper: none.
     average : float or None
         Decay of a moving average of the weights. Paper: none.
     patience : int or None
@@ -52,13 +54,14 @@ class LearningSettings:
     flip: bool = True
     shift: int = 2
     backward: bool = True
-    epochs: int = 60
+    epochs: int = 40
     examples_per_epoch: int | None = None
     batch_size: int = 2
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
+    warmup_steps: int = 50
     decay: Literal["constant", "cosine"] = "cosine"
     weight_decay: float = 1e-2
-    average: float | None = 0.99
+    average: float | None = 0.995
     patience: int | None = None
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ all of the anatomy has to be made anew from noise, and the forward process never
   the untrained model predicts the source image with the noise of a second scan;
 - lets the learned change be ``f0 + r f1``, r being the years over their mean: change grows with time, and what
   is left at 0 years is what does not depend on time, the noise of the source;
-- trains half of the examples at level 1, where nothing is seen but the conditions: the estimate there *is* the
+- trains three of four examples at level 1, where nothing is seen but the conditions: the estimate there *is* the
   predictive mean, which `impute` so has from one evaluation; draws take 10.
 """
 

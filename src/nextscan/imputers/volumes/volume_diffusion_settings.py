@@ -57,7 +57,7 @@ class VolumeDiffusionSettings(LearningSettings):
     condition: Condition = "add"
     use_source: bool = True
     grows: bool = True
-    mean_share: float = 0.5
+    mean_share: float = 0.75
     clamp: bool = False
     channels: tuple[int, ...] = (16, 32, 64)
     attention: tuple[bool, ...] = (False, False, True)
@@ -105,6 +105,7 @@ _PAPER = VolumeDiffusionSettings(
     examples_per_epoch=1000,
     batch_size=1,
     learning_rate=1e-3,
+    warmup_steps=0,
     decay="constant",
     weight_decay=0.0,
     average=None,
