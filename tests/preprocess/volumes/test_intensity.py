@@ -54,6 +54,15 @@ def test_an_image_without_contrast_is_refused():
         intensity_range(image, (0.001, 0.999), where="b.nii.gz")
 
 
+def test_an_image_of_hardly_anything_but_air_is_understood():
+    image = np.zeros((32, 32, 32), np.float32)
+    image[10:14, 10:14, 10:14] = np.arange(1, 65).reshape(4, 4, 4)  # 0.2 % of it
+    low, high = intensity_range(image, (0.001, 0.999))
+    assert low < high <= 64
+    with pytest.raises(ImageError, match=r"c\.nii\.gz: shows nothing but air"):
+        intensity_range(np.zeros((8, 8, 8), np.float32), (0.001, 0.999), where="c.nii.gz")
+
+
 def test_scaling_clips_and_counts_what_it_clips():
     values, clipped = scaled(np.array([0.0, 10.0, 15.0, 20.0, 99.0], np.float32), 10.0, 20.0)
     assert values.tolist() == [-1.0, -1.0, 0.0, 1.0, 1.0]

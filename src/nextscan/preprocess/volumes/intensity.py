@@ -33,13 +33,14 @@ def intensity_range(
     Raises
     ------
     ImageError
-        If the quantiles are equal: nothing could be told apart after scaling.
+        If there is no head or mask, or the quantiles are equal: nothing could be told apart after scaling.
     """
     step = tuple(slice(None, None, max(1, n // _SAMPLED)) for n in data.shape)
     sampled = data[step]
     inside = sampled[find_head(sampled) if mask is None else mask[step]]
     if not len(inside):
-        raise ImageError(f"{where}: the mask is empty; give another mask, or prepare without masks")
+        empty = "the mask is empty; give another mask, or prepare without masks"
+        raise ImageError(f"{where}: {empty if mask is not None else 'shows nothing but air; leave it out'}")
     low, high = (float(value) for value in np.quantile(inside, quantiles))
     if not low < high:
         raise ImageError(
@@ -74,6 +75,9 @@ def find_head(data: Volume) -> NDArray[np.bool_]:
 def _threshold(data: Volume) -> float:
     """Return Otsu's threshold: the cut that leaves the least variance on its two sides."""
     low, high = np.quantile(data, (0.0, 0.995))
+    high = high if high > low else data.max()  # hardly anything but air
+    if not high > low:
+        return float(low)
     counts, edges = np.histogram(np.clip(data, low, high), bins=_BINS)
     values = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
