@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from image_samples import transform
+from nextscan import metrics
 from nextscan.cohort import Cohort, hide
 from nextscan.cohort.images import read_image, write_image
 from nextscan.errors import ImageError
@@ -51,6 +52,25 @@ def test_masks(world: Cohort, tmp_path: Path) -> None:
     assert real.start is real.source
 
 
+def test_a_follow_up_in_another_scale_of_intensity(world: Cohort, tmp_path: Path) -> None:
+    """The scanner's gain is no change: a copy of the source scores alike whatever it was at the follow-up."""
+    volume = world.files_of("volume")
+    follow_up = read_image(volume[1])
+    scores = []
+    for gain in (1.0, 1.4):
+        louder = tmp_path / f"gain-{gain}.nii.gz"
+        write_image(louder, np.float32(gain) * follow_up.data, AFFINE)
+        real = real_images(hide(replace(world, files={"volume": np.array([volume[0], str(louder), *volume[2:]])})), 0)
+        assert real.gain == pytest.approx(1 / gain, rel=0.01)
+        scores.append(metrics.psnr(real.truth, real.source, mask=real.mask, data_range=real.width))
+    assert scores[0] == pytest.approx(scores[1], abs=0.01)
+    assert real_images(hide(world), 0).gain == 1.0  # known without noise: nothing to guess
+    below = tmp_path / "below.nii.gz"
+    write_image(below, follow_up.data - 500, AFFINE)
+    below_zero = replace(world, files={"volume": np.array([volume[0], str(below), *volume[2:]])})
+    assert real_images(hide(below_zero), 0).gain == 1.0
+
+
 def test_another_grid_and_a_transform(world: Cohort, tmp_path: Path) -> None:
     """The follow-up lies flipped on a grid of its own, in a scanner whose origin is elsewhere."""
     plain = real_images(hide(world), 0)
@@ -67,7 +87,7 @@ def test_another_grid_and_a_transform(world: Cohort, tmp_path: Path) -> None:
         "transform": np.array(["", str(there), "", ""]),
     }
     real = real_images(hide(replace(world, files=files)), 0)
-    np.testing.assert_allclose(real.truth, plain.truth, atol=1e-3)
+    np.testing.assert_allclose(real.truth / real.gain, plain.truth, atol=1e-3)
     assert real.mask.any()
 
     # Cut at one side: what it does not show is no part of the mask.
@@ -77,7 +97,7 @@ def test_another_grid_and_a_transform(world: Cohort, tmp_path: Path) -> None:
     real = real_images(hide(replace(world, files=files)), 0)
     assert not real.mask[8:].any()
     assert real.mask[:8].any()
-    np.testing.assert_allclose(real.truth[:8], plain.truth[:8], atol=1e-3)
+    np.testing.assert_allclose(real.truth[:8] / real.gain, plain.truth[:8], atol=1e-3)
 
 
 def test_what_is_wrong_is_named(world: Cohort, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class RealImages:
     Attributes
     ----------
     source, truth : ndarray of float32, shape (x, y, z)
-        As measured.
+        As measured; where nothing is known without noise, the follow-up times `gain`.
     clean_source, clean_truth : ndarray of float32, shape (x, y, z), or None
         Without noise, where the cohort has them.
     affine : ndarray, shape (4, 4)
@@ -39,6 +39,9 @@ class RealImages:
     low, high : float
         Window: the 0.1 % and 99.9 % quantiles of the source image. Its width is the range of intensities in
         scores.
+    gain : float
+        What the follow-up was multiplied by. MRI has no unit: a scanner gives the same head 300 today and 400
+        next year, which is no change, and which nobody can predict.
     """
 
     source: Volume
@@ -50,6 +53,7 @@ class RealImages:
     head: BoolArray
     low: float
     high: float
+    gain: float = 1.0
 
     @property
     def width(self) -> float:
@@ -127,9 +131,10 @@ def real_images(task: Task, index: int, *, labels: Sequence[int] = ()) -> RealIm
     if not mask.any():
         raise ImageError(f"{hidden['volume']} ({there}): shows nothing of {shown['volume']}; give their transforms")
     clean = of_truth("noise_free")
+    gain = _gain(source.data, truth, head if seen is None else head & seen) if clean is None else 1.0
     return RealImages(
         source=source.data,
-        truth=truth,
+        truth=truth if gain == 1.0 else truth * np.float32(gain),
         clean_source=of_source("noise_free"),
         clean_truth=None if clean is None else clean[0],
         affine=source.affine,
@@ -137,7 +142,19 @@ def real_images(task: Task, index: int, *, labels: Sequence[int] = ()) -> RealIm
         head=head,
         low=low,
         high=high,
+        gain=gain,
     )
+
+
+def _gain(source: Volume, truth: Volume, head: BoolArray) -> float:
+    """Return what makes one image as bright as another: the median of ratios, which change in a few regions leaves.
+
+    1 where intensities below zero make a factor meaningless.
+    """
+    shown = head & (source > 0) & (truth > 0)
+    if min(source.min(), truth.min()) < 0 or not shown.any():
+        return 1.0
+    return float(np.median(source[shown] / truth[shown]))
 
 
 def _between(transform: str, other: str, where: str, other_where: str) -> FloatArray:

@@ -11,8 +11,8 @@ voxel counts as changed), ``methods`` with images, and ``series``: those with pr
 subject's folder, arrays on the source's own grid cut to the head, float16 in window units:
 
 ``real.npz``
-    ``source``, ``truth`` (the follow-up as measured), ``noise_free`` and ``source_noise_free`` where there
-    are such, ``mask`` (uint8) of the scores inside a mask, ``affine`` (4, 4) of the cut grid.
+    ``source``, ``truth`` (the follow-up times its `RealImages.gain`), ``noise_free`` and ``source_noise_free``
+    where there are such, ``mask`` (uint8) of the scores inside a mask, ``affine`` (4, 4) of the cut grid.
 ``METHOD.npz``
     ``mean``, ``sd`` over draws, ``draw`` (the first); ``scores`` with ``score_names``; ``regions_names``, and
     in mm³ ``source_regions``, ``true_regions``, ``mean_regions`` (n_regions,), ``draw_regions`` (n_draws,
