@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nextscan.cohort import hide
-from nextscan.cohort.images import read_image
-from nextscan.errors import CohortError, SettingError, TooFewPairsError
+from nextscan.cohort.images import read_image, write_image
+from nextscan.errors import CohortError, NextscanWarning, SettingError, TooFewPairsError
 from nextscan.imputers.volumes.base import Given
 from nextscan.imputers.volumes.contract_world import growing_ventricles
 from nextscan.imputers.volumes.copy_source import CopySource
@@ -31,6 +31,19 @@ def test_the_mean_of_copy_source_is_the_source_to_the_bit(split):
     result = CopySource().fit(train).impute(task.shown, 4)
     for volume in result:
         np.testing.assert_array_equal(volume.mean, read_image(volume.source).data)
+
+
+def test_a_head_that_the_grid_of_the_model_does_not_hold_is_named(split, tmp_path):
+    train, task = split
+    model = CopySource().fit(train)
+    one = task.shown.select_subjects([0])
+    first = read_image(one.files_of("volume")[0])
+    wide = write_image(tmp_path / "wide.nii.gz", np.pad(first.data, ((14, 0), (0, 0), (0, 0))), first.affine)
+    paths = np.where(one.has_volume, str(wide), "")
+    shifted = replace(one, files={"volume": paths})
+    with pytest.warns(NextscanWarning, match=r"wide.nii.gz .*: \d\d% of the head lie outside the grid of the model"):
+        volume = model.impute(shifted, 1)[0]
+    np.testing.assert_array_equal(volume.mean, read_image(wide).data)
 
 
 def test_draws_of_copy_source_add_whole_changes_of_training(split):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 
 from nextscan.cohort import Cohort, PredictedVolume, Targets, VolumeImputation, merge, targets
 from nextscan.cohort.check_images import check_splits
-from nextscan.errors import CohortError, SettingError, TooFewPairsError
+from nextscan.errors import CohortError, NextscanWarning, SettingError, TooFewPairsError
 from nextscan.imputers.estimator import Estimator, Progress
 from nextscan.imputers.volumes.pairs import Volume, forward_pairs, images_only
 from nextscan.preprocess.volumes import VolumePreparer
+
+_CUT = 0.05  # of the head: more is no neck that a field of view happens to show
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +187,15 @@ class VolumeImputer(Estimator):
 
         row = int(wanted.context[i])
         prepared = self.preparer_.prepare(cohort, row)
+        if prepared.outside > _CUT:
+            where = f"{cohort.files_of('volume')[row]} ({wanted.subject[i]} {cohort.visits[row]})"
+            warnings.warn(
+                f"{where}: {prepared.outside:.0%} of the head lie outside the grid of the model, which is centred on "
+                "the middle of the image, and stay as they are; crop the image around the head, or fit with a larger "
+                "shape",
+                NextscanWarning,
+                stacklevel=2,
+            )
         labels = cohort.labels_at(wanted.context[i : i + 1])
         given = Given(str(wanted.subject[i]), prepared.data, float(wanted.gap[i]), labels)
         draws, mean = draw(given, n_draws, seed)

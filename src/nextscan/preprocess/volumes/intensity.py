@@ -9,7 +9,9 @@ from nextscan.errors import ImageError
 
 Volume = NDArray[np.float32]
 
-_SAMPLED = 64  # voxels per axis looked at
+SAMPLED = 64
+"""Voxels per axis looked at, at least, where an image has more."""
+
 _BINS = 256
 
 
@@ -35,7 +37,7 @@ def intensity_range(
     ImageError
         If there is no head or mask, or the quantiles are equal: nothing could be told apart after scaling.
     """
-    step = tuple(slice(None, None, max(1, n // _SAMPLED)) for n in data.shape)
+    step = tuple(slice(None, None, max(1, n // SAMPLED)) for n in data.shape)
     sampled = data[step]
     inside = sampled[find_head(sampled) if mask is None else mask[step]]
     if not len(inside):

@@ -15,7 +15,7 @@ from nextscan.cohort.transforms import read_transform
 from nextscan.errors import CohortError, ImageError, SettingError
 from nextscan.preprocess.volumes.cache import cache_key, kept
 from nextscan.preprocess.volumes.grid import Shape, Triple, ras_axes, reach, shape_for, subject_grid
-from nextscan.preprocess.volumes.intensity import intensity_range, scaled
+from nextscan.preprocess.volumes.intensity import SAMPLED, find_head, intensity_range, scaled
 from nextscan.preprocess.volumes.resampling import reached, resample
 
 FloatArray = NDArray[np.float64]
@@ -40,6 +40,8 @@ class Prepared:
         From voxels of the grid to voxels of the image.
     image_shape : three int
         Of the image.
+    outside : float
+        Share of the head that the grid does not reach.
     """
 
     data: Volume
@@ -49,6 +51,7 @@ class Prepared:
     clipped: tuple[float, float]
     to_image: FloatArray
     image_shape: Shape
+    outside: float
 
     def shown_by_both(self, other: Prepared) -> NDArray[np.bool_] | None:
         """Tell which voxels lie within this image and another one of the subject.
@@ -210,8 +213,8 @@ class VolumePreparer:
             key = cache_key([path, cohort.files_of("transform")[row], mask], settings)
             data, record = kept(Path(self.cache), key, make)
         (below, above), (x, y, z) = record["clipped"], record["shape"]
-        matrix = np.array(record["to_image"])
-        return Prepared(data, grid, record["low"], record["high"], (below, above), matrix, (x, y, z))
+        seen = (np.array(record["to_image"]), (x, y, z), float(record["outside"]))
+        return Prepared(data, grid, record["low"], record["high"], (below, above), *seen)
 
     def _prepare(self, cohort: Cohort, row: int, grid: FloatArray) -> tuple[Volume, dict[str, Any]]:
         from nextscan.cohort.images import read_image
@@ -225,8 +228,12 @@ class VolumePreparer:
         data, clipped = scaled(resampled, low, high)
         if mask is not None:
             data[resample(mask.astype(np.float32), matrix, self.shape, order=0) < 0.5] = -1.0
-        where_from = {"source": Path(path).name, "to_image": matrix.tolist(), "shape": list(image.data.shape)}
-        return data, {"low": low, "high": high, "clipped": clipped, **where_from}
+        seen = {
+            "to_image": matrix.tolist(),
+            "shape": list(image.data.shape),
+            "outside": _outside(image.data, np.asarray(np.linalg.inv(matrix), np.float64), self.shape),
+        }
+        return data, {"low": low, "high": high, "clipped": clipped, "source": Path(path).name, **seen}
 
     def restore(self, values: NDArray[np.floating], cohort: Cohort, row: int, prepared: Prepared) -> Volume:
         """Bring predictions onto the grid and the intensity scale of the image they start from.
@@ -299,6 +306,15 @@ class VolumePreparer:
 
 def _name(cohort: Cohort, row: int) -> str:
     return f"{cohort.subjects[cohort.subject_of[row]]} {cohort.visits[row]}"
+
+
+def _outside(data: Volume, to_grid: FloatArray, shape: Shape) -> float:
+    """Return the share of the head in an image that lies outside a grid."""
+    step = np.array([max(1, n // SAMPLED) for n in data.shape])
+    head = np.argwhere(find_head(data[tuple(slice(None, None, int(n)) for n in step)])) * step
+    places = head @ to_grid[:3, :3].T + to_grid[:3, 3]
+    within = ((places > -1) & (places < np.array(shape))).all(axis=1)
+    return float(1 - within.mean()) if len(head) else 0.0
 
 
 def _transform(cohort: Cohort, row: int) -> FloatArray:
