@@ -12,7 +12,7 @@ SHAPE = (24, 28, 24)
 
 def prepared(native, low=0.0, high=1000.0):
     data = np.clip(2 * (native - low) / (high - low) - 1, -1, 1).astype(np.float32)
-    return Prepared(data, np.eye(4), low, high, (0.0, 0.0), np.eye(4), data.shape)
+    return Prepared(data, np.eye(4), low, high, (0.0, 0.0), np.eye(4), data.shape, 0.0)
 
 
 def image(ventricle=0.35):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nextscan.diffusion import (
+    Denoiser,
     Path,
     Sampler,
     counter_normal,
