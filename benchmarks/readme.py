@@ -37,6 +37,7 @@ IMAGE_METRICS = (
     "energy_score",
     "roi_change_error",
     "roi_change_correlation",
+    "coverage_80",
     "voxel_change_correlation",
     "ssim_mask",
     "voxel_coverage_80",

@@ -26,7 +26,8 @@ Written by nextscan: follow-up scans that were never taken, predicted from a sca
 and source image.
 
 **These are predictions, not measurements.** The mean is smoother than any real brain, and one draw is one guess among
-many: for statistics run the analysis once per draw and pool.
+many: for statistics run the analysis once per draw and pool, and only if `nextscan evaluate` finds that the method's
+intervals hold their level.
 """
 
 _BIDSIGNORE = """# Names with desc- are valid in derivatives; bids-validator 1.x knows those of raw data only.
