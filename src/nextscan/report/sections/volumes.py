@@ -20,13 +20,14 @@ from nextscan.report.wording import NONE, capital, count, listed, number
 
 _LEAD = (
     "The source image was shown to the method; the real follow-up was hidden. Differences are follow-up less source: "
-    "orange where a voxel grew brighter, blue where it grew darker. A mean over draws is smoother than any real image."
+    "orange where a voxel grew brighter, blue where it grew darker. A mean over draws is smoother than any real image. "
+    "The people shown are of the half whose regions really changed most, the largest change first."
 )
 _EXAMPLES, _REGIONS, _METHODS = 3, 12, 5
 _REAL = "real"
 _NOISE_FREE = (
-    " The cohort is simulated, so the true difference is known without the noise of either image: a prediction cannot "
-    "win by denoising."
+    " The cohort is simulated, so the true difference is known without the noise of either image; the predicted one "
+    "has the noise of the source in it where a method takes that away."
 )
 
 
