@@ -50,15 +50,17 @@ def test_untrained_draws_are_the_source_with_noise_of_the_spread(sampler, steps)
     assert torch.equal(process.mean(zero, given)[0], given.source[0])
 
 
-def test_what_the_network_gets_wrong_on_the_way_does_not_move_draws_off_the_mean():
-    def wrong(x, level, source, numbers):
-        return zero(x, level, source, numbers) + 0.3 * (level < 1)[:, None, None, None, None]
+def test_draws_lie_around_the_mean_before_their_shape_is_learned():
+    def knows_the_mean(x, level, source, numbers):
+        return zero(x, level, source, numbers) - 0.3 * (level == 1)[:, None, None, None, None]
 
     process, given = make_process(replace(DEFAULT, grows=False), even(0.05)), condition()
-    exact, drawn = (
-        process.draw(lambda *args, net=net: net(*args)[:, :1], given, key=3, n_draws=4, seed=1) for net in (zero, wrong)
+    without, drawn = (
+        process.draw(lambda *args, net=net: net(*args)[:, :1], given, key=3, n_draws=4, seed=1)
+        for net in (zero, knows_the_mean)
     )
-    torch.testing.assert_close(drawn, exact)
+    torch.testing.assert_close(drawn, without + 0.05 * 0.3)
+    torch.testing.assert_close(process.mean(lambda *args: knows_the_mean(*args)[:, :1], given), given.source + 0.015)
 
 
 def test_velocity_zero_is_the_exact_denoiser_of_white_residuals():

@@ -46,6 +46,15 @@ class VolumeProcess:
     settings: VolumeDiffusionSettings
     spread: Tensor
 
+    @property
+    def around_mean(self) -> bool:
+        """Whether below level 1 what is diffused is what the predictive mean leaves of the residual.
+
+        Then draws lie around the mean from the first step of training on, and what the network has yet to learn
+        of their shape does not move them off it.
+        """
+        return self.settings.target == "residual" and self.settings.mean_share > 0
+
     def unit(self, source: Tensor) -> Tensor:
         """Return the spread at each voxel of the source, interpolated between the middles of bins."""
         spread = self.spread.to(source.device)
@@ -93,16 +102,18 @@ class VolumeProcess:
         return self.unit(given.source) * (grown - stood)
 
     def _at_end(self, network: Any, given: Condition) -> Tensor:
-        """Return the estimate of the data where only noise is left; of both mirror images if both were learned from."""
-
-        def estimate(given: Condition) -> Tensor:
-            end = torch.ones((), device=given.source.device)
-            return self._denoiser(network, given)(torch.zeros_like(given.source), end)
-
+        """Return the estimate at the end, of both mirror images where both were learned from."""
+        estimate = self.estimate_at_end(network, given)
         if not self.settings.flip:
-            return estimate(given)
-        mirrored = estimate(replace(given, source=given.source.flip(2)))
-        return (estimate(given) + mirrored.flip(2)) / 2
+            return estimate
+        mirrored = self.estimate_at_end(network, replace(given, source=given.source.flip(2)))
+        return (estimate + mirrored.flip(2)) / 2
+
+    @torch.no_grad()
+    def estimate_at_end(self, network: Any, given: Condition) -> Tensor:
+        """Return the network's estimate of the data where only noise is left."""
+        end = torch.ones((), device=given.source.device)
+        return self._denoiser(network, given)(torch.zeros_like(given.source), end)
 
     def _denoiser(self, network: Any, given: Condition) -> Denoiser:
         """Return what estimates the data of a condition, or of as many as there are."""
@@ -113,43 +124,33 @@ class VolumeProcess:
         clamp = (-1.0, 1.0) if self.settings.clamp else None
         return make_denoiser(predict, self.path, self.settings.parameterisation, clamp)
 
-    def _centred(self, network: Any, given: Condition, denoise: Denoiser) -> Denoiser:
-        """Return the denoiser less its bias at the predictive mean m, where ``E[x0 | x = a m]`` should be m.
-
-        Exactly so for normal data. The mean is learned best at level 1, and draws would wander off with
-        whatever the network gets wrong on the way there.
-        """
-        mean, alone = self._at_end(network, given), self._denoiser(network, given)
-
-        def centred(x: Tensor, level: Tensor) -> Tensor:
-            return denoise(x, level) + (mean - alone(self.path.signal_noise(level)[0] * mean, level))
-
-        return centred
+    def _of_rest(self, denoise: Denoiser) -> Denoiser:
+        """Return what estimates what the mean leaves of the data: nothing where only noise is left."""
+        return lambda x, level: denoise(x, level) if level < 1 else torch.zeros_like(x)
 
     @torch.no_grad()
     def draw(self, network: Any, given: Condition, key: int, n_draws: int, seed: int) -> Tensor:
         """Draw volumes for one condition, shape (n_draws, X, Y, Z)."""
         shape, device = tuple(given.source.shape[1:]), given.source.device
         at_once = max(1, _VOXELS_AT_ONCE // given.source.numel())
+        middle = self._at_end(network, given) if self.around_mean else 0.0
         parts = []
         for which in torch.arange(n_draws, device=device).split(at_once):
             several = given.repeat(len(which))
             denoise = self._denoiser(network, several)
-            if self.settings.mean_share:
-                denoise = self._centred(network, given, denoise)
 
             def noise(step: int, which: Tensor = which) -> Tensor:
                 return counter_normal(torch.full_like(which, key), seed, which, step, shape)
 
             made = sample(
-                denoise,
+                self._of_rest(denoise) if self.around_mean else denoise,
                 self.path,
                 self.sampler,
                 start=noise(-1),
                 levels=self.path.sampling_levels(self.settings.sampling_steps),
                 noise=noise,
             )
-            parts.append(self.volume(made, several.source)[:, 0])
+            parts.append(self.volume(middle + made, several.source)[:, 0])
         return torch.cat(parts)
 
 
@@ -189,6 +190,8 @@ class VolumeProblem:
         process, kind = self.process, self.process.settings.parameterisation
         a, s = process.path.signal_noise(level)
         data = process.data(target, given.source)
+        if process.around_mean and (below := level < 1).any():
+            data[below] -= process.estimate_at_end(network, given.where(below))
         output = process.predict(network, given, diffuse(data, noise, a, s), level)
         error = (output - training_target(kind, data, noise, a, s)).square()
         if process.settings.target == "residual":

@@ -47,6 +47,10 @@ class Condition:
             torch.from_numpy(conditions.reach(gap)).to(device),
         )
 
+    def where(self, chosen: Tensor) -> Condition:
+        """Return some of a batch of conditions."""
+        return Condition(self.source[chosen], self.numbers[chosen], self.reach[chosen])
+
     def repeat(self, n: int) -> Condition:
         """Return a single condition n times."""
         return Condition(*(part.expand(n, *part.shape[1:]) for part in (self.source, self.numbers, self.reach)))
