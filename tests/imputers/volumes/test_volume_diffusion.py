@@ -120,7 +120,6 @@ def test_the_paper_needs_times_and_everybody_needs_two_subjects(split):
 
 
 @pytest.mark.minutes
-@pytest.mark.xfail(reason="in twenty small heads the mean change is as near: not solved yet", strict=False)
 def test_it_learns_change_that_baselines_do_not(fitted, split):
     train, task = split
     predicted, real = changes(fitted, task)
@@ -150,7 +149,6 @@ def test_change_grows_with_the_years_from_nothing(fitted, split):
 
 
 @pytest.mark.minutes
-@pytest.mark.xfail(reason="draws are 1.6 times too wide in twenty small heads: not solved yet", strict=False)
 def test_draws_spread_as_follow_ups_do(fitted, split):
     task = split[1]
     ratios = []

@@ -54,10 +54,10 @@ class LearningSettings:
     flip: bool = True
     shift: int = 2
     backward: bool = True
-    epochs: int = 40
+    epochs: int = 50
     examples_per_epoch: int | None = None
     batch_size: int = 2
-    learning_rate: float = 3e-4
+    learning_rate: float = 5e-4
     warmup_steps: int = 50
     decay: Literal["constant", "cosine"] = "cosine"
     weight_decay: float = 1e-2

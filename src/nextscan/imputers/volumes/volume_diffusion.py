@@ -21,7 +21,10 @@ all of the anatomy has to be made anew from noise, and the forward process never
 - lets the learned change be ``f0 + r f1``, r being the years over their mean: change grows with time, and what
   is left at 0 years is what does not depend on time, the noise of the source;
 - trains three of four examples at level 1, where nothing is seen but the conditions: the estimate there *is* the
-  predictive mean, which `impute` so has from one evaluation; draws take 10.
+  predictive mean, which `impute` so has from one evaluation; below level 1 what this mean leaves of the residual
+  is diffused, in 10 steps, so that draws lie around the mean;
+- multiplies the change of each draw by a smooth random factor as wide as held-out pairs say that people's own
+  rates vary (`nextscan.imputers.volumes.rate_variation`): few pairs do not teach diffusion that.
 """
 
 from __future__ import annotations
