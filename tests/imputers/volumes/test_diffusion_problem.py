@@ -84,7 +84,7 @@ def test_noise_of_draws_has_the_spread_of_the_brightness():
     spread = (process.draw(zero, given, key=3, n_draws=30, seed=1) - given.source[0]).std(dim=(0, 2, 3))
     torch.testing.assert_close(spread, torch.tensor([0.01, 0.01, 0.04, 0.07]), rtol=0.05, atol=0)
     target = source + 0.1
-    torch.testing.assert_close(process.volume(process.data(target, source), source), target.clamp(max=1))
+    torch.testing.assert_close(process.volume(process.data(target, given), given), target.clamp(max=1))
 
 
 def test_draws_belong_to_subject_seed_and_draw():
@@ -129,6 +129,19 @@ def test_change_grows_with_reach_and_is_left_out_at_zero():
 
 
 SLOPE, NOISE, OFFSET = -0.4, 0.05, 0.02
+
+
+def test_an_untrained_network_predicts_the_mean_change_and_at_no_time_the_source():
+    expected = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(1)) / 20
+    process, given = make_process(DEFAULT, even(0.05)), replace(condition(reach=2.0), expected=expected)
+    torch.testing.assert_close(process.mean(zero, given), given.source + 2 * expected)
+    torch.testing.assert_close(process.growth(zero, given), 2 * expected)
+    torch.testing.assert_close(process.volume(process.data(given.source, given), given), given.source)
+    now = replace(given, reach=torch.zeros(1))
+    torch.testing.assert_close(process.mean(zero, now), given.source)
+    torch.testing.assert_close(
+        given.repeat(3).where(torch.tensor([True, False, True])).base, given.base.repeat(2, 1, 1, 1, 1)
+    )
 
 
 def test_the_mean_of_a_mirrored_head_is_the_mirrored_mean():
@@ -269,8 +282,10 @@ def test_both_images_of_a_pair_are_shifted_alike():
     made = problem(DEFAULT)
     coins = np.full((1, N_COINS), 0.99)
     coins[0, 4:] = 0.0, 0.5  # two voxels one way, two the other, none
-    given, target = made.train.batch([3], coins, made.process.settings)
-    for shifted, plain in zip((given.source, target), made.train.data.both(3), strict=True):
+    source, later = made.train.data.both(3)
+    expecting = replace(made.train, conditions=replace(made.train.conditions, expected=later))
+    given, target = expecting.batch([3], coins, made.process.settings)
+    for shifted, plain in zip((given.source, target, given.expected), (source, later, later), strict=True):
         np.testing.assert_array_equal(shifted[0, 0, :-2, 2:], plain[2:, :-2])
         np.testing.assert_array_equal(shifted[0, 0, :-2, 1], plain[2:, 0])  # the outermost voxels again
         np.testing.assert_array_equal(shifted[0, 0, -1, 2:], plain[-1, :-2])

@@ -33,7 +33,7 @@ def split(cohort):
 
 @pytest.fixture(scope="module")
 def fitted(split):
-    return VolumeDiffusion(**TINY, epochs=40, learning_rate=3e-3).fit(split[0], seed=1)
+    return VolumeDiffusion(**TINY, epochs=40, learning_rate=1e-3).fit(split[0], seed=1)
 
 
 def changes(model, task):
@@ -79,7 +79,7 @@ def test_the_paper_is_what_the_paper_says():
 def test_med_ddpm_differs_from_the_default_by_condition_and_target():
     default = PRESETS["default"].to_dict()
     differs = {name for name, value in MED_DDPM.to_dict().items() if value != default[name]}
-    assert differs == {"target", "condition", "grows", "backward", "use_labels", "sampling_steps"}
+    assert differs == {"target", "condition", "grows", "backward", "use_labels", "sampling_steps", "mean_change"}
     assert MedDDPM(epochs=3).settings == replace(MED_DDPM, epochs=3)
 
 
@@ -89,6 +89,7 @@ def test_med_ddpm_differs_from_the_default_by_condition_and_target():
         ({"preset": "papre"}, "default, paper"),
         ({"target": "residuals"}, "target must be one of follow-up, residual"),
         ({"use_source": False}, "set target='follow-up'"),
+        ({"target": "follow-up"}, "mean_change=False"),
         ({"interval": "unseen"}, "backward=False"),
         ({"schedule": "linear"}, "set schedule='cosine'"),
         ({"mean_share": 1.0}, r"mean_share must be in \[0, 1\)"),

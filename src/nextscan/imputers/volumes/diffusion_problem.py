@@ -62,13 +62,13 @@ class VolumeProcess:
         below = place.floor().long().clamp(max=len(spread) - 2)
         return torch.lerp(spread[below], spread[below + 1], place - below)
 
-    def data(self, target: Tensor, source: Tensor) -> Tensor:
-        """Return what is diffused: the follow-up, or the residual to the source in units of its spread."""
-        return (target - source) / self.unit(source) if self.settings.target == "residual" else target
+    def data(self, target: Tensor, given: Condition) -> Tensor:
+        """Return what is diffused: the follow-up, or the residual to `Condition.base` in units of its spread."""
+        return (target - given.base) / self.unit(given.source) if self.settings.target == "residual" else target
 
-    def volume(self, data: Tensor, source: Tensor) -> Tensor:
+    def volume(self, data: Tensor, given: Condition) -> Tensor:
         """Undo `data`; prepared volumes lie in [-1, 1], and so does what is predicted."""
-        volume = source + self.unit(source) * data if self.settings.target == "residual" else data
+        volume = given.base + self.unit(given.source) * data if self.settings.target == "residual" else data
         return volume.clamp(-1, 1)
 
     def predict(self, network: Any, given: Condition, x: Tensor, level: Tensor) -> Tensor:
@@ -92,14 +92,14 @@ class VolumeProcess:
 
         There ``E[x0 | x]`` does not depend on x; it is what the squared error of training asks of the network.
         """
-        return self.volume(self._at_end(network, given), given.source)
+        return self.volume(self._at_end(network, given), given)
 
     @torch.no_grad()
     def growth(self, network: Any, given: Condition) -> Tensor:
         """Return what of the mean is due to the years that pass, shape (B, 1, X, Y, Z)."""
         still = replace(given, reach=torch.zeros_like(given.reach))
         grown, stood = (self._at_end(network, condition) for condition in (given, still))
-        return self.unit(given.source) * (grown - stood)
+        return given.base - given.source + self.unit(given.source) * (grown - stood)
 
     def _at_end(self, network: Any, given: Condition) -> Tensor:
         """Return the estimate at the end, of both mirror images where both were learned from."""
@@ -150,7 +150,7 @@ class VolumeProcess:
                 levels=self.path.sampling_levels(self.settings.sampling_steps),
                 noise=noise,
             )
-            parts.append(self.volume(middle + made, several.source)[:, 0])
+            parts.append(self.volume(middle + made, several)[:, 0])
         return torch.cat(parts)
 
 
@@ -189,7 +189,7 @@ class VolumeProblem:
         """Return the squared error of each example, as of intensities: in their unit, edges weigh what they weigh."""
         process, kind = self.process, self.process.settings.parameterisation
         a, s = process.path.signal_noise(level)
-        data = process.data(target, given.source)
+        data = process.data(target, given)
         if process.around_mean and (below := level < 1).any():
             data[below] -= process.estimate_at_end(network, given.where(below))
         output = process.predict(network, given, diffuse(data, noise, a, s), level)

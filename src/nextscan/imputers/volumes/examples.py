@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,29 +31,44 @@ class Condition:
     numbers : Tensor, shape (B, n_numbers)
     reach : Tensor, shape (B,)
         See `Conditions.reach`.
+    expected : Tensor, shape (B, 1, X, Y, Z), or None
+        Change expected of anybody at a reach of 1.
     """
 
     source: Tensor
     numbers: Tensor
     reach: Tensor
+    expected: Tensor | None = None
+
+    @property
+    def base(self) -> Tensor:
+        """What a prediction starts from: the source, and the change expected of anybody in these years."""
+        if self.expected is None:
+            return self.source
+        return self.source + self.reach[:, None, None, None, None] * self.expected
 
     @classmethod
     def of(cls, given: Given, conditions: Conditions, device: torch.device) -> Condition:
         """Return the condition of one prediction, B = 1."""
-        gap = np.array([given.gap])
+        gap, expected = np.array([given.gap]), conditions.expected
         return cls(
             torch.from_numpy(np.array(given.source, np.float32))[None, None].to(device),
             torch.from_numpy(conditions.numbers(conditions.encode(given.labels), gap)).to(device),
             torch.from_numpy(conditions.reach(gap)).to(device),
+            None if expected is None else torch.from_numpy(expected)[None, None].to(device),
         )
 
     def where(self, chosen: Tensor) -> Condition:
         """Return some of a batch of conditions."""
-        return Condition(self.source[chosen], self.numbers[chosen], self.reach[chosen])
+        return self._each(lambda part: part[chosen])
 
     def repeat(self, n: int) -> Condition:
         """Return a single condition n times."""
-        return Condition(*(part.expand(n, *part.shape[1:]) for part in (self.source, self.numbers, self.reach)))
+        return self._each(lambda part: part.expand(n, *part.shape[1:]))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Condition:
+        expected = None if self.expected is None else change(self.expected)
+        return Condition(change(self.source), change(self.numbers), change(self.reach), expected)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +124,8 @@ class PairExamples:
             for (source, target), coin in zip(volumes, coins[:, 3:N_COINS], strict=True)
         ]
         rows = np.where(backward, pairs.target[examples], pairs.context[examples])
-        return self._condition([source for source, _ in volumes], rows, gap), self._stacked([t for _, t in volumes])
+        given = self._condition([source for source, _ in volumes], rows, gap, coins[:, 3:N_COINS], chance.shift)
+        return given, self._stacked([target for _, target in volumes])
 
     def plain(self, i: int) -> tuple[Condition, Tensor]:
         """Return condition and target of pair i as it is, B = 1."""
@@ -118,12 +134,21 @@ class PairExamples:
         return self._condition([source], pairs.context[i : i + 1], pairs.gap[i : i + 1]), self._stacked([target])
 
     def _condition(
-        self, sources: Sequence[NDArray[np.float32]], rows: NDArray[np.intp], gap: NDArray[np.float64]
+        self,
+        sources: Sequence[Volume],
+        rows: NDArray[np.intp],
+        gap: NDArray[np.float64],
+        coins: NDArray[np.float64] | None = None,
+        shift: int = 0,
     ) -> Condition:
+        expected = self.conditions.expected
+        if expected is not None:
+            moved = [expected] * len(rows) if coins is None else [_shifted(expected, coin, shift) for coin in coins]
         return Condition(
             self._stacked(sources),
             torch.from_numpy(self.conditions.numbers(self._labels[rows], gap)).to(self.device),
             torch.from_numpy(self.conditions.reach(gap)).to(self.device),
+            None if expected is None else self._stacked(moved),
         )
 
     def _stacked(self, volumes: Sequence[NDArray[np.float32]]) -> Tensor:

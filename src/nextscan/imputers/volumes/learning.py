@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -157,6 +157,10 @@ def learn(
         conditions = Conditions.fit(
             train, learned_from.pairs, interval=settings.interval, use_labels=settings.use_labels
         )
+        if settings.mean_change:
+            reach = conditions.reach(learned_from.pairs.gap)
+            expected = learned_from.expected_change(reach, mirrored=settings.flip)
+            conditions = replace(conditions, expected=expected)
         task = Task(
             PairExamples(learned_from, conditions, device),
             PairExamples(judged_by, conditions, device),

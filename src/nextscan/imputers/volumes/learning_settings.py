@@ -23,6 +23,9 @@ class LearningSettings:
         Whether labels (age, sex, diagnosis) are further encodings. Paper: no.
     interval_dropout : float
         Share of pairs whose interval is hidden, so that it may be unknown.
+    mean_change : bool
+        Whether predictions start from the source plus the mean change of all people, as far as that foretells
+        the change of others (`PreparedPairs.expected_change`): what is left to learn is how people differ. Paper: no.
     match_brightness : bool
         Whether the later image is first made as bright as the source, see
         `nextscan.imputers.volumes.brightness`: what two scanners, or one on two days, make of a tissue is no
@@ -50,6 +53,7 @@ class LearningSettings:
     interval: Interval = "reach"
     use_labels: bool = True
     interval_dropout: float = 0.1
+    mean_change: bool = False
     match_brightness: bool = True
     flip: bool = True
     shift: int = 2
@@ -57,7 +61,7 @@ class LearningSettings:
     epochs: int = 50
     examples_per_epoch: int | None = None
     batch_size: int = 2
-    learning_rate: float = 5e-4
+    learning_rate: float = 3e-4
     warmup_steps: int = 50
     decay: Literal["constant", "cosine"] = "cosine"
     weight_decay: float = 1e-2

@@ -103,6 +103,42 @@ class PreparedPairs:
         change: Volume = np.subtract(target, source)
         return change
 
+    def expected_change(self, reach: NDArray[np.floating], *, mirrored: bool) -> Volume:
+        """Return the mean change at a reach of 1, by as much as it foretells the change of other people.
+
+        That of least squares through the origin over all pairs, times a share in [0, 1]: the slope of each
+        subject's change on the mean of all others. Where heads do not lie on each other the share is near 0.
+
+        Parameters
+        ----------
+        reach : ndarray, shape (n_pairs,)
+            What change is proportional to.
+        mirrored : bool
+            Take each head for its mirror image as well.
+        """
+        groups = self.cohort.subject_of[self.pairs.context]
+        subjects, squares = np.unique(groups), np.zeros(len(self.cohort.subjects))
+        np.add.at(squares, groups, np.square(reach))
+
+        def total(subject: int) -> NDArray[np.float64]:
+            mine = np.flatnonzero(groups == subject).tolist()
+            found = np.sum([reach[i] * self.change(i).astype(np.float64) for i in mine], axis=0)
+            return np.asarray((found + found[::-1]) / 2 if mirrored else found)
+
+        whole = np.zeros(self.change(0).shape)
+        for subject in subjects:
+            whole += total(subject)
+        foretold = size = 0.0
+        for subject in subjects:
+            own, left = total(subject), squares.sum() - squares[subject]
+            if left > 0:
+                others = (whole - own) / left
+                foretold += float(np.vdot(own, others))
+                size += float(squares[subject] * np.vdot(others, others))
+        share = np.clip(foretold / size, 0, 1) if size else 0.0
+        expected: Volume = (share * whole / max(squares.sum(), 1e-12)).astype(np.float32)
+        return expected
+
     def spread(self) -> float:
         """Return the root mean square of change over pairs and voxels; 1 if nothing ever changes."""
         squares = [np.mean(np.square(self.change(i), dtype=np.float64)) for i in range(len(self))]

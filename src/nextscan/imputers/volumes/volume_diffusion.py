@@ -18,6 +18,8 @@ all of the anatomy has to be made anew from noise, and the forward process never
 - diffuses the *residual* to the source in units of its spread, and predicts velocity on a path that ends at
   noise: then the network's output 0, which is what it starts with, is exactly right for white residuals, and
   the untrained model predicts the source image with the noise of a second scan;
+- moves the source by the mean change of all people first, as far as that foretells the change of others: in a
+  template's space the untrained model is as good as `VolumeMeanChange`, elsewhere it is a copy;
 - lets the learned change be ``f0 + r f1``, r being the years over their mean: change grows with time, and what
   is left at 0 years is what does not depend on time, the noise of the source;
 - trains three of four examples at level 1, where nothing is seen but the conditions: the estimate there *is* the
@@ -83,6 +85,7 @@ class VolumeDiffusion(LearnedVolumeImputer):
         use_labels: bool | None = None,
         grows: bool | None = None,
         mean_share: float | None = None,
+        mean_change: bool | None = None,
         match_brightness: bool | None = None,
         flip: bool | None = None,
         shift: int | None = None,

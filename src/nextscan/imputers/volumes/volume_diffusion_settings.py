@@ -48,6 +48,7 @@ class VolumeDiffusionSettings(LearningSettings):
         Of `nextscan.networks.VolumeUNet`; the paper says no more than "attention-based UNet".
     """
 
+    mean_change: bool = True
     target: Target = "residual"
     schedule: Schedule = "cosine"
     steps: int = 1000
@@ -73,6 +74,8 @@ class VolumeDiffusionSettings(LearningSettings):
             raise SettingError(f"mean_share must be in [0, 1), got {self.mean_share:g}")
         if not self.use_source and self.target == "residual":
             raise SettingError("without the source only the follow-up can be predicted: set target='follow-up'")
+        if self.mean_change and self.target != "residual":
+            raise SettingError("the mean change is added to the source: set target='residual' or mean_change=False")
         if self.mean_share and self.schedule != "cosine":
             raise SettingError("the mean is learned at level 1 of a path that ends at noise: set schedule='cosine'")
         if self.schedule == "linear" and self.sampling_steps > self.steps:
@@ -91,6 +94,7 @@ _PAPER = VolumeDiffusionSettings(
     use_labels=False,
     interval_dropout=0.0,
     grows=False,
+    mean_change=False,
     mean_share=0.0,
     match_brightness=False,
     flip=False,
@@ -118,6 +122,7 @@ MED_DDPM = replace(
     target="follow-up",
     condition="channels",
     grows=False,
+    mean_change=False,
     backward=False,
     use_labels=False,
     sampling_steps=20,
