@@ -98,6 +98,7 @@ class VolumeDiffusion(LearnedVolumeImputer):
         examples_per_epoch: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
+        warmup_steps: int | None = None,
         weight_decay: float | None = None,
         average: float | None = None,
         patience: int | None = None,
