@@ -1,0 +1,61 @@
+"""Score a fitted image model and the baselines on people that no setting was chosen with.
+
+    nextscan simulate brains brains --subjects 40 --shape 32,40,32
+    nextscan simulate brains many --subjects 100 --shape 32,40,32 --seed 3
+    nextscan fit brains --out model
+    python benchmarks/volume_unseen.py brains many model
+
+The baselines are fitted on the first cohort, as the model was. Prints regional scores of predictive means, and the
+paired difference to the mean change with its 95 % interval over subjects.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from nextscan import load, read_cohort
+from nextscan.cohort import Cohort, hide
+from nextscan.imputers import make_imputer
+from nextscan.study.volume_regions import Regions, measure_regions
+from nextscan.study.volume_scoring import regional_scores
+
+SEGMENTER = "nextscan.metrics:segment"
+
+
+def with_regions(cohort: Cohort, regions: Regions) -> Cohort:
+    """Return the cohort with its true regional volumes as features."""
+    return replace(cohort, features=regions.truth.copy(), feature_names=regions.names, units={})
+
+
+def main(learned: str, unseen: str, model: str) -> None:
+    """Measure and print."""
+    train, test = read_cohort(learned), read_cohort(unseen)
+    with tempfile.TemporaryDirectory() as folder:
+        of_train, of_test = (measure_regions(each, SEGMENTER, Path(folder)) for each in (train, test))
+    of_test = replace(of_test, slope=of_train.calibrated(with_regions(train, of_train)).slope)
+    task, known = hide(test), hide(with_regions(test, of_test))
+    baselines = [make_imputer(name).fit(train) for name in ("volume-mean-change", "copy-source")]
+    scores = {}
+    for method in (load(model), *baselines):
+        said = [
+            of_test.predicted(volume.mean, volume.affine, source=volume.source, context=context)
+            for volume, context in zip(method.impute(task.shown, 1, seed=2), known.context, strict=True)
+        ]
+        scores[method.name] = regional_scores(known.truth, np.array(said), known.context)
+        print(method.name, *(f"{name} {np.nanmean(values):.3f}" for name, values in scores[method.name].items()))
+    generator = np.random.default_rng(0)
+    first = next(iter(scores))
+    for name in ("roi_change_error", "roi_change_correlation"):
+        difference = scores[first][name] - scores["volume-mean-change"][name]
+        again = difference[generator.integers(0, len(difference), (2000, len(difference)))].mean(axis=1)
+        low, high = np.quantile(again, [0.025, 0.975])
+        print(f"{name}, {first} less mean change: {difference.mean():.3f} ({low:.3f} to {high:.3f})")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])
