@@ -19,17 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from nextscan import load, read_cohort
-from nextscan.cohort import Cohort, hide
+from nextscan.cohort import hide
 from nextscan.imputers import make_imputer
-from nextscan.study.volume_regions import Regions, measure_regions
+from nextscan.metrics import bootstrap_interval
+from nextscan.study.plan import SEGMENTER
+from nextscan.study.volume_regions import measure_regions
 from nextscan.study.volume_scoring import regional_scores
-
-SEGMENTER = "nextscan.metrics:segment"
-
-
-def with_regions(cohort: Cohort, regions: Regions) -> Cohort:
-    """Return the cohort with its true regional volumes as features."""
-    return replace(cohort, features=regions.truth.copy(), feature_names=regions.names, units={})
 
 
 def main(learned: str, unseen: str, model: str) -> None:
@@ -37,8 +32,8 @@ def main(learned: str, unseen: str, model: str) -> None:
     train, test = read_cohort(learned), read_cohort(unseen)
     with tempfile.TemporaryDirectory() as folder:
         of_train, of_test = (measure_regions(each, SEGMENTER, Path(folder)) for each in (train, test))
-    of_test = replace(of_test, slope=of_train.calibrated(with_regions(train, of_train)).slope)
-    task, known = hide(test), hide(with_regions(test, of_test))
+    of_test = replace(of_test, slope=of_train.calibrated(of_train.as_features(train)).slope)
+    task, known = hide(test), hide(of_test.as_features(test))
     baselines = [make_imputer(name).fit(train) for name in ("volume-mean-change", "copy-source")]
     scores = {}
     for method in (load(model), *baselines):
@@ -48,12 +43,10 @@ def main(learned: str, unseen: str, model: str) -> None:
         ]
         scores[method.name] = regional_scores(known.truth, np.array(said), known.context)
         print(method.name, *(f"{name} {np.nanmean(values):.3f}" for name, values in scores[method.name].items()))
-    generator = np.random.default_rng(0)
     first = next(iter(scores))
     for name in ("roi_change_error", "roi_change_correlation"):
         difference = scores[first][name] - scores["volume-mean-change"][name]
-        again = difference[generator.integers(0, len(difference), (2000, len(difference)))].mean(axis=1)
-        low, high = np.quantile(again, [0.025, 0.975])
+        low, high = bootstrap_interval(difference)
         print(f"{name}, {first} less mean change: {difference.mean():.3f} ({low:.3f} to {high:.3f})")
 
 

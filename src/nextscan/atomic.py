@@ -1,9 +1,10 @@
-"""Write a file beside its place and rename it there: it appears whole or not at all."""
+"""Write a file or a folder beside its place and rename it there: it appears whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,3 +58,39 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise OutputError(f"{shown}: cannot be written: {error.strerror or error}") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path, *, what: str) -> Iterator[Path]:
+    """Yield a new empty folder beside `path` that takes its place when the block ends well.
+
+    Folders above it are made. What was there before is removed last, and stays as it was after an error; whether
+    it may be replaced is for the caller to check.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+        What is written, for messages, such as "the cohort".
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
+    old = beside.with_name(f"{beside.name}-old")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.mkdir()
+        yield beside
+        if path.exists():
+            os.replace(path, old)
+        os.replace(beside, path)
+        if old.exists():
+            shutil.rmtree(old)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write {what}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -48,6 +48,11 @@ class Estimator:
         """Return the names of the constructor's arguments."""
         return tuple(inspect.signature(cls).parameters)
 
+    def _store(self, given: Mapping[str, Any]) -> None:
+        """Set what the constructor was given, its ``locals()``, as attributes."""
+        for name in given.keys() - {"self", "__class__"}:
+            setattr(self, name, given[name])
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the settings as given to the constructor."""
         return {name: getattr(self, name) for name in self.setting_names()}

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nextscan.atomic import atomic_folder
 from nextscan.errors import ModelFolderError, OutputError
 
 FORMAT = 2
@@ -19,7 +17,7 @@ _ARRAY = "__array__"
 
 
 def write_model(path: Path, *, name: str, params: dict[str, Any], state: dict[str, Any]) -> None:
-    """Write a model folder beside its place and rename it there.
+    """Write a model folder, whole or not at all.
 
     Raises
     ------
@@ -34,25 +32,9 @@ def write_model(path: Path, *, name: str, params: dict[str, Any], state: dict[st
     blob = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
     document["arrays_sha256"] = hashlib.sha256(blob).hexdigest()
     document["sha256"] = _checksum(document)
-    beside: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
-        beside.mkdir()
+    with atomic_folder(path, what="the model folder") as beside:
         (beside / "arrays.safetensors").write_bytes(blob)
         (beside / "model.json").write_text(json.dumps(document, indent=1) + "\n")
-        old = None
-        if path.exists():
-            old = beside.with_name(f"{beside.name}-old")
-            os.replace(path, old)
-        os.replace(beside, path)
-        if old is not None:
-            shutil.rmtree(old)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write the model folder: {error.strerror or error}") from error
-    finally:
-        if beside is not None and beside.exists():
-            shutil.rmtree(beside, ignore_errors=True)
 
 
 def check_model_place(path: Path) -> None:

@@ -106,9 +106,7 @@ class Secondgram(Imputer):
         device: str = "auto",
         replicas_at_once: int = 10,
     ) -> None:
-        for name, value in list(locals().items()):
-            if name not in ("self", "__class__"):
-                setattr(self, name, value)
+        self._store(locals())
         self.preset, self.device, self.replicas_at_once = preset, device, replicas_at_once
 
     @property

@@ -105,3 +105,11 @@ def sinusoidal(level: Tensor, width: int, *, scale: float = 1.0) -> Tensor:
     exponent = torch.arange(half, dtype=level.dtype, device=level.device) / max(half - 1, 1)
     angle = level[..., None] * (scale * torch.exp(-math.log(10_000.0) * exponent))
     return functional.pad(torch.cat([angle.sin(), angle.cos()], dim=-1), (0, width - 2 * half))
+
+
+def padded_to(x: Tensor, multiple: int) -> Tensor:
+    """Return volumes (B, C, X, Y, Z) with their last voxels again until all sides are multiples."""
+    missing = [-n % multiple for n in x.shape[2:]]
+    return (
+        functional.pad(x, [n for side in reversed(missing) for n in (0, side)], mode="replicate") if any(missing) else x
+    )

@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from nextscan.errors import SettingError
-from nextscan.networks.layers import sinusoidal
+from nextscan.networks.layers import padded_to, sinusoidal
 
 _LEVEL_SCALE = 1000.0  # levels run from 0 to 1, the steps of the published models to 1000
 
@@ -132,9 +131,7 @@ class VolumeUNet(nn.Module):
 
     def _fold(self, x: Tensor) -> Tensor:
         """Pad to whole patches at every resolution and turn each patch into channels."""
-        missing = [-n % self.multiple for n in x.shape[2:]]
-        if any(missing):
-            x = functional.pad(x, [n for side in reversed(missing) for n in (0, side)], mode="replicate")
+        x = padded_to(x, self.multiple)
         if self.patch == 1:
             return x
         p = self.patch

@@ -102,6 +102,11 @@ class Regions:
         values: FloatArray = np.maximum(context + change, 0.0)
         return values
 
+    def as_features(self, cohort: Cohort) -> Cohort:
+        """Return the cohort that was measured with true regional volumes as its only features, and its files."""
+        units = dict.fromkeys(self.names, "mm3")
+        return replace(cohort, features=self.truth.copy(), feature_names=self.names, units=units)
+
     def record(self) -> dict[str, Any]:
         """Return what `run.json` says of them."""
         return {"names": list(self.names), "segmenter": self.segmenter, "truth": self.origin}

@@ -80,12 +80,7 @@ class Volumes:
         if plan.segmenter == SEGMENTER:
             _warn_of_contrast(cohort)
         regions = measure_regions(cohort, plan.segmenter, folder / "regions", progress=progress, n_jobs=n_jobs)
-        regional = replace(
-            cohort,
-            features=regions.truth.copy(),
-            feature_names=regions.names,
-            units=dict.fromkeys(regions.names, "mm3"),
-        )
+        regional = regions.as_features(cohort)
         return cls(regional, regions, _describing(plan.extractor, hide(regional)))
 
     def record(self) -> dict[str, Any]:

@@ -46,14 +46,14 @@ def test_a_head_that_the_grid_of_the_model_does_not_hold_is_named(split, tmp_pat
     np.testing.assert_array_equal(volume.mean, read_image(wide).data)
 
 
-def test_draws_of_copy_source_add_whole_changes_of_training(split):
+def test_draws_of_copy_source_add_whole_residuals_of_training(split):
     train, _ = split
     model = CopySource().fit(train)
     draw = model._drawing()
     given_source = np.zeros((16, 16, 16), np.float32)
     draws, mean = draw(Given("sub-x", given_source, 1.0, train.labels_at(np.array([0]))), 50, 3)
     np.testing.assert_array_equal(mean, given_source)
-    kept = model.changes_.astype(np.float32)
+    kept = model.residuals_.astype(np.float32)
     nearest = np.abs(draws[:, None] - kept[None]).max(axis=(2, 3, 4)).min(axis=1)
     assert nearest.max() == 0
     with prepared_pairs(train, model.preparer_, None, None) as data:
@@ -101,7 +101,7 @@ def test_mean_change_is_nearer_to_the_truth_than_the_copy(split):
 
 def test_only_so_many_residuals_are_kept_and_the_seed_says_which(split):
     train, _ = split
-    first, again, other = (CopySource(n_residuals=4).fit(train, seed=seed).changes_ for seed in (1, 1, 2))
+    first, again, other = (CopySource(n_residuals=4).fit(train, seed=seed).residuals_ for seed in (1, 1, 2))
     assert first.shape == (4, 16, 16, 16)
     assert first.dtype == np.float16
     np.testing.assert_array_equal(first, again)

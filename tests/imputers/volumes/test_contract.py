@@ -49,7 +49,7 @@ def test_every_registered_imputer_of_volumes_is_tested():
 
 class ForgetsOnSaving(CopySource):
     def _state(self):
-        return {"changes": self.changes_[::-1].copy()}
+        return {"residuals": self.residuals_[::-1].copy()}
 
 
 class OnItsOwnGrid(CopySource):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nextscan.imputers.volumes.contract_world import growing_ventricles
-from nextscan.imputers.volumes.pairs import PreparedPairs, forward_pairs, images_only, prepared_pairs
+from nextscan.imputers.volumes.pairs import forward_pairs, images_only, prepared_pairs
 from nextscan.preprocess.volumes import VolumePreparer
 from volume_samples import centred, image_cohort
 from volume_samples import head as sample_head
@@ -90,36 +90,3 @@ def test_a_slab_that_one_scan_missed_is_no_change(tmp_path, match_brightness):
         shown = data.volumes[0].shown_by_both(data.volumes[1])
         np.testing.assert_array_equal(shown.all(axis=(0, 1)), [10 <= z < 36 for z in range(40)])
         assert data.volumes[0].shown_by_both(data.volumes[0]) is None
-
-
-class Told(PreparedPairs):
-    """Changes that are given."""
-
-    def change(self, i):
-        return self.volumes[i]
-
-
-def told_pairs(cohort, changes):
-    return Told(cohort, forward_pairs(cohort), dict(enumerate(changes)))
-
-
-def test_the_mean_change_counts_as_much_as_it_foretells_the_change_of_others(cohort):
-    generator = np.random.default_rng(0)
-    reach = generator.uniform(0.5, 2, 9)
-    common = generator.normal(size=(8, 8, 8))
-    told = told_pairs(cohort, reach[:, None, None, None] * common)
-    np.testing.assert_allclose(told.expected_change(reach, mirrored=False), common, rtol=1e-5, atol=1e-6)
-    both = told.expected_change(reach, mirrored=True)
-    np.testing.assert_allclose(both, both[::-1])  # what one side foretells, it foretells of the other
-
-    strangers = generator.normal(size=(3, 8, 8, 8)).repeat(3, axis=0)  # everybody changes elsewhere
-    alone = told_pairs(cohort, reach[:, None, None, None] * strangers)
-    assert np.abs(alone.expected_change(reach, mirrored=False)).max() < 0.2
-    opposite = told_pairs(cohort, np.repeat([1.0, -1.0, 1.0], 3)[:, None, None, None] * reach[0] * common)
-    assert not opposite.expected_change(np.full(9, reach[0]), mirrored=False).any()
-
-
-def test_nobody_foretells_others_alone(cohort):
-    one = cohort.select_subjects(np.arange(4) == 0)
-    told = told_pairs(one, np.ones((3, 4, 4, 4)))
-    assert not told.expected_change(np.ones(3), mirrored=False).any()

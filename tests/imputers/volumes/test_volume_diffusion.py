@@ -79,7 +79,7 @@ def test_the_paper_is_what_the_paper_says():
 def test_med_ddpm_differs_from_the_default_by_condition_and_target():
     default = PRESETS["default"].to_dict()
     differs = {name for name, value in MED_DDPM.to_dict().items() if value != default[name]}
-    assert differs == {"target", "condition", "grows", "backward", "use_labels", "sampling_steps", "mean_change"}
+    assert differs == {"target", "condition", "mean_channels", "grows", "backward", "use_labels", "sampling_steps"}
     assert MedDDPM(epochs=3).settings == replace(MED_DDPM, epochs=3)
 
 
@@ -89,10 +89,9 @@ def test_med_ddpm_differs_from_the_default_by_condition_and_target():
         ({"preset": "papre"}, "default, paper"),
         ({"target": "residuals"}, "target must be one of follow-up, residual"),
         ({"use_source": False}, "set target='follow-up'"),
-        ({"target": "follow-up"}, "mean_change=False"),
+        ({"target": "follow-up"}, r"mean_channels=\(\)"),
         ({"interval": "unseen"}, "backward=False"),
-        ({"schedule": "linear"}, "set schedule='cosine'"),
-        ({"mean_share": 1.0}, r"mean_share must be in \[0, 1\)"),
+        ({"draw_share": 0.0}, r"draw_share must be in \(0, 1\]"),
         ({"preset": "paper", "sampling_steps": 2000}, "exceeds the 1000 steps"),
         ({"patch": 0}, "patch must be at least 1"),
     ],

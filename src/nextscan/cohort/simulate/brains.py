@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nextscan.atomic import atomic_folder
 from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.simulate.brains_folder import (
     LAW,
@@ -24,7 +22,7 @@ from nextscan.cohort.simulate.brains_law import DIAGNOSES, BrainLaw, save_brain_
 from nextscan.cohort.simulate.brains_people import draw_people
 from nextscan.cohort.simulate.brains_render import Head, affine_of
 from nextscan.cohort.simulate.brains_scanner import scan
-from nextscan.errors import OutputError, SettingError
+from nextscan.errors import SettingError
 
 Progress = Callable[[Mapping[str, Any]], None]
 
@@ -78,24 +76,10 @@ def simulate_brains(
     out = Path(out)
     check_place(out)
     law = draw_people(n_subjects, shape, seed=seed)
-    beside = out.with_name(f".{secrets.token_hex(4)}-{out.name}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        beside.mkdir()
+    with atomic_folder(out, what="the cohort") as beside:
         write_tables(beside, law)
         save_brain_law(beside / LAW, law)
         _write_images(beside, law, progress)
-        old = None
-        if out.exists():
-            old = beside.with_name(f"{beside.name}-old")
-            os.replace(out, old)
-        os.replace(beside, out)
-        if old is not None:
-            shutil.rmtree(old)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot write the cohort: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return _cohort(out, law)
 
 

@@ -29,14 +29,11 @@ class Conditions:
     labels : LabelEncoder or None
     mean_gap : float
         Years.
-    expected : ndarray of float32, shape (x, y, z), or None
-        Change expected of anybody at a reach of 1, where predictions start from it.
     """
 
     interval: Interval
     labels: LabelEncoder | None
     mean_gap: float
-    expected: NDArray[np.float32] | None = None
 
     @classmethod
     def fit(cls, cohort: Cohort, pairs: Pairs, *, interval: Interval, use_labels: bool) -> Self:
@@ -82,7 +79,7 @@ class Conditions:
     def state(self) -> dict[str, Any]:
         """Return what was learned."""
         labels = None if self.labels is None else self.labels.state()
-        return {"interval": self.interval, "labels": labels, "mean_gap": self.mean_gap, "expected": self.expected}
+        return {"interval": self.interval, "labels": labels, "mean_gap": self.mean_gap}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:

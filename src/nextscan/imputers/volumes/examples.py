@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -32,7 +32,7 @@ class Condition:
     reach : Tensor, shape (B,)
         See `Conditions.reach`.
     expected : Tensor, shape (B, 1, X, Y, Z), or None
-        Change expected of anybody at a reach of 1.
+        Change that is expected, if something is known of it.
     """
 
     source: Tensor
@@ -41,34 +41,28 @@ class Condition:
     expected: Tensor | None = None
 
     @property
-    def base(self) -> Tensor:
-        """What a prediction starts from: the source, and the change expected of anybody in these years."""
-        if self.expected is None:
-            return self.source
-        return self.source + self.reach[:, None, None, None, None] * self.expected
+    def middle(self) -> Tensor:
+        """What residuals are counted from, shape (B, 1, X, Y, Z): the source and the change that is expected."""
+        return self.source if self.expected is None else self.source + self.expected
+
+    def around(self, expected: Tensor) -> Condition:
+        """Return the conditions with a change that is expected."""
+        return replace(self, expected=expected)
 
     @classmethod
     def of(cls, given: Given, conditions: Conditions, device: torch.device) -> Condition:
         """Return the condition of one prediction, B = 1."""
-        gap, expected = np.array([given.gap]), conditions.expected
+        gap = np.array([given.gap])
         return cls(
             torch.from_numpy(np.array(given.source, np.float32))[None, None].to(device),
             torch.from_numpy(conditions.numbers(conditions.encode(given.labels), gap)).to(device),
             torch.from_numpy(conditions.reach(gap)).to(device),
-            None if expected is None else torch.from_numpy(expected)[None, None].to(device),
         )
-
-    def where(self, chosen: Tensor) -> Condition:
-        """Return some of a batch of conditions."""
-        return self._each(lambda part: part[chosen])
 
     def repeat(self, n: int) -> Condition:
         """Return a single condition n times."""
-        return self._each(lambda part: part.expand(n, *part.shape[1:]))
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Condition:
-        expected = None if self.expected is None else change(self.expected)
-        return Condition(change(self.source), change(self.numbers), change(self.reach), expected)
+        one = {name: part for name, part in vars(self).items() if part is not None}
+        return replace(self, **{name: part.expand(n, *part.shape[1:]) for name, part in one.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +118,7 @@ class PairExamples:
             for (source, target), coin in zip(volumes, coins[:, 3:N_COINS], strict=True)
         ]
         rows = np.where(backward, pairs.target[examples], pairs.context[examples])
-        given = self._condition([source for source, _ in volumes], rows, gap, coins[:, 3:N_COINS], chance.shift)
+        given = self._condition([source for source, _ in volumes], rows, gap)
         return given, self._stacked([target for _, target in volumes])
 
     def plain(self, i: int) -> tuple[Condition, Tensor]:
@@ -133,22 +127,11 @@ class PairExamples:
         pairs = self.data.pairs
         return self._condition([source], pairs.context[i : i + 1], pairs.gap[i : i + 1]), self._stacked([target])
 
-    def _condition(
-        self,
-        sources: Sequence[Volume],
-        rows: NDArray[np.intp],
-        gap: NDArray[np.float64],
-        coins: NDArray[np.float64] | None = None,
-        shift: int = 0,
-    ) -> Condition:
-        expected = self.conditions.expected
-        if expected is not None:
-            moved = [expected] * len(rows) if coins is None else [_shifted(expected, coin, shift) for coin in coins]
+    def _condition(self, sources: Sequence[Volume], rows: NDArray[np.intp], gap: NDArray[np.float64]) -> Condition:
         return Condition(
             self._stacked(sources),
             torch.from_numpy(self.conditions.numbers(self._labels[rows], gap)).to(self.device),
             torch.from_numpy(self.conditions.reach(gap)).to(self.device),
-            None if expected is None else self._stacked(moved),
         )
 
     def _stacked(self, volumes: Sequence[NDArray[np.float32]]) -> Tensor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -72,9 +72,9 @@ class Machine:
         return torch.autocast(self.torch_device().type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
-@dataclass(frozen=True, eq=False)
-class Task:
-    """What a method makes its network and its problem of.
+@dataclass(eq=False)
+class Lesson:
+    """Pairs of images to learn from, and what was trained on them so far; from `lesson`.
 
     Attributes
     ----------
@@ -88,62 +88,109 @@ class Task:
     validation: PairExamples
     conditions: Conditions
     spread: float
+    _settings: LearningSettings
+    _machine: Machine
+    _here: Processes
+    _fingerprint: list[Any]
+    _seed: int
+    _checkpoint: Path | None
+    _progress: Progress | None
+    _record: dict[str, Any] = field(default_factory=dict)
+
+    def teach(
+        self, what: str, make: Callable[[], tuple[nn.Module, Problem]], *, epochs: int | None = None
+    ) -> nn.Module:
+        """Train a network on all pairs; for which epoch is kept see `LearningSettings`.
+
+        Under ``torchrun`` all processes train it together, see `nextscan.training.train`, and each gets the same.
+
+        Parameters
+        ----------
+        what : str
+            What the network is to learn: a name in progress, in the record and of the checkpoint.
+        make : callable
+            Returns the untrained network and its problem; the global generator of torch is seeded while it runs.
+        epochs : int, optional
+            Instead of those of the settings.
+        """
+        settings, machine = self._settings, self._machine
+        how = TrainingSettings(
+            epochs=epochs or settings.epochs,
+            batch_size=settings.batch_size,
+            accumulate=machine.accumulate,
+            examples_per_epoch=settings.examples_per_epoch or max(len(self.train), _SHORTEST_EPOCH),
+            learning_rate=settings.learning_rate,
+            warmup_steps=settings.warmup_steps,
+            decay=settings.decay,
+            weight_decay=settings.weight_decay,
+            average=settings.average,
+            patience=settings.patience,
+            precision=machine.precision,
+            checkpoint_seconds=0.0,  # an epoch of volumes is worth keeping
+        )
+        device = self.train.device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._seed)
+            network, problem = make()
+        document = [*self._fingerprint, what, settings_document(how), self._seed]
+        result = run_training(
+            network.to(device),
+            problem,
+            how,
+            seeds=[self._seed],
+            replicas=False,
+            fingerprint=hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16).hexdigest(),
+            checkpoint=None if self._checkpoint is None else self._checkpoint / f"{what}.ckpt",
+            progress=self._progress and _named(self._progress, what),
+        )
+        trained = {
+            "parameters": sum(value.numel() for value in result.best.values()),
+            "best_epoch": int(result.best_epoch[0]),
+            "best_score": float(result.best_score[0]),
+            "skipped_fraction": result.skipped_fraction(0),
+            "learning": result.learning(0),
+        }
+        self._record |= {what: trained} if self._record else trained  # curves are drawn of what is learned first
+        network.load_state_dict(result.best)
+        return network.requires_grad_(False).eval()
+
+    def first(self, make: Callable[[], T]) -> T:
+        """Return to all processes what `make` returns to the first."""
+        return self._here.first(make)
+
+    def record(self) -> dict[str, Any]:
+        """Return what is to be known of the fit, for `Estimator.record_`."""
+        return {
+            "n_training_pairs": len(self.train),
+            "n_validation_pairs": len(self.validation),
+            "spread": self.spread,
+            "settings": self._settings.to_dict(),
+            "machine": asdict(self._machine) | {"device": str(self.train.device)},
+            **self._record,
+        }
 
 
-def learn(
+@contextmanager
+def lesson(
     settings: LearningSettings,
     machine: Machine,
     preparer: VolumePreparer,
     train: Cohort,
     validation: Cohort | None,
     *,
-    make: Callable[[Task], tuple[nn.Module, Problem]],
     seed: int,
     checkpoint: Path | None,
     progress: Progress | None,
-    finish: Callable[[nn.Module, Task], T] | None = None,
-) -> tuple[Arrays, Task, dict[str, Any], T | None]:
-    """Train a network on all pairs of images of a subject; for which epoch is kept see `LearningSettings`.
-
-    Under ``torchrun`` all processes train it together, see `nextscan.training.train`, and each returns the same.
+) -> Iterator[Lesson]:
+    """Prepare the images of all pairs of a subject, and keep them while the context lasts.
 
     Parameters
     ----------
     settings, machine, preparer, train, validation
-    make : callable
-        ``make(task)`` -> untrained network and problem. The global generator of torch is seeded while it runs.
     seed, checkpoint, progress
         As in `Estimator.fit`.
-    finish : callable, optional
-        ``finish(network, task)`` with the trained network, while the images are there.
-
-    Returns
-    -------
-    arrays : dict of name to ndarray
-        The network's parameters.
-    task : Task
-        What they were learned from; its images are gone.
-    record : dict
-        For `Estimator.record_`.
-    finished
-        What `finish` returned.
     """
     train, validation = validation_pairs(train, validation, seed)
-    n_pairs = len(forward_pairs(train))
-    how = TrainingSettings(
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        accumulate=machine.accumulate,
-        examples_per_epoch=settings.examples_per_epoch or max(n_pairs, _SHORTEST_EPOCH),
-        learning_rate=settings.learning_rate,
-        warmup_steps=settings.warmup_steps,
-        decay=settings.decay,
-        weight_decay=settings.weight_decay,
-        average=settings.average,
-        patience=settings.patience,
-        precision=machine.precision,
-        checkpoint_seconds=0.0,  # an epoch of volumes is worth keeping
-    )
     if checkpoint is not None:
         checkpoint.mkdir(parents=True, exist_ok=True)
     matching = settings.match_brightness
@@ -157,46 +204,29 @@ def learn(
         conditions = Conditions.fit(
             train, learned_from.pairs, interval=settings.interval, use_labels=settings.use_labels
         )
-        if settings.mean_change:
-            reach = conditions.reach(learned_from.pairs.gap)
-            expected = learned_from.expected_change(reach, mirrored=settings.flip)
-            conditions = replace(conditions, expected=expected)
-        task = Task(
+        yield Lesson(
             PairExamples(learned_from, conditions, device),
             PairExamples(judged_by, conditions, device),
             conditions,
             learned_from.spread(),
+            settings,
+            machine,
+            here,
+            [settings.to_dict(), preparer.state(), *(part.fingerprint() for part in (train, validation))],
+            seed,
+            checkpoint,
+            progress,
         )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network, problem = make(task)
-        cohorts = [part.fingerprint() for part in (train, validation)]
-        document = [settings.to_dict(), settings_document(how), preparer.state(), cohorts, seed]
-        result = run_training(
-            network.to(device),
-            problem,
-            how,
-            seeds=[seed],
-            replicas=False,
-            fingerprint=hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16).hexdigest(),
-            checkpoint=None if checkpoint is None else checkpoint / "training.ckpt",
-            progress=progress,
-        )
-        arrays: Arrays = {name: value.cpu().numpy() for name, value in result.best.items()}
-        finished = None if finish is None else here.first(lambda: finish(load_into(network, arrays, device), task))
-    record = {
-        "n_training_pairs": len(learned_from),
-        "n_validation_pairs": len(judged_by),
-        "spread": task.spread,
-        "parameters": sum(value.size for value in arrays.values()),
-        "best_epoch": int(result.best_epoch[0]),
-        "best_score": float(result.best_score[0]),
-        "skipped_fraction": result.skipped_fraction(0),
-        "learning": result.learning(0),
-        "settings": settings.to_dict(),
-        "machine": asdict(machine) | {"device": str(device)},
-    }
-    return arrays, task, record, finished
+
+
+def _named(progress: Progress, what: str) -> Progress:
+    """Return a callable that calls training by what is learned."""
+    return lambda event: progress({**event, "phase": f"learning {what}"} if event["phase"] == "training" else event)
+
+
+def arrays_of(network: nn.Module) -> Arrays:
+    """Return the parameters of a network, by name."""
+    return {name: value.cpu().numpy() for name, value in network.state_dict().items()}
 
 
 def validation_pairs(train: Cohort, validation: Cohort | None, seed: int) -> tuple[Cohort, Cohort]:

@@ -23,9 +23,6 @@ class LearningSettings:
         Whether labels (age, sex, diagnosis) are further encodings. Paper: no.
     interval_dropout : float
         Share of pairs whose interval is hidden, so that it may be unknown.
-    mean_change : bool
-        Whether predictions start from the source plus the mean change of all people, as far as that foretells
-        the change of others (`PreparedPairs.expected_change`): what is left to learn is how people differ. Paper: no.
     match_brightness : bool
         Whether the later image is first made as bright as the source, see
         `nextscan.imputers.volumes.brightness`: what two scanners, or one on two days, make of a tissue is no
@@ -53,7 +50,6 @@ class LearningSettings:
     interval: Interval = "reach"
     use_labels: bool = True
     interval_dropout: float = 0.1
-    mean_change: bool = False
     match_brightness: bool = True
     flip: bool = True
     shift: int = 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,64 +103,37 @@ class PreparedPairs:
         change: Volume = np.subtract(target, source)
         return change
 
-    def expected_change(self, reach: NDArray[np.floating], *, mirrored: bool) -> Volume:
-        """Return the mean change at a reach of 1, by as much as it foretells the change of other people.
-
-        That of least squares through the origin over all pairs, times a share in [0, 1]: the slope of each
-        subject's change on the mean of all others. Where heads do not lie on each other the share is near 0.
-
-        Parameters
-        ----------
-        reach : ndarray, shape (n_pairs,)
-            What change is proportional to.
-        mirrored : bool
-            Take each head for its mirror image as well.
-        """
-        groups = self.cohort.subject_of[self.pairs.context]
-        subjects, squares = np.unique(groups), np.zeros(len(self.cohort.subjects))
-        np.add.at(squares, groups, np.square(reach))
-
-        def total(subject: int) -> NDArray[np.float64]:
-            mine = np.flatnonzero(groups == subject).tolist()
-            found = np.sum([reach[i] * self.change(i).astype(np.float64) for i in mine], axis=0)
-            return np.asarray((found + found[::-1]) / 2 if mirrored else found)
-
-        whole = np.zeros(self.change(0).shape)
-        for subject in subjects:
-            whole += total(subject)
-        foretold = size = 0.0
-        for subject in subjects:
-            own, left = total(subject), squares.sum() - squares[subject]
-            if left > 0:
-                others = (whole - own) / left
-                foretold += float(np.vdot(own, others))
-                size += float(squares[subject] * np.vdot(others, others))
-        share = np.clip(foretold / size, 0, 1) if size else 0.0
-        expected: Volume = (share * whole / max(squares.sum(), 1e-12)).astype(np.float32)
-        return expected
-
     def spread(self) -> float:
         """Return the root mean square of change over pairs and voxels; 1 if nothing ever changes."""
         squares = [np.mean(np.square(self.change(i), dtype=np.float64)) for i in range(len(self))]
         return float(np.sqrt(np.mean(squares))) or 1.0
 
-    def spread_by_brightness(self, n_bins: int = 16) -> NDArray[np.float32]:
-        """Return the root mean square of change where the source is so bright, shape (n_bins,).
+    def spread_by_brightness(self) -> NDArray[np.float32]:
+        """Return the root mean square of change where the source is so bright, see `spread_by_brightness`."""
+        pairs = (self.both(i) for i in range(len(self)))
+        return spread_by_brightness((source, target - source) for source, target in pairs)
 
+
+def spread_by_brightness(changes: Iterable[tuple[Volume, Volume]], n_bins: int = 16) -> NDArray[np.float32]:
+    """Return the root mean square of changes where the source is so bright, shape (n_bins,).
+
+    Parameters
+    ----------
+    changes : iterable of (source, change), each of shape (x, y, z)
+    n_bins : int
         Bins share [-1, 1] out; one that has hardly a voxel takes the value of its neighbours.
-        """
-        sums, counts = np.zeros((2, n_bins))
-        for i in range(len(self)):
-            source, target = self.both(i)
-            of = np.clip(((source + 1) * (n_bins / 2)).astype(np.intp), 0, n_bins - 1).ravel()
-            sums += np.bincount(of, np.square(target - source).ravel(), minlength=n_bins)
-            counts += np.bincount(of, minlength=n_bins)
-        some = np.flatnonzero(counts >= _FEWEST)
-        if not len(some) or not sums.any():
-            return np.full(n_bins, self.spread(), np.float32)
-        squares = np.interp(np.arange(n_bins), some, sums[some] / counts[some])
-        spread: NDArray[np.float32] = np.sqrt(np.maximum(squares, _LEAST * squares.max())).astype(np.float32)
-        return spread
+    """
+    sums, counts = np.zeros((2, n_bins))
+    for source, change in changes:
+        of = np.clip(((source + 1) * (n_bins / 2)).astype(np.intp), 0, n_bins - 1).ravel()
+        sums += np.bincount(of, np.square(change).ravel(), minlength=n_bins)
+        counts += np.bincount(of, minlength=n_bins)
+    some = np.flatnonzero(counts >= _FEWEST)
+    if not len(some) or not sums.any():
+        return np.full(n_bins, np.sqrt(sums.sum() / max(counts.sum(), 1)) or 1.0, np.float32)
+    squares = np.interp(np.arange(n_bins), some, sums[some] / counts[some])
+    spread: NDArray[np.float32] = np.sqrt(np.maximum(squares, _LEAST * squares.max())).astype(np.float32)
+    return spread
 
 
 @contextmanager

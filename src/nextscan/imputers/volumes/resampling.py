@@ -1,37 +1,86 @@
-"""Draws of images by resampling the difference images of training pairs."""
+"""What baselines for images share: a mean, and draws that add difference images of training pairs to it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nextscan.cohort import Cohort, merge
 from nextscan.errors import SettingError
+from nextscan.imputers.estimator import Progress
 from nextscan.imputers.paired_visits import donors
-from nextscan.imputers.volumes.pairs import Volume
+from nextscan.imputers.volumes.base import Draw, Given, VolumeImputer
+from nextscan.imputers.volumes.pairs import PreparedPairs, Volume, images_only, prepared_pairs
 
 
-def chosen_pairs(n_pairs: int, at_most: int, seed: int) -> list[int]:
-    """Choose the pairs whose difference images are kept: all, or `at_most` at random.
+class ResamplingVolumeImputer(VolumeImputer):
+    """Base of baselines whose draws are a mean and residual images of training pairs, drawn with replacement.
 
-    Raises
-    ------
-    SettingError
-        If fewer than one is to be kept.
+    Which images a draw takes depends on the subject's name, the seed and the draw only. A subclass implements
+    ``_learn(data)`` and ``_mean(given)``.
+
+    Parameters
+    ----------
+    shape, spacing, cache
+        Of the grid on which images are compared, see `nextscan.preprocess.volumes.VolumePreparer`.
+    n_residuals : int
+        At most this many residual images are kept, chosen at random.
+
+    Attributes
+    ----------
+    residuals_ : ndarray of float16, shape (n, x, y, z)
+        Prepared scale.
     """
-    if at_most < 1:
-        raise SettingError(f"n_residuals must be at least 1, got {at_most}")
-    generator = np.random.default_rng([seed, n_pairs])
-    return sorted(generator.permutation(n_pairs)[:at_most].tolist())
 
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, int, int] | None = None,
+        spacing: tuple[float, float, float] | None = None,
+        cache: str | None = None,
+        n_residuals: int = 40,
+    ) -> None:
+        self.shape, self.spacing, self.cache, self.n_residuals = shape, spacing, cache, n_residuals
 
-def resampled(mean: Volume, residuals: NDArray[np.float16], subject: str, n_draws: int, seed: int) -> Volume:
-    """Add to the mean, shape (x, y, z), residual images drawn with replacement.
+    def _learn(self, data: PreparedPairs) -> Callable[[int], Volume]:
+        """Learn the mean from all pairs; return what gives the residual image of one."""
+        raise NotImplementedError
 
-    Which ones depends on the subject's name, the seed and the draw only.
+    def _mean(self, given: Given) -> Volume:
+        """Return the predictive mean, prepared scale."""
+        raise NotImplementedError
 
-    Returns
-    -------
-    ndarray of float32, shape (n_draws, x, y, z)
-    """
-    draws: Volume = mean + residuals[donors(len(residuals), [subject], n_draws, seed)[:, 0]].astype(np.float32)
-    return draws
+    def _fit(
+        self,
+        train: Cohort,
+        validation: Cohort | None,
+        seed: int,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> None:
+        if self.n_residuals < 1:
+            raise SettingError(f"n_residuals must be at least 1, got {self.n_residuals}")
+        cohort = images_only(merge(train, validation))
+        with prepared_pairs(cohort, self.preparer_, checkpoint, progress) as data:
+            residual = self._learn(data)
+            shuffled = np.random.default_rng([seed, len(data)]).permutation(len(data))
+            chosen = sorted(shuffled[: self.n_residuals].tolist())
+            self.residuals_: NDArray[np.float16] = np.stack([residual(i).astype(np.float16) for i in chosen])
+
+    def _drawing(self) -> Draw:
+        def draw(given: Given, n_draws: int, seed: int) -> tuple[Volume, Volume]:
+            mean = self._mean(given)
+            chosen = donors(len(self.residuals_), [given.subject], n_draws, seed)[:, 0]
+            return mean + self.residuals_[chosen].astype(np.float32), mean
+
+        return draw
+
+    def _state(self) -> dict[str, Any]:
+        return {"residuals": self.residuals_}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.residuals_ = state["residuals"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -16,12 +18,16 @@ from nextscan.imputers.volumes.base import Draw, Given
 from nextscan.imputers.volumes.conditions import Conditions
 from nextscan.imputers.volumes.diffusion_problem import VolumeProblem, VolumeProcess
 from nextscan.imputers.volumes.examples import Condition, PairExamples
-from nextscan.imputers.volumes.learning import Arrays, Machine, Task, learn, load_into
-from nextscan.imputers.volumes.pairs import Volume
+from nextscan.imputers.volumes.expected_change import Change, ExpectedChange, MeanProblem, unit_of
+from nextscan.imputers.volumes.learning import Arrays, Machine, arrays_of, lesson, load_into
+from nextscan.imputers.volumes.pairs import Volume, spread_by_brightness
 from nextscan.imputers.volumes.rate_variation import Evidence, RateVariation
 from nextscan.imputers.volumes.volume_diffusion_settings import VolumeDiffusionSettings
+from nextscan.networks.volume_conv import VolumeConvNet
 from nextscan.networks.volume_unet import VolumeUNet
 from nextscan.randomness import subject_keys
+
+Mean = Callable[[Condition], Change]
 
 _VARIATION_PAIRS, _VARIATION_DRAWS = 128, 8  # few pairs have many draws, so that these add no doubt
 _VARIATION_SEED = 20_250_103
@@ -38,6 +44,11 @@ class TrainedDiffusion:
     spread : ndarray of float32, shape (n_bins,)
         See `VolumeProcess`.
     network : dict of name to ndarray
+        Of the diffusion.
+    mean_spread : ndarray of float32, shape (n_bins,)
+        See `ExpectedChange`.
+    mean_network : dict of name to ndarray
+        Of the expected change; empty where nothing is learned of it.
     variation : RateVariation or None
         Of people's rates around those expected, where change grows with the years.
     """
@@ -46,77 +57,118 @@ class TrainedDiffusion:
     conditions: Conditions
     spread: NDArray[np.float32]
     network: Arrays
+    mean_spread: NDArray[np.float32]
+    mean_network: Arrays
     variation: RateVariation | None = None
 
     @classmethod
     def fit(cls, settings: VolumeDiffusionSettings, machine: Machine, **given: Any) -> tuple[Self, dict[str, Any]]:
-        """Train; return what was learned and what is to be recorded of it. For the rest see `learn`."""
-        spread = np.ones(2, np.float32)
+        """Train; return what was learned and what is to be recorded of it. For the rest see `lesson`.
 
-        def make(task: Task) -> tuple[VolumeUNet, VolumeProblem]:
-            nonlocal spread
-            spread = task.train.data.spread_by_brightness()
-            network = make_network(settings, task.conditions, checkpointing=machine.checkpointing)
-            return network, VolumeProblem(task.train, task.validation, make_process(settings, spread), task.spread)
+        The mean goes first; what it leaves of the change is then diffused.
+        """
+        make_process(settings, np.ones(2, np.float32))  # refuses a wrong sampler before the images are read
+        with lesson(settings, machine, **given) as taught:
+            conditions, both = taught.conditions, (taught.train, taught.validation)
+            mean_spread = taught.train.data.spread_by_brightness()
+            spread, epochs, mean = mean_spread, None, None
+            if settings.mean_channels:
+                expected = ExpectedChange(settings, torch.from_numpy(mean_spread))
 
-        make_process(settings, spread)  # refuses a wrong sampler before the images are read
+                def make_mean() -> tuple[VolumeConvNet, MeanProblem]:
+                    network = expected.network(conditions, checkpointing=machine.checkpointing)
+                    return network, MeanProblem(*both, expected, taught.spread)
 
-        def finish(network: Any, task: Task) -> RateVariation:
-            return _variation(network, make_process(settings, spread), task.validation)
+                network = taught.teach("mean", make_mean)
+                mean = partial(expected.said, network)
+                spread = taught.first(lambda: unforeseen(mean, taught.validation))
+                epochs = settings.draw_epochs
+            process = make_process(settings, spread)
 
-        knows_mean = settings.grows and settings.mean_share > 0 and settings.target == "residual"
-        network, task, record, variation = learn(
-            settings, machine, make=make, finish=finish if knows_mean else None, **given
-        )
-        record["rate_variation"] = None if variation is None else asdict(variation)
-        return cls(settings, task.conditions, spread, network, variation), record
+            def make() -> tuple[VolumeUNet, VolumeProblem]:
+                around = None if mean is None else lambda given: mean(given).total
+                network = make_network(settings, conditions, checkpointing=machine.checkpointing)
+                return network, VolumeProblem(*both, process, taught.spread, around)
+
+            drawing = taught.teach("draws", make, epochs=epochs)
+            variation = None
+            if mean is not None and settings.growing:
+                variation = taught.first(lambda: _variation(process, drawing, mean, taught.validation))
+            record = taught.record() | {"rate_variation": None if variation is None else asdict(variation)}
+            mean_arrays = {} if mean is None else arrays_of(network)
+        return cls(settings, conditions, spread, arrays_of(drawing), mean_spread, mean_arrays, variation), record
 
     def drawing(self, machine: Machine) -> Draw:
-        """Return what draws volumes and, where level 1 was trained, predicts their mean."""
+        """Return what draws volumes and, where the expected change was learned, predicts their mean.
+
+        The mean is the source and what grows with the years: it keeps the noise of the source, so that at 0 years
+        it *is* the source, and regions measured in both differ by change alone. Draws have noise of their own.
+        """
         device, process = machine.torch_device(), make_process(self.settings, self.spread)
         network = load_into(make_network(self.settings, self.conditions), self.network, device)
+        expected = ExpectedChange(self.settings, torch.from_numpy(self.mean_spread))
+        mean_network = (
+            load_into(expected.network(self.conditions), self.mean_network, device) if self.mean_network else None
+        )
 
         def draw(given: Given, n_draws: int, seed: int) -> tuple[Volume, Volume | None]:
             condition = Condition.of(given, self.conditions, device)
+            key, mean = int(subject_keys([given.subject])[0]), None
             with machine.autocast():
-                key = int(subject_keys([given.subject])[0])
+                if mean_network is not None:
+                    change = expected.said(mean_network, condition)
+                    moved = condition.source + (change.grown if self.settings.growing else change.total)
+                    mean = moved.clamp(-1, 1)[0, 0].cpu().numpy()
+                    condition = condition.around(change.total)
                 draws = process.draw(network, condition, key, n_draws, seed).cpu().numpy()
-                if self.variation is not None:
-                    factors = self.variation.factors(given.source.shape, given.subject, n_draws, seed)
-                    draws += factors * process.growth(network, condition)[0, 0].cpu().numpy()
-                    draws.clip(-1, 1, out=draws)
-                mean = process.mean(network, condition)[0, 0].cpu().numpy() if self.settings.mean_share else None
+            if self.variation is not None:
+                factors = self.variation.factors(given.source.shape, given.subject, n_draws, seed)
+                draws += factors * change.grown[0, 0].cpu().numpy()
+                draws.clip(-1, 1, out=draws)
             return draws, mean
 
         return draw
 
     def state(self) -> dict[str, Any]:
         """Return what was learned; settings are saved with the estimator's parameters."""
-        return {
-            "conditions": self.conditions.state(),
-            "spread": self.spread,
-            "network": self.network,
-            "variation": None if self.variation is None else asdict(self.variation),
-        }
+        own = {name: getattr(self, name) for name in ("spread", "network", "mean_spread", "mean_network")}
+        variation = None if self.variation is None else asdict(self.variation)
+        return {"conditions": self.conditions.state(), "variation": variation, **own}
 
     @classmethod
     def from_state(cls, settings: VolumeDiffusionSettings, state: dict[str, Any]) -> Self:
         """Undo `state`."""
         variation = None if state["variation"] is None else RateVariation(**state["variation"])
-        return cls(settings, Conditions.from_state(state["conditions"]), state["spread"], state["network"], variation)
+        return cls(
+            settings, **{**state, "conditions": Conditions.from_state(state["conditions"]), "variation": variation}
+        )
 
 
-def _variation(network: Any, process: VolumeProcess, held_out: PairExamples) -> RateVariation:
+def unforeseen(mean: Mean, pairs: PairExamples) -> NDArray[np.float32]:
+    """Return the spread of what is left of the change of pairs, see `spread_by_brightness`."""
+
+    def left() -> Iterator[tuple[Volume, Volume]]:
+        for i in range(len(pairs)):
+            given, target = pairs.plain(i)
+            rest = target - given.around(mean(given).total).middle
+            yield given.source[0, 0].cpu().numpy(), rest[0, 0].cpu().numpy()
+
+    return spread_by_brightness(left())
+
+
+def _variation(process: VolumeProcess, network: Any, mean: Mean, held_out: PairExamples) -> RateVariation:
     """Learn from held-out pairs how people's rates spread, beyond how draws spread already."""
     real, drawn, subjects = [], [], []
     for i in range(min(len(held_out), _VARIATION_PAIRS)):
         given, target = held_out.plain(i)
-        growth, mean, unit = (
+        change = mean(given)
+        given = given.around(change.total)
+        growth, error, unit = (
             part[0, 0].cpu().numpy()
-            for part in (process.growth(network, given), process.mean(network, given), process.unit(given.source))
+            for part in (change.grown, target - given.middle, unit_of(given.source, process.spread))
         )
         draws = process.draw(network, given, i, _VARIATION_DRAWS, _VARIATION_SEED).cpu().numpy()
-        real.append(Evidence.of(growth, target[0, 0].cpu().numpy() - mean, unit))
+        real.append(Evidence.of(growth, error, unit))
         drawn += Evidence.among_draws(growth, draws, unit)
         cohort = held_out.data.cohort
         subjects.append(str(cohort.subject_names(held_out.data.pairs.context[i : i + 1])[0]))
@@ -151,7 +203,6 @@ def make_network(
         n_residual=settings.n_residual,
         n_sources=int(settings.use_source),
         n_numbers=conditions.n_numbers,
-        n_outputs=2 if settings.grows else 1,
         concatenate=settings.condition == "channels",
         patch=settings.patch,
         checkpointing=checkpointing,

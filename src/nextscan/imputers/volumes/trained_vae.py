@@ -15,7 +15,7 @@ from nextscan.errors import SettingError
 from nextscan.imputers.volumes.base import Draw, Given
 from nextscan.imputers.volumes.conditions import Conditions
 from nextscan.imputers.volumes.examples import N_COINS, Condition, PairExamples, coins_of
-from nextscan.imputers.volumes.learning import Arrays, Machine, Task, learn, load_into
+from nextscan.imputers.volumes.learning import Arrays, Machine, arrays_of, lesson, load_into
 from nextscan.imputers.volumes.learning_settings import LearningSettings
 from nextscan.imputers.volumes.pairs import Volume
 from nextscan.networks.volume_vae import VolumeVAENetwork
@@ -117,14 +117,15 @@ class TrainedVAE:
 
     @classmethod
     def fit(cls, settings: VolumeVAESettings, machine: Machine, **given: Any) -> tuple[Self, dict[str, Any]]:
-        """Train; return what was learned and what is to be recorded of it. For the rest see `learn`."""
+        """Train; return what was learned and what is to be recorded of it. For the rest see `lesson`."""
+        with lesson(settings, machine, **given) as taught:
 
-        def make(task: Task) -> tuple[VolumeVAENetwork, VAEProblem]:
-            network = _network(settings, task.conditions, checkpointing=machine.checkpointing)
-            return network, VAEProblem(task.train, task.validation, settings, task.spread)
+            def make() -> tuple[VolumeVAENetwork, VAEProblem]:
+                network = _network(settings, taught.conditions, checkpointing=machine.checkpointing)
+                return network, VAEProblem(taught.train, taught.validation, settings, taught.spread)
 
-        network, task, record, _ = learn(settings, machine, make=make, **given)
-        return cls(settings, task.conditions, task.spread, network), record
+            network = arrays_of(taught.teach("training", make))
+            return cls(settings, taught.conditions, taught.spread, network), taught.record()
 
     def drawing(self, machine: Machine) -> Draw:
         """Return what draws volumes: codes from N(0, 1), decoded, and noise of what the decoder leaves."""

@@ -14,19 +14,18 @@ The method, in the paper's order ("Conditional Diffusion Model for Longitudinal 
 ``preset="paper"`` is this. Its ablations are switches: ``use_source=False`` (no source), ``interval="unseen"`` (no
 interval), both (unconditional). The paper scores below copying the source image, for reasons that can be told:
 all of the anatomy has to be made anew from noise, and the forward process never quite ends at it. The default
+has two parts, trained one after the other:
 
-- diffuses the *residual* to the source in units of its spread, and predicts velocity on a path that ends at
-  noise: then the network's output 0, which is what it starts with, is exactly right for white residuals, and
-  the untrained model predicts the source image with the noise of a second scan;
-- moves the source by the mean change of all people first, as far as that foretells the change of others: in a
-  template's space the untrained model is as good as `VolumeMeanChange`, elsewhere it is a copy;
-- lets the learned change be ``f0 + r f1``, r being the years over their mean: change grows with time, and what
-  is left at 0 years is what does not depend on time, the noise of the source;
-- trains three of four examples at level 1, where nothing is seen but the conditions: the estimate there *is* the
-  predictive mean, which `impute` so has from one evaluation; below level 1 what this mean leaves of the residual
-  is diffused, in 10 steps, so that draws lie around the mean;
-- multiplies the change of each draw by a smooth random factor as wide as held-out pairs say that people's own
-  rates vary (`nextscan.imputers.volumes.rate_variation`): few pairs do not teach diffusion that.
+- *The expected change* (`nextscan.imputers.volumes.expected_change`), by regression. A small network at full
+  resolution sees source and labels, and says ``f0 + r f1``, r being the years over their mean: f1 is what grows with
+  time, f0 what does not depend on it, the noise of the source, which is not seen again. Untrained both are 0. The
+  predicted mean is the source and ``r f1``: a copy at 0 years, and with the source's own noise, so that what regions
+  measured in both differ by is change. One evaluation makes it.
+- *What it leaves* of the follow-up is diffused, in units of its spread in held-out pairs, predicting velocity on a
+  path that ends at noise: then the network's output 0, which is what it starts with, is exactly right for white
+  residuals. 10 steps make draws, whose noise is their own, around ``source + f0 + r f1``. The change of each draw is
+  multiplied by a smooth random factor as wide as held-out pairs say that people's own rates vary
+  (`nextscan.imputers.volumes.rate_variation`): few pairs do not teach diffusion that.
 """
 
 from __future__ import annotations
@@ -83,9 +82,9 @@ class VolumeDiffusion(LearnedVolumeImputer):
         use_source: bool | None = None,
         interval: Interval | None = None,
         use_labels: bool | None = None,
+        mean_channels: tuple[int, ...] | None = None,
         grows: bool | None = None,
-        mean_share: float | None = None,
-        mean_change: bool | None = None,
+        draw_share: float | None = None,
         match_brightness: bool | None = None,
         flip: bool | None = None,
         shift: int | None = None,
@@ -110,9 +109,7 @@ class VolumeDiffusion(LearnedVolumeImputer):
         accumulate: int = 1,
         checkpointing: bool = False,
     ) -> None:
-        for name, value in list(locals().items()):
-            if name not in ("self", "__class__"):
-                setattr(self, name, value)
+        self._store(locals())
         self.preset, self.shape, self.spacing, self.cache = preset, shape, spacing, cache
 
     @property

@@ -36,19 +36,23 @@ class VolumeDiffusionSettings(LearningSettings):
         How source and interval enter; paper: by addition; Med-DDPM: as channels.
     use_source : bool
         Whether the network sees the source. Without it only the follow-up can be the target.
+    mean_channels : tuple of int
+        Widths of a network of its own for the expected change (`nextscan.networks.volume_conv.VolumeConvNet`): what
+        it leaves of the residual is diffused. Empty for none; paper: none.
     grows : bool
-        Whether the output is ``f0 + r f1``, r being the years over their training mean and f0, f1 two outputs
-        of the network: change grows with time, and at 0 years there is none. Paper: no.
-    mean_share : float
-        Share of examples trained at level 1, where a path that ends at noise leaves the network nothing
-        but the conditions: its estimate there is the predictive mean, in one evaluation.
+        Whether the expected change is ``f0 + r f1``, r being the years over their training mean and f0, f1 two
+        outputs of its network: change grows with time, and at 0 years there is none. Paper: no.
+    draw_share : float
+        Length of the training of the diffusion around an expected change, as a share of `epochs`.
     clamp : bool
         Clamp every estimate of the volume to [-1, 1]. Prepared volumes are clipped there.
     channels, attention, n_residual, patch
         Of `nextscan.networks.VolumeUNet`; the paper says no more than "attention-based UNet".
     """
 
-    mean_change: bool = True
+    epochs: int = 45
+    batch_size: int = 4
+    learning_rate: float = 1e-3
     target: Target = "residual"
     schedule: Schedule = "cosine"
     steps: int = 1000
@@ -57,8 +61,9 @@ class VolumeDiffusionSettings(LearningSettings):
     sampling_steps: int = 10
     condition: Condition = "add"
     use_source: bool = True
+    mean_channels: tuple[int, ...] = (8, 32)
     grows: bool = True
-    mean_share: float = 0.75
+    draw_share: float = 0.2
     clamp: bool = False
     channels: tuple[int, ...] = (16, 32, 64)
     attention: tuple[bool, ...] = (False, False, True)
@@ -70,16 +75,24 @@ class VolumeDiffusionSettings(LearningSettings):
         for name in ("steps", "sampling_steps", "n_residual", "patch"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.mean_share < 1:
-            raise SettingError(f"mean_share must be in [0, 1), got {self.mean_share:g}")
+        if not 0 < self.draw_share <= 1:
+            raise SettingError(f"draw_share must be in (0, 1], got {self.draw_share:g}")
         if not self.use_source and self.target == "residual":
             raise SettingError("without the source only the follow-up can be predicted: set target='follow-up'")
-        if self.mean_change and self.target != "residual":
-            raise SettingError("the mean change is added to the source: set target='residual' or mean_change=False")
-        if self.mean_share and self.schedule != "cosine":
-            raise SettingError("the mean is learned at level 1 of a path that ends at noise: set schedule='cosine'")
+        if self.mean_channels and self.target != "residual":
+            raise SettingError("the expected change is added to the source: set target='residual' or mean_channels=()")
         if self.schedule == "linear" and self.sampling_steps > self.steps:
             raise SettingError(f"sampling_steps {self.sampling_steps} exceeds the {self.steps} steps of the schedule")
+
+    @property
+    def growing(self) -> bool:
+        """Whether the expected change is told apart into what grows with the years and what does not."""
+        return self.grows and self.interval == "reach"
+
+    @property
+    def draw_epochs(self) -> int:
+        """Epochs in which the diffusion around an expected change is trained."""
+        return max(1, round(self.epochs * self.draw_share))
 
 
 _PAPER = VolumeDiffusionSettings(
@@ -93,9 +106,8 @@ _PAPER = VolumeDiffusionSettings(
     interval="encoded",
     use_labels=False,
     interval_dropout=0.0,
+    mean_channels=(),
     grows=False,
-    mean_change=False,
-    mean_share=0.0,
     match_brightness=False,
     flip=False,
     shift=0,
@@ -121,8 +133,8 @@ MED_DDPM = replace(
     PRESETS["default"],
     target="follow-up",
     condition="channels",
+    mean_channels=(),
     grows=False,
-    mean_change=False,
     backward=False,
     use_labels=False,
     sampling_steps=20,

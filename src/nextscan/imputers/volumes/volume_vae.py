@@ -51,9 +51,7 @@ class VolumeVAE(LearnedVolumeImputer):
         accumulate: int = 1,
         checkpointing: bool = False,
     ) -> None:
-        for name, value in list(locals().items()):
-            if name not in ("self", "__class__"):
-                setattr(self, name, value)
+        self._store(locals())
         self.shape, self.spacing, self.cache = shape, spacing, cache
 
     @property

@@ -213,8 +213,16 @@ class VolumePreparer:
             key = cache_key([path, cohort.files_of("transform")[row], mask], settings)
             data, record = kept(Path(self.cache), key, make)
         (below, above), (x, y, z) = record["clipped"], record["shape"]
-        seen = (np.array(record["to_image"]), (x, y, z), float(record["outside"]))
-        return Prepared(data, grid, record["low"], record["high"], (below, above), *seen)
+        return Prepared(
+            data=data,
+            affine=grid,
+            low=record["low"],
+            high=record["high"],
+            clipped=(below, above),
+            to_image=np.array(record["to_image"]),
+            image_shape=(x, y, z),
+            outside=float(record["outside"]),
+        )
 
     def _prepare(self, cohort: Cohort, row: int, grid: FloatArray) -> tuple[Volume, dict[str, Any]]:
         from nextscan.cohort.images import read_image

@@ -1,0 +1,141 @@
+"""The change expected between two images of a person, and how it is learned: the mean of what is then drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nextscan.diffusion import expand
+from nextscan.imputers.volumes.conditions import Conditions
+from nextscan.imputers.volumes.examples import N_COINS, Condition, PairExamples, coins_of
+from nextscan.imputers.volumes.volume_diffusion_settings import VolumeDiffusionSettings
+from nextscan.networks.volume_conv import VolumeConvNet
+
+_VALIDATION_PAIRS = 64
+
+
+class Change(NamedTuple):
+    """Expected change, prepared scale.
+
+    Attributes
+    ----------
+    still : Tensor, shape (B, 1, X, Y, Z)
+        However short the interval: the noise of the source is not seen again.
+    grown : Tensor, shape (B, 1, X, Y, Z)
+        Due to the years that pass.
+    """
+
+    still: Tensor
+    grown: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """All of it, shape (B, 1, X, Y, Z)."""
+        return self.still + self.grown
+
+
+@dataclass(frozen=True, eq=False)
+class ExpectedChange:
+    """What goes into and comes out of the network of the mean.
+
+    Attributes
+    ----------
+    settings : VolumeDiffusionSettings
+    spread : Tensor, shape (n_bins,)
+        Unit of its outputs, see `unit_of`: of the change between training pairs.
+    """
+
+    settings: VolumeDiffusionSettings
+    spread: Tensor
+
+    def network(self, conditions: Conditions, *, checkpointing: bool = False) -> VolumeConvNet:
+        """Return an untrained network; its parameters come from torch's global generator."""
+        growing = self.settings.growing
+        return VolumeConvNet(
+            n_numbers=conditions.n_numbers - int(growing),
+            n_outputs=1 + int(growing),
+            channels=self.settings.mean_channels,
+            checkpointing=checkpointing,
+        )
+
+    def of(self, network: Any, given: Condition) -> Change:
+        """Return the change that the network expects: in units of the spread, ``f0 + reach f1``.
+
+        Neither f0 nor f1 knows the interval, so that f0 cannot take the place of growth.
+        """
+        growing, numbers = self.settings.growing, given.numbers
+        if growing:
+            numbers = torch.cat([numbers[:, :-2], numbers[:, -1:]], dim=1)
+        output = network(given.source, numbers if numbers.shape[1] else None).float()
+        output = output * unit_of(given.source, self.spread)
+        still = output[:, :1]
+        return Change(still, expand(given.reach, still) * output[:, 1:] if growing else torch.zeros_like(still))
+
+    @torch.no_grad()
+    def said(self, network: Any, given: Condition) -> Change:
+        """Return the change expected of a head, from both its mirror images where both were learned from."""
+        change = self.of(network, given)
+        if not self.settings.flip:
+            return change
+        mirrored = self.of(network, replace(given, source=given.source.flip(2)))
+        still, grown = ((one + other.flip(2)) / 2 for one, other in zip(change, mirrored, strict=True))
+        return Change(still, grown)
+
+
+@dataclass(frozen=True, eq=False)
+class MeanProblem:
+    """Regression of change on source, interval and labels, see `nextscan.training.Problem`.
+
+    Attributes
+    ----------
+    train, validation : PairExamples
+    expected : ExpectedChange
+    scale : float
+        Root mean square of the change between training pairs: losses are in units of its square.
+    """
+
+    train: PairExamples
+    validation: PairExamples
+    expected: ExpectedChange
+    scale: float
+
+    @property
+    def n_examples(self) -> int:
+        """Number of training pairs."""
+        return len(self.train)
+
+    def loss(self, network: Any, examples: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """Return the squared error of the expected change of each pair, shape (1, B)."""
+        chance = self.expected.settings
+        given, target = self.train.batch(examples[0].tolist(), coins_of(generators, N_COINS), chance)
+        return self._errors(network, given, target)[None]
+
+    def _errors(self, network: Any, given: Condition, target: Tensor) -> Tensor:
+        error = target - given.source - self.expected.of(network, given).total
+        return (error / self.scale).square().flatten(1).mean(1)
+
+    @torch.no_grad()
+    def validation_score(self, network: Any) -> Tensor:
+        """Return minus the loss of validation pairs, shape (1,)."""
+        pairs = [self.validation.plain(i) for i in range(min(len(self.validation), _VALIDATION_PAIRS))]
+        return -torch.cat([self._errors(network, *pair) for pair in pairs]).double().cpu().mean()[None]
+
+
+def unit_of(source: Tensor, spread: Tensor) -> Tensor:
+    """Return the spread at each voxel of the source, interpolated between the middles of bins of brightness.
+
+    Parameters
+    ----------
+    source : Tensor
+        In [-1, 1].
+    spread : Tensor, shape (n_bins,)
+        Bins share [-1, 1] out. In air hardly anything changes, at edges much does.
+    """
+    spread = spread.to(source.device)
+    place = ((source + 1) * (len(spread) / 2) - 0.5).clamp(0, len(spread) - 1)
+    below = place.floor().long().clamp(max=len(spread) - 2)
+    return torch.lerp(spread[below], spread[below + 1], place - below)
