@@ -1,6 +1,7 @@
 """Tabulate what training and sampling on volumes cost: shape × memory × time for each memory-saving switch.
 
     python benchmarks/volume_training.py                                       the default network at 32 × 40 × 32
+    python benchmarks/volume_training.py --preset mean                         the network of its expected change
     python benchmarks/volume_training.py --preset paper --shape 128,160,128    the paper's, where there is a GPU
     python benchmarks/volume_training.py --preset paper --shape 128,160,128 --estimate     ... and where there is none
 
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 
 from nextscan.diffusion import SAMPLERS, ContinuousPath, linear_betas, make_denoiser, sample
 from nextscan.imputers.volumes.volume_diffusion_settings import PRESETS
+from nextscan.networks.volume_conv import VolumeConvNet
 from nextscan.networks.volume_unet import VolumeUNet
 from nextscan.training import TrainingSettings, train
 
@@ -67,8 +69,23 @@ def squared_error(network: nn.Module, x: Tensor, source: Tensor, target: Tensor)
     return (network(x, level, source).float() - target).square().mean((1, 2, 3, 4))
 
 
-def make_network(preset: str, *, checkpointing: bool, patches: bool) -> VolumeUNet:
+class Mean(nn.Module):
+    """The network of the expected change, called like that of the diffusion."""
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.change = VolumeConvNet(channels=channels)
+
+    def forward(self, x: Tensor, level: Tensor, source: Tensor) -> Tensor:
+        """Map a source (B, 1, X, Y, Z), whatever the rest."""
+        change: Tensor = self.change(source)
+        return change
+
+
+def make_network(preset: str, *, checkpointing: bool, patches: bool) -> nn.Module:
     """Return the preset's network, conditioned on the source alone."""
+    if preset == "mean":
+        return Mean(PRESETS["default"].mean_channels)
     settings = PRESETS[preset]
     return VolumeUNet(
         channels=settings.channels,
@@ -184,7 +201,7 @@ def shown(found: dict[str, Any]) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="default")
+    parser.add_argument("--preset", choices=[*sorted(PRESETS), "mean"], default="default")
     parser.add_argument("--shape", action="append", help="such as 32,40,32; may be given several times")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--steps", type=int, default=3, help="training steps to time")

@@ -8,7 +8,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from nextscan.errors import SettingError
 from nextscan.networks.layers import padded_to
@@ -33,8 +32,6 @@ class VolumeConvNet(nn.Module):
         Residual blocks at the lowest resolution.
     groups : int
         Of group norm.
-    checkpointing : bool
-        Forget what was computed at the higher resolutions and compute it again for gradients.
     """
 
     def __init__(
@@ -45,12 +42,10 @@ class VolumeConvNet(nn.Module):
         channels: Sequence[int] = (8, 32),
         n_blocks: int = 4,
         groups: int = 4,
-        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         if not channels or channels[-1] % groups:
             raise SettingError(f"the last of the channels must be a multiple of {groups}, got {tuple(channels)}")
-        self.checkpointing = checkpointing
         self.multiple = 2 ** (len(channels) - 1)
         low = channels[-1]
         steps = list(pairwise(channels))
@@ -88,15 +83,6 @@ class VolumeConvNet(nn.Module):
             change = block(norm(h))
             h = h + functional.silu(change if added is None else change + added[:, i, :, None, None, None])
         for up, merge in zip(reversed(self.up), reversed(self.merge), strict=True):
-            h = self._merged(merge, up(h), kept.pop())
+            h = functional.silu(merge(torch.cat([up(h), kept.pop()], dim=1)))
         out: Tensor = self.out(h)
         return out[:, :, :x, :y, :z]
-
-    def _merged(self, merge: nn.Module, risen: Tensor, kept: Tensor) -> Tensor:
-        def both(risen: Tensor, kept: Tensor) -> Tensor:
-            return functional.silu(merge(torch.cat([risen, kept], dim=1)))
-
-        if self.checkpointing and torch.is_grad_enabled():
-            result: Tensor = checkpoint(both, risen, kept, use_reentrant=False)
-            return result
-        return both(risen, kept)

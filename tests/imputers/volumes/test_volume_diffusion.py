@@ -33,7 +33,7 @@ def split(cohort):
 
 @pytest.fixture(scope="module")
 def fitted(split):
-    return VolumeDiffusion(**TINY, epochs=40, learning_rate=1e-3).fit(split[0], seed=1)
+    return VolumeDiffusion(**TINY, epochs=60).fit(split[0], seed=1)
 
 
 def changes(model, task):
@@ -79,7 +79,16 @@ def test_the_paper_is_what_the_paper_says():
 def test_med_ddpm_differs_from_the_default_by_condition_and_target():
     default = PRESETS["default"].to_dict()
     differs = {name for name, value in MED_DDPM.to_dict().items() if value != default[name]}
-    assert differs == {"target", "condition", "mean_channels", "grows", "backward", "use_labels", "sampling_steps"}
+    how = {"batch_size", "learning_rate"}  # of a network that has all of the anatomy to learn
+    assert differs - how == {
+        "target",
+        "condition",
+        "mean_channels",
+        "grows",
+        "backward",
+        "use_labels",
+        "sampling_steps",
+    }
     assert MedDDPM(epochs=3).settings == replace(MED_DDPM, epochs=3)
 
 
@@ -148,7 +157,6 @@ def test_change_grows_with_the_years_from_nothing(fitted, split):
 
 
 @pytest.mark.minutes
-@pytest.mark.xfail(reason="1.5 times too wide: the unit of draws holds the change that is predicted, too", strict=False)
 def test_draws_spread_as_follow_ups_do(fitted, split):
     task = split[1]
     ratios = []

@@ -52,24 +52,24 @@ class ExpectedChange:
     settings: VolumeDiffusionSettings
     spread: Tensor
 
-    def network(self, conditions: Conditions, *, checkpointing: bool = False) -> VolumeConvNet:
+    def network(self, conditions: Conditions) -> VolumeConvNet:
         """Return an untrained network; its parameters come from torch's global generator."""
         growing = self.settings.growing
         return VolumeConvNet(
-            n_numbers=conditions.n_numbers - int(growing),
+            n_numbers=conditions.n_numbers - 2 * int(growing),
             n_outputs=1 + int(growing),
             channels=self.settings.mean_channels,
-            checkpointing=checkpointing,
         )
 
     def of(self, network: Any, given: Condition) -> Change:
         """Return the change that the network expects: in units of the spread, ``f0 + reach f1``.
 
-        Neither f0 nor f1 knows the interval, so that f0 cannot take the place of growth.
+        Neither f0 nor f1 knows the interval, so that f0 cannot take the place of growth. Where it is unknown, reach
+        is 1, its mean, and so is the change that of the mean interval.
         """
         growing, numbers = self.settings.growing, given.numbers
         if growing:
-            numbers = torch.cat([numbers[:, :-2], numbers[:, -1:]], dim=1)
+            numbers = numbers[:, :-2]
         output = network(given.source, numbers if numbers.shape[1] else None).float()
         output = output * unit_of(given.source, self.spread)
         still = output[:, :1]
@@ -111,6 +111,8 @@ class MeanProblem:
     def loss(self, network: Any, examples: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Return the squared error of the expected change of each pair, shape (1, B)."""
         chance = self.expected.settings
+        if chance.growing:  # there is nothing to learn of unknown intervals
+            chance = replace(chance, interval_dropout=0.0)
         given, target = self.train.batch(examples[0].tolist(), coins_of(generators, N_COINS), chance)
         return self._errors(network, given, target)[None]
 

@@ -76,8 +76,7 @@ class TrainedDiffusion:
                 expected = ExpectedChange(settings, torch.from_numpy(mean_spread))
 
                 def make_mean() -> tuple[VolumeConvNet, MeanProblem]:
-                    network = expected.network(conditions, checkpointing=machine.checkpointing)
-                    return network, MeanProblem(*both, expected, taught.spread)
+                    return expected.network(conditions), MeanProblem(*both, expected, taught.spread)
 
                 network = taught.teach("mean", make_mean)
                 mean = partial(expected.said, network)

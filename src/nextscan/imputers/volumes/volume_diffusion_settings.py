@@ -50,9 +50,8 @@ class VolumeDiffusionSettings(LearningSettings):
         Of `nextscan.networks.VolumeUNet`; the paper says no more than "attention-based UNet".
     """
 
-    epochs: int = 45
     batch_size: int = 4
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     target: Target = "residual"
     schedule: Schedule = "cosine"
     steps: int = 1000
@@ -138,6 +137,8 @@ MED_DDPM = replace(
     backward=False,
     use_labels=False,
     sampling_steps=20,
+    batch_size=2,
+    learning_rate=3e-4,
 )
 
 
