@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nextscan.atomic import atomic_path
+from nextscan.atomic import atomic_folder, atomic_path
 from nextscan.errors import OutputError
 
 
@@ -69,3 +69,33 @@ def test_follows_links_and_respects_the_umask(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_text("")
     assert target.stat().st_mode == plain.stat().st_mode
+
+
+def test_a_folder_appears_whole_in_the_place_of_the_old_one(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "model"
+    for content in ("first", "second"):
+        with atomic_folder(out, what="the model") as beside:
+            (beside / "weights").write_text(content)
+        assert (out / "weights").read_text() == content
+        assert os.listdir(out.parent) == ["model"]
+
+
+def test_an_error_keeps_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "model"
+    out.mkdir()
+    (out / "weights").write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic_folder(out, what="the model"):
+        raise ZeroDivisionError
+    moves = []
+
+    def fails_in_between(source: Path, target: Path) -> None:
+        moves.append(target)
+        if len(moves) == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        Path(source).rename(target)
+
+    monkeypatch.setattr(os, "replace", fails_in_between)
+    with pytest.raises(OutputError, match="model: cannot write the model: "), atomic_folder(out, what="the model"):
+        pass
+    assert (out / "weights").read_text() == "old"
+    assert os.listdir(tmp_path) == ["model"]

@@ -93,4 +93,6 @@ def atomic_folder(path: str | Path, *, what: str) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{path}: cannot write {what}: {error.strerror or error}") from error
     finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
         shutil.rmtree(beside, ignore_errors=True)

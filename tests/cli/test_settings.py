@@ -35,6 +35,11 @@ def test_values_become_what_the_constructor_declares():
     }
 
 
+def test_an_empty_tuple_can_be_given():
+    for text in ("widths=", "widths=()"):
+        assert settings.build_method("method", [text]).given["widths"] == ()
+
+
 def test_none_is_none_where_it_is_allowed():
     assert settings.build_method("method", ["epochs=none"]).given["epochs"] is None
     with pytest.raises(SettingError, match="--set rate=none: input should be a valid number"):

@@ -95,7 +95,7 @@ class _Lines:
         self.spoke = now
         word, done, total = counted
         parts = [f"{word}{done} of {total}", _left(event), _extra(event)]
-        title = event.get("method") or event.get("phase") or "working"
+        title = event.get("method") or event.get("title") or event.get("phase") or "working"
         print(f"{title}: {', '.join(part for part in parts if part)}", file=sys.stderr, flush=True)
 
 
@@ -113,7 +113,7 @@ class _Bars:
             return
         word, done, total = counted
         count, left, extra = f"{word}{done} of {total}", _left(event), _extra(event)
-        title = str(event.get("method") or event.get("phase") or "working")
+        title = str(event.get("method") or event.get("title") or event.get("phase") or "working")
         if word not in self.shown:
             self.shown[word] = self.bars.add_task(title, total=total, count=count, left=left, extra=extra)
         bar = self.shown[word]

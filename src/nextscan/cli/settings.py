@@ -41,7 +41,8 @@ def _read(setting: str, text: str, hint: Any) -> Any:
         return None
     several = any(typing.get_origin(choice) in (tuple, list) for choice in (hint, *choices))
     try:
-        return TypeAdapter(hint).validate_python(tuple(text.split(",")) if several else text)
+        parts = () if text in ("", "()") else tuple(text.split(","))
+        return TypeAdapter(hint).validate_python(parts if several else text)
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
         raise SettingError(f"--set {setting}={text}: {problem[0].lower()}{problem[1:]}") from None

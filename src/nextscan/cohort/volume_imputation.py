@@ -34,7 +34,8 @@ class PredictedVolume:
     affine : ndarray of float64, shape (4, 4)
         Of the source image: voxel to world.
     mean : ndarray of float32, shape (x, y, z)
-        The predictive mean: exact where the method has one, else the mean of draws.
+        The predictive mean: the method's own where it has one, else the mean of draws. It may hold the noise of the
+        source, which the mean of many draws does not.
     draws : ndarray of float32, shape (n_draws, x, y, z)
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -55,10 +55,16 @@ def run_record(cohort: Cohort, plan: Plan, *, command: str, started: str) -> dic
 
 
 def job_record(job: Job, result: JobResult) -> dict[str, Any]:
-    """Return the entry of a finished job; its learning curve has a table of its own."""
-    record = {name: value for name, value in result.record["record"].items() if name != "learning"}
+    """Return the entry of a finished job, without learning curves: they have a table of their own."""
+    record = _without_curves(result.record["record"])
     place = {"method": job.method, "seed": job.seed, "repeat": job.repeat, "fold": job.fold}
     return place | result.record | {"record": record}
+
+
+def _without_curves(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave learning curves out, also those of what was trained later."""
+    kept = {name: value for name, value in record.items() if name != "learning"}
+    return {name: _without_curves(value) if isinstance(value, dict) else value for name, value in kept.items()}
 
 
 def failures(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:

@@ -33,6 +33,13 @@ def test_pairs_are_turned_mirrored_and_hidden_as_often_as_asked():
     np.testing.assert_array_equal(plain.source[0, 0], examples.data.both(5)[0])
 
 
+def test_an_encoded_interval_is_never_hidden():
+    settings = replace(DEFAULT, interval="encoded", backward=False, interval_dropout=0.9)
+    examples, _ = linear_examples(settings)
+    given, _ = examples.batch(list(range(64)), np.random.default_rng(1).random((64, N_COINS)), settings)
+    assert given.numbers.isfinite().all()
+
+
 def test_both_images_of_a_pair_are_shifted_alike():
     examples, _ = linear_examples(DEFAULT)
     coins = np.full((1, N_COINS), 0.99)

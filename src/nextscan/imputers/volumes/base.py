@@ -44,7 +44,7 @@ class Given:
 
 
 Draw = Callable[[Given, int, int], tuple[Volume, Volume | None]]
-"""``draw(given, n_draws, seed)`` -> draws (n_draws, x, y, z) and the exact mean, or None; prepared scale."""
+"""``draw(given, n_draws, seed)`` -> draws (n_draws, x, y, z) and the predicted mean, or None; prepared scale."""
 
 
 class VolumeImputer(Estimator):

@@ -29,11 +29,14 @@ class Conditions:
     labels : LabelEncoder or None
     mean_gap : float
         Years.
+    timed : bool
+        Whether the interval is used, and known of any training pair.
     """
 
     interval: Interval
     labels: LabelEncoder | None
     mean_gap: float
+    timed: bool = True
 
     @classmethod
     def fit(cls, cohort: Cohort, pairs: Pairs, *, interval: Interval, use_labels: bool) -> Self:
@@ -44,6 +47,7 @@ class Conditions:
             interval=interval,
             labels=LabelEncoder.fit(cohort.labels_at(rows)) if use_labels else None,
             mean_gap=float(known.mean()) if len(known) else 1.0,
+            timed=interval == "reach" and bool(len(known)),
         )
 
     @property
@@ -79,7 +83,7 @@ class Conditions:
     def state(self) -> dict[str, Any]:
         """Return what was learned."""
         labels = None if self.labels is None else self.labels.state()
-        return {"interval": self.interval, "labels": labels, "mean_gap": self.mean_gap}
+        return {"interval": self.interval, "labels": labels, "mean_gap": self.mean_gap, "timed": self.timed}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:

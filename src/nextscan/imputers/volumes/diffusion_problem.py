@@ -47,7 +47,7 @@ class VolumeProcess:
     spread: Tensor
 
     def data(self, target: Tensor, given: Condition) -> Tensor:
-        """Return what is diffused: the follow-up, or its residual to the base in units of its spread."""
+        """Return what is diffused: the follow-up, or its residual to what is expected, in units of its spread."""
         if self.settings.target == "follow-up":
             return target
         return (target - given.middle) / unit_of(given.source, self.spread)

@@ -105,7 +105,7 @@ class PairExamples:
         pairs = self.data.pairs
         known = pairs.gap[examples] > 0
         backward = known & (coins[:, 0] < 0.5) & chance.backward
-        hidden = ~backward & (coins[:, 1] < chance.interval_dropout)
+        hidden = ~backward & (coins[:, 1] < chance.interval_dropout) & (chance.interval == "reach")
         gap = np.where(hidden, np.nan, np.where(backward, -1, 1) * pairs.gap[examples])
         volumes = [self.data.both(int(i), backward=bool(turned)) for i, turned in zip(examples, backward, strict=True)]
         if chance.flip:

@@ -45,19 +45,28 @@ class ExpectedChange:
     Attributes
     ----------
     settings : VolumeDiffusionSettings
+    conditions : Conditions
     spread : Tensor, shape (n_bins,)
         Unit of its outputs, see `unit_of`: of the change between training pairs.
     """
 
     settings: VolumeDiffusionSettings
+    conditions: Conditions
     spread: Tensor
 
-    def network(self, conditions: Conditions) -> VolumeConvNet:
+    @property
+    def growing(self) -> bool:
+        """Whether what grows with the years is told apart from what does not.
+
+        Pairs turned round in time tell it: without them, or without any known interval, f0 and f1 are one.
+        """
+        return self.settings.grows and self.settings.backward and self.conditions.timed
+
+    def network(self) -> VolumeConvNet:
         """Return an untrained network; its parameters come from torch's global generator."""
-        growing = self.settings.growing
         return VolumeConvNet(
-            n_numbers=conditions.n_numbers - 2 * int(growing),
-            n_outputs=1 + int(growing),
+            n_numbers=self.conditions.n_numbers - 2 * int(self.growing),
+            n_outputs=1 + int(self.growing),
             channels=self.settings.mean_channels,
         )
 
@@ -67,7 +76,7 @@ class ExpectedChange:
         Neither f0 nor f1 knows the interval, so that f0 cannot take the place of growth. Where it is unknown, reach
         is 1, its mean, and so is the change that of the mean interval.
         """
-        growing, numbers = self.settings.growing, given.numbers
+        growing, numbers = self.growing, given.numbers
         if growing:
             numbers = numbers[:, :-2]
         output = network(given.source, numbers if numbers.shape[1] else None).float()
@@ -111,7 +120,7 @@ class MeanProblem:
     def loss(self, network: Any, examples: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Return the squared error of the expected change of each pair, shape (1, B)."""
         chance = self.expected.settings
-        if chance.growing:  # there is nothing to learn of unknown intervals
+        if self.expected.growing:  # there is nothing to learn of unknown intervals
             chance = replace(chance, interval_dropout=0.0)
         given, target = self.train.batch(examples[0].tolist(), coins_of(generators, N_COINS), chance)
         return self._errors(network, given, target)[None]

@@ -220,8 +220,8 @@ def lesson(
 
 
 def _named(progress: Progress, what: str) -> Progress:
-    """Return a callable that calls training by what is learned."""
-    return lambda event: progress({**event, "phase": f"learning {what}"} if event["phase"] == "training" else event)
+    """Return a callable that says of every event what is learned."""
+    return lambda event: progress({**event, "title": f"learning {what}"})
 
 
 def arrays_of(network: nn.Module) -> Arrays:

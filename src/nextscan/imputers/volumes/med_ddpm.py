@@ -18,9 +18,10 @@ class MedDDPM(LearnedVolumeImputer):
     noise, guided by the channels.
 
     Deviation: Med-DDPM's condition is a label map; here it is the source volume and the interval. Its noise
-    prediction over 250 steps with an absolute error is replaced by this package's own schedule, loss
-    and training, so that the row tells what the condition as channels and the follow-up as
-    target cost, and nothing else. Covered by ``test_med_ddpm_differs_from_the_default_by_condition_and_target``.
+    prediction over 250 steps with an absolute error is replaced by this package's own schedule and loss: the row
+    tells what it costs to make all of the follow-up's anatomy from noise, guided by channels, where the default
+    diffuses what an expected change leaves. Covered by
+    ``test_med_ddpm_differs_from_the_default_by_condition_and_target``.
 
     Parameters
     ----------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Self
@@ -17,20 +16,15 @@ from nextscan.errors import SettingError
 from nextscan.imputers.volumes.base import Draw, Given
 from nextscan.imputers.volumes.conditions import Conditions
 from nextscan.imputers.volumes.diffusion_problem import VolumeProblem, VolumeProcess
-from nextscan.imputers.volumes.examples import Condition, PairExamples
-from nextscan.imputers.volumes.expected_change import Change, ExpectedChange, MeanProblem, unit_of
+from nextscan.imputers.volumes.examples import Condition
+from nextscan.imputers.volumes.expected_change import ExpectedChange, MeanProblem
+from nextscan.imputers.volumes.held_out import calibrated, spread_left
 from nextscan.imputers.volumes.learning import Arrays, Machine, arrays_of, lesson, load_into
-from nextscan.imputers.volumes.pairs import Volume, spread_by_brightness
-from nextscan.imputers.volumes.rate_variation import Evidence, RateVariation
+from nextscan.imputers.volumes.pairs import Volume
+from nextscan.imputers.volumes.rate_variation import RateVariation
 from nextscan.imputers.volumes.volume_diffusion_settings import VolumeDiffusionSettings
-from nextscan.networks.volume_conv import VolumeConvNet
 from nextscan.networks.volume_unet import VolumeUNet
 from nextscan.randomness import subject_keys
-
-Mean = Callable[[Condition], Change]
-
-_VARIATION_PAIRS, _VARIATION_DRAWS = 128, 8  # few pairs have many draws, so that these add no doubt
-_VARIATION_SEED = 20_250_103
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +44,7 @@ class TrainedDiffusion:
     mean_network : dict of name to ndarray
         Of the expected change; empty where nothing is learned of it.
     variation : RateVariation or None
-        Of people's rates around those expected, where change grows with the years.
+        Of people's rates around those expected.
     """
 
     settings: VolumeDiffusionSettings
@@ -70,17 +64,15 @@ class TrainedDiffusion:
         make_process(settings, np.ones(2, np.float32))  # refuses a wrong sampler before the images are read
         with lesson(settings, machine, **given) as taught:
             conditions, both = taught.conditions, (taught.train, taught.validation)
-            mean_spread = taught.train.data.spread_by_brightness()
-            spread, epochs, mean = mean_spread, None, None
+            mean_spread = spread = taught.train.data.spread_by_brightness()
+            mean_network, mean, epochs, variation = {}, None, None, None
             if settings.mean_channels:
-                expected = ExpectedChange(settings, torch.from_numpy(mean_spread))
-
-                def make_mean() -> tuple[VolumeConvNet, MeanProblem]:
-                    return expected.network(conditions), MeanProblem(*both, expected, taught.spread)
-
-                network = taught.teach("mean", make_mean)
-                mean = partial(expected.said, network)
-                spread = taught.first(lambda: unforeseen(mean, taught.validation))
+                expected = ExpectedChange(settings, conditions, torch.from_numpy(mean_spread))
+                network = taught.teach(
+                    "mean", lambda: (expected.network(), MeanProblem(*both, expected, taught.spread))
+                )
+                mean, mean_network = partial(expected.said, network), arrays_of(network)
+                spread = taught.first(lambda: spread_left(mean, taught.train))
                 epochs = settings.draw_epochs
             process = make_process(settings, spread)
 
@@ -90,25 +82,22 @@ class TrainedDiffusion:
                 return network, VolumeProblem(*both, process, taught.spread, around)
 
             drawing = taught.teach("draws", make, epochs=epochs)
-            variation = None
-            if mean is not None and settings.growing:
-                variation = taught.first(lambda: _variation(process, drawing, mean, taught.validation))
+            if mean is not None:
+                spread, variation = taught.first(lambda: calibrated(process, drawing, mean, *both))
             record = taught.record() | {"rate_variation": None if variation is None else asdict(variation)}
-            mean_arrays = {} if mean is None else arrays_of(network)
-        return cls(settings, conditions, spread, arrays_of(drawing), mean_spread, mean_arrays, variation), record
+        return cls(settings, conditions, spread, arrays_of(drawing), mean_spread, mean_network, variation), record
 
     def drawing(self, machine: Machine) -> Draw:
         """Return what draws volumes and, where the expected change was learned, predicts their mean.
 
-        The mean is the source and what grows with the years: it keeps the noise of the source, so that at 0 years
-        it *is* the source, and regions measured in both differ by change alone. Draws have noise of their own.
+        Where change grows with the years, the mean is the source and what grows: it keeps the noise of the source,
+        so that at 0 years it *is* the source, and regions measured in both differ by change alone. Draws have noise of
+        their own, and so their mean has less.
         """
         device, process = machine.torch_device(), make_process(self.settings, self.spread)
         network = load_into(make_network(self.settings, self.conditions), self.network, device)
-        expected = ExpectedChange(self.settings, torch.from_numpy(self.mean_spread))
-        mean_network = (
-            load_into(expected.network(self.conditions), self.mean_network, device) if self.mean_network else None
-        )
+        expected = ExpectedChange(self.settings, self.conditions, torch.from_numpy(self.mean_spread))
+        mean_network = load_into(expected.network(), self.mean_network, device) if self.mean_network else None
 
         def draw(given: Given, n_draws: int, seed: int) -> tuple[Volume, Volume | None]:
             condition = Condition.of(given, self.conditions, device)
@@ -116,7 +105,7 @@ class TrainedDiffusion:
             with machine.autocast():
                 if mean_network is not None:
                     change = expected.said(mean_network, condition)
-                    moved = condition.source + (change.grown if self.settings.growing else change.total)
+                    moved = condition.source + (change.grown if expected.growing else change.total)
                     mean = moved.clamp(-1, 1)[0, 0].cpu().numpy()
                     condition = condition.around(change.total)
                 draws = process.draw(network, condition, key, n_draws, seed).cpu().numpy()
@@ -141,38 +130,6 @@ class TrainedDiffusion:
         return cls(
             settings, **{**state, "conditions": Conditions.from_state(state["conditions"]), "variation": variation}
         )
-
-
-def unforeseen(mean: Mean, pairs: PairExamples) -> NDArray[np.float32]:
-    """Return the spread of what is left of the change of pairs, see `spread_by_brightness`."""
-
-    def left() -> Iterator[tuple[Volume, Volume]]:
-        for i in range(len(pairs)):
-            given, target = pairs.plain(i)
-            rest = target - given.around(mean(given).total).middle
-            yield given.source[0, 0].cpu().numpy(), rest[0, 0].cpu().numpy()
-
-    return spread_by_brightness(left())
-
-
-def _variation(process: VolumeProcess, network: Any, mean: Mean, held_out: PairExamples) -> RateVariation:
-    """Learn from held-out pairs how people's rates spread, beyond how draws spread already."""
-    real, drawn, subjects = [], [], []
-    for i in range(min(len(held_out), _VARIATION_PAIRS)):
-        given, target = held_out.plain(i)
-        change = mean(given)
-        given = given.around(change.total)
-        growth, error, unit = (
-            part[0, 0].cpu().numpy()
-            for part in (change.grown, target - given.middle, unit_of(given.source, process.spread))
-        )
-        draws = process.draw(network, given, i, _VARIATION_DRAWS, _VARIATION_SEED).cpu().numpy()
-        real.append(Evidence.of(growth, error, unit))
-        drawn += Evidence.among_draws(growth, draws, unit)
-        cohort = held_out.data.cohort
-        subjects.append(str(cohort.subject_names(held_out.data.pairs.context[i : i + 1])[0]))
-    of_draws = np.repeat(subjects, _VARIATION_DRAWS).tolist()
-    return RateVariation.fit(real, subjects).less(RateVariation.fit(drawn, of_draws, worth=0.0))
 
 
 def make_process(settings: VolumeDiffusionSettings, spread: NDArray[np.float32]) -> VolumeProcess:

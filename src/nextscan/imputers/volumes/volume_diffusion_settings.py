@@ -13,6 +13,8 @@ Target = Literal["follow-up", "residual"]
 Schedule = Literal["linear", "cosine"]
 Condition = Literal["add", "channels"]
 
+_GROUPS = 4  # of channels that the network of the expected change normalises together
+
 
 @dataclass(frozen=True)
 class VolumeDiffusionSettings(LearningSettings):
@@ -41,7 +43,8 @@ class VolumeDiffusionSettings(LearningSettings):
         it leaves of the residual is diffused. Empty for none; paper: none.
     grows : bool
         Whether the expected change is ``f0 + r f1``, r being the years over their training mean and f0, f1 two
-        outputs of its network: change grows with time, and at 0 years there is none. Paper: no.
+        outputs of its network: change grows with time, and at 0 years there is none. Pairs turned round in time tell
+        f0 from f1: without `backward` the expected change is one output. Paper: no.
     draw_share : float
         Length of the training of the diffusion around an expected change, as a share of `epochs`.
     clamp : bool
@@ -62,7 +65,7 @@ class VolumeDiffusionSettings(LearningSettings):
     use_source: bool = True
     mean_channels: tuple[int, ...] = (8, 32)
     grows: bool = True
-    draw_share: float = 0.2
+    draw_share: float = 0.15
     clamp: bool = False
     channels: tuple[int, ...] = (16, 32, 64)
     attention: tuple[bool, ...] = (False, False, True)
@@ -80,13 +83,17 @@ class VolumeDiffusionSettings(LearningSettings):
             raise SettingError("without the source only the follow-up can be predicted: set target='follow-up'")
         if self.mean_channels and self.target != "residual":
             raise SettingError("the expected change is added to the source: set target='residual' or mean_channels=()")
+        if self.mean_channels and (min(self.mean_channels) < 1 or self.mean_channels[-1] % _GROUPS):
+            raise SettingError(
+                f"mean_channels must be positive, the last a multiple of {_GROUPS}; got {self.mean_channels}"
+            )
+        if self.parameterisation == "noise" and self.schedule == "cosine":
+            raise SettingError(
+                "noise cannot be predicted on a path that ends at noise: set parameterisation='velocity' or "
+                "schedule='linear'"
+            )
         if self.schedule == "linear" and self.sampling_steps > self.steps:
             raise SettingError(f"sampling_steps {self.sampling_steps} exceeds the {self.steps} steps of the schedule")
-
-    @property
-    def growing(self) -> bool:
-        """Whether the expected change is told apart into what grows with the years and what does not."""
-        return self.grows and self.interval == "reach"
 
     @property
     def draw_epochs(self) -> int:

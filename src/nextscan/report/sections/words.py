@@ -12,7 +12,8 @@ from nextscan.report.run_folder import OVERALL, Run
 _TERMS = (
     (
         "Draw and predictive mean",
-        "A draw is one possible follow-up; the predictive mean is the average of all of them. Never compare the two: "
+        "A draw is one possible follow-up; the predictive mean is the average of all of them (of images, some methods "
+        "leave the noise of the source in it). Never compare the two: "
         "a calibrated draw correlates with the truth only up to R², its mean up to R, and a draw that has collapsed "
         "onto the mean looks better than it is. Proper scores (energy score, CRPS) are not fooled.",
     ),
