@@ -110,8 +110,9 @@ def test_it_is_the_regression_of_change_on_the_source():
     np.testing.assert_allclose(spread * network.weight.detach().numpy().ravel(), weights, atol=0.005)
     left = change - terms @ weights
     assert float(problem.validation_score(network)[0]) == pytest.approx(-np.mean(left**2) / spread**2, rel=0.01)
-    said = spread_left(lambda given: expected.said(network, given), examples)
-    assert said.mean() == pytest.approx(left.std(), rel=0.1)
+    unit = spread_left(lambda given: expected.said(network, given), examples)
+    of_voxels = unit_of(torch.from_numpy(source).float(), torch.from_numpy(unit))
+    assert float(of_voxels.square().mean().sqrt()) == pytest.approx(left.std(), rel=0.05)
 
 
 def test_pairs_turned_round_tell_growth_from_what_does_not_depend_on_time():
