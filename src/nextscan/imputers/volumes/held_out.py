@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from nextscan.imputers.volumes.diffusion_problem import VolumeProcess
@@ -22,29 +21,35 @@ _SPREAD_PAIRS = 256
 _VARIATION_PAIRS, _DRAWS = 128, 8  # few pairs have many draws, so that these add no doubt
 _SEED = 20_250_103
 _WORTH = 2.0  # people as whom it is known beforehand that held-out change is left as training change is
-_LEAST = 0.25  # share of a variance that draws keep, however much of it their rates explain
 
 
 def spread_left(mean: Mean, pairs: PairExamples) -> NDArray[np.float32]:
     """Return the spread of what the mean leaves of the change of pairs, see `spread_by_brightness`."""
-    return _spread(pairs, lambda given, target: target - given.around(mean(given).total).middle)
+
+    def left() -> Iterator[tuple[Volume, Volume]]:
+        for i in _some(pairs, _SPREAD_PAIRS):
+            given, target = pairs.plain(i)
+            rest = target - given.around(mean(given).total).middle
+            yield given.source[0, 0].cpu().numpy(), rest[0, 0].cpu().numpy()
+
+    return spread_by_brightness(left())
 
 
 def calibrated(
-    process: VolumeProcess, network: Any, mean: Mean, train: PairExamples, held_out: PairExamples
+    process: VolumeProcess, network: Any, mean: Mean, held_out: PairExamples
 ) -> tuple[NDArray[np.float32], RateVariation]:
     """Learn from held-out pairs the unit of draws, and how people's rates spread beyond how draws spread already.
 
     The unit keeps its shape over brightness, of which training pairs know more. Its height is that of held-out
-    pairs, every person counted once, and towards that of training pairs, as if `_WORTH` people had shown it.
-    Where rates vary on their own, that part of the variance is taken out of the unit.
+    pairs, every person counted once, and towards that of training pairs, as if `_WORTH` people had shown it. It
+    holds what rates that vary add to a voxel as well: where much grows, voxels of draws are rather too wide.
 
     Parameters
     ----------
     process : VolumeProcess
         With the unit the network was trained with.
     network, mean
-    train, held_out : PairExamples
+    held_out : PairExamples
     """
     ratios: dict[int, list[float]] = {}
     for i in _some(held_out, _SPREAD_PAIRS):
@@ -53,11 +58,7 @@ def calibrated(
         ratios.setdefault(_person(held_out, i), []).append(float(rest.square().mean()))
     each = [np.mean(of_person) for of_person in ratios.values()]
     process = replace(process, spread=process.spread * float(np.sqrt((_WORTH + sum(each)) / (_WORTH + len(each)))))
-    variation = _variation(process, network, mean, held_out)
-    variance = process.spread.numpy() ** 2
-    grown = _spread(train, lambda given, _: mean(given).grown)
-    less = variance - (variation.overall**2 + variation.regional**2) * grown**2
-    return np.sqrt(np.maximum(less, _LEAST * variance)).astype(np.float32), variation
+    return process.spread.numpy(), _variation(process, network, mean, held_out)
 
 
 def _variation(process: VolumeProcess, network: Any, mean: Mean, held_out: PairExamples) -> RateVariation:
@@ -80,15 +81,6 @@ def _variation(process: VolumeProcess, network: Any, mean: Mean, held_out: PairE
         return RateVariation(0.0, 0.0)
     of_draws = np.repeat(people, _DRAWS).tolist()
     return RateVariation.fit(real, people).less(RateVariation.fit(drawn, of_draws, worth=0.0))
-
-
-def _spread(pairs: PairExamples, change: Callable[[Condition, torch.Tensor], torch.Tensor]) -> NDArray[np.float32]:
-    def each() -> Iterator[tuple[Volume, Volume]]:
-        for i in _some(pairs, _SPREAD_PAIRS):
-            given, target = pairs.plain(i)
-            yield given.source[0, 0].cpu().numpy(), change(given, target)[0, 0].cpu().numpy()
-
-    return spread_by_brightness(each())
 
 
 def _some(pairs: PairExamples, at_most: int) -> list[int]:

@@ -83,7 +83,7 @@ class TrainedDiffusion:
 
             drawing = taught.teach("draws", make, epochs=epochs)
             if mean is not None:
-                spread, variation = taught.first(lambda: calibrated(process, drawing, mean, *both))
+                spread, variation = taught.first(lambda: calibrated(process, drawing, mean, taught.validation))
             record = taught.record() | {"rate_variation": None if variation is None else asdict(variation)}
         return cls(settings, conditions, spread, arrays_of(drawing), mean_spread, mean_network, variation), record
 
