@@ -22,11 +22,12 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from nextscan.cohort import Cohort, folds, hide, merge, read_cohort
-from nextscan.cohort.simulate import simulate
+from nextscan.cohort import Cohort, folds, hide, merge
 from nextscan.imputers import BASELINES, make_imputer
 from nextscan.metrics import crps, energy_score
 from nextscan.metrics.distribution import covariate_correlation_gap
+from nextscan.reading import read_cohort
+from nextscan.simulating import simulate
 
 PAIRS = {"linear": (100, 300, 1440, 5000), "hard": (1440, 5000)}
 METHODS = ("oracle", *BASELINES, "anchored", "mixed-factor")

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.cohort import Cohort, Imputation, folds, hide
-from nextscan.cohort.simulate import simulate
 from nextscan.imputers import make_imputer
+from nextscan.simulating import simulate
 from nextscan.study.groups import groups_of
 
 LEVELS = (0.8, 0.95)

@@ -13,8 +13,8 @@ import time
 
 import numpy as np
 
-from nextscan.cohort.simulate import simulate
 from nextscan.imputers import make_imputer
+from nextscan.simulating import simulate
 
 
 def main() -> None:

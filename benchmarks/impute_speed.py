@@ -22,8 +22,8 @@ import numpy as np
 
 from nextscan import Secondgram, read_cohort
 from nextscan.cohort import folds, hide, pairs
-from nextscan.cohort.simulate import simulate
 from nextscan.metrics import energy_score
+from nextscan.simulating import simulate
 
 
 def main() -> None:

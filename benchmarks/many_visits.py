@@ -26,11 +26,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nextscan.cohort import Cohort, Task, folds, hide, read_cohort
-from nextscan.cohort.simulate import simulate
+from nextscan.cohort import Cohort, Task, folds, hide
 from nextscan.imputers import Imputer, make_imputer
 from nextscan.metrics import crps
 from nextscan.preprocess import LabelEncoder
+from nextscan.reading import read_cohort
+from nextscan.simulating import simulate
 
 FloatArray = NDArray[np.float64]
 PAST = (1, 2, 3, 4, 5)

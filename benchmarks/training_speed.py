@@ -21,13 +21,13 @@ from plain_loop import PlainLoop
 
 from nextscan import Secondgram
 from nextscan.cohort import Cohort, folds, pairs
-from nextscan.cohort.simulate import simulate
-from nextscan.imputers.secondgram_encoding import Encoding
-from nextscan.imputers.secondgram_training import PairProblem
+from nextscan.imputers.secondgram.encoding import Encoding
+from nextscan.imputers.secondgram.training import PairProblem
 from nextscan.metrics import energy_score
 from nextscan.networks import FeatureUNet
 from nextscan.networks.layers import Linear
 from nextscan.preprocess import context_rows
+from nextscan.simulating import simulate
 from nextscan.training import ClipAndSkip, TrainingSettings, train
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from nextscan import load, read_cohort
 from nextscan.cohort import Cohort
-from nextscan.cohort.images import read_image
+from nextscan.images.files import read_image
 from nextscan.imputers.volumes.base import VolumeImputer
 from nextscan.metrics import segment
 

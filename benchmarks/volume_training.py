@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from nextscan.diffusion import SAMPLERS, ContinuousPath, linear_betas, make_denoiser, sample
-from nextscan.imputers.volumes.volume_diffusion_settings import PRESETS
+from nextscan.imputers.volumes.diffusion.settings import PRESETS
 from nextscan.networks.volume_conv import VolumeConvNet
 from nextscan.networks.volume_unet import VolumeUNet
 from nextscan.training import TrainingSettings, train

@@ -23,8 +23,8 @@ from nextscan.cohort import hide
 from nextscan.imputers import make_imputer
 from nextscan.metrics import bootstrap_interval
 from nextscan.study.plan import SEGMENTER
-from nextscan.study.volume_regions import measure_regions
-from nextscan.study.volume_scoring import regional_scores
+from nextscan.study.volumes.regions import measure_regions
+from nextscan.study.volumes.scoring import regional_scores
 
 
 def main(learned: str, unseen: str, model: str) -> None:

@@ -15,9 +15,9 @@ import argparse
 import numpy as np
 
 from nextscan.cohort import Cohort, hide
-from nextscan.cohort.simulate import simulate
 from nextscan.imputers import BASELINES, make_imputer
 from nextscan.metrics import energy_score
+from nextscan.simulating import simulate
 
 PAIRS = {"linear": (80, 240, 1160), "hard": (240, 1160, 4000)}
 

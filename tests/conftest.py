@@ -1,11 +1,15 @@
 """Fixtures for all tests."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nextscan.cohort import Cohort
+from nextscan.reading import read_cohort
 from samples import tiny_cohort
+
+Read = Callable[..., Cohort]
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +25,16 @@ def shared_data() -> Path:
 def cohort() -> Cohort:
     """Return a small cohort, made anew for each test."""
     return tiny_cohort()
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Return a function that writes a table (and a schema), and reads the cohort."""
+
+    def write_and_read(table: str, name: str = "study.csv", *, schema: str | None = None, **options: object) -> Cohort:
+        (tmp_path / name).write_text(table)
+        if schema is not None:
+            (tmp_path / "schema.toml").write_text(schema)
+        return read_cohort(tmp_path / name, None if schema is None else tmp_path / "schema.toml", **options)
+
+    return write_and_read

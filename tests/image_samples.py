@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nextscan.cohort.images import write_image
+from nextscan.images.files import write_image
 
 SHAPE = (24, 28, 22)
 AFFINE = np.array([[6.0, 0, 0, -70], [0, 6.0, 0, -80], [0, 0, 6.0, -60], [0, 0, 0, 1]])

@@ -1,5 +1,6 @@
 """The shape of the package: layers, what importing costs, file lengths, and what a wheel holds."""
 
+import graphlib
 import importlib
 import pkgutil
 import subprocess
@@ -8,6 +9,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import grimp
 import pytest
 
 import nextscan
@@ -16,17 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src" / "nextscan").rglob("*.py"))
 MODULES = sorted(module.name for module in pkgutil.walk_packages(nextscan.__path__, "nextscan."))
 ROOMS = {
-    "cohort",
-    "preprocess",
-    "diffusion",
-    "networks",
-    "training",
-    "imputers",
-    "metrics",
-    "study",
-    "report",
-    "cli",
+    *("cohort", "images", "reading", "describing", "simulating", "writing", "preprocess", "diffusion"),
+    *("networks", "training", "imputers", "metrics", "study", "report", "cli"),
 }
+MOST_FILES = 18  # side by side in a folder
 
 
 def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -50,6 +45,20 @@ def test_rooms_import_only_what_the_design_allows():
     assert done.returncode == 0, done.stdout
 
 
+def test_no_two_files_import_each_other_in_a_circle():
+    graph = grimp.build_graph("nextscan", cache_dir=None)
+    graphlib.TopologicalSorter(
+        {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    ).prepare()
+
+
+def test_folders_stay_small_and_their_files_do_not_repeat_their_name():
+    folders = sorted({path.parent for path in SOURCES})
+    assert len(folders) > 20
+    assert {folder.name: n for folder in folders if (n := len(list(folder.glob("*.py")))) > MOST_FILES} == {}
+    assert [path.name for path in SOURCES if path.name.startswith(f"{path.parent.name}_")] == []
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_imports_and_says_what_it_is(name):
     assert importlib.import_module(name).__doc__
@@ -62,10 +71,15 @@ def test_every_public_name_exists():
 
 def test_modules_are_found_in_every_room():
     found = {name.split(".")[1] for name in MODULES}
-    assert not ROOMS - found
+    assert found - {name for name in found if (ROOT / "src" / "nextscan" / f"{name}.py").exists()} == ROOMS
 
 
-@pytest.mark.parametrize("room", ["cohort", "metrics", "report", "cli.main"])
+@pytest.mark.parametrize("folder", sorted({path.parent for path in SOURCES if path.parent.name != "nextscan"}))
+def test_every_folder_says_in_a_sentence_what_it_is_for(folder):
+    assert (ROOT / folder / "__init__.py").read_text().startswith('"""')
+
+
+@pytest.mark.parametrize("room", ["cohort", "reading", "describing", "writing", "metrics", "report", "cli.main"])
 def test_importing_does_not_load_torch(room):
     code = f"import sys, nextscan.{room}; sys.exit('torch' in sys.modules)"
     done = python(code)

@@ -55,7 +55,7 @@ def test_all_commands_are_in_the_documentation():
 
 
 def test_readme_schema_is_valid(tmp_path):
-    from nextscan.cohort.schema import read_schema
+    from nextscan.reading.schema import read_schema
 
     shown = blocks("toml")
     assert shown

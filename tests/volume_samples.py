@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nextscan.cohort import Cohort
-from nextscan.cohort.images import write_image
+from nextscan.images.files import write_image
 
 
 def head(affine: np.ndarray, shape: Sequence[int], *, radius: float = 40.0, seed: int = 0) -> np.ndarray:

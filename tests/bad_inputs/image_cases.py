@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from image_samples import AFFINE, bids, head, patched, transform, with_header
-from nextscan.cohort.images import write_image
+from nextscan.images.files import write_image
 
 FIRST, SECOND = (f"heads/sub-01/ses-{n}/anat/sub-01_ses-{n}_T1w.nii.gz" for n in (1, 2))
 Maker = Callable[[Path], object]

@@ -11,10 +11,10 @@ import pytest
 from bad_inputs.image_cases import ERROR, FINDING, IMAGE_CASES, NOTE, SECOND, ImageCase, good
 from image_samples import patched, with_header
 from nextscan.cli.main import run
-from nextscan.cohort import read_cohort
-from nextscan.cohort.check_images import check_images, require_usable
-from nextscan.cohort.images import read_header, read_image
+from nextscan.describing.check_images import check_images, require_usable
 from nextscan.errors import ImageError
+from nextscan.images.files import read_header, read_image
+from nextscan.reading import read_cohort
 
 pytest.importorskip("nibabel")
 
@@ -65,7 +65,7 @@ def test_a_header_of_a_terabyte_costs_nothing(tmp_path: Path, reader) -> None:
 def test_reading_stays_within_the_header_s_size(tmp_path: Path) -> None:
     import numpy as np
 
-    from nextscan.cohort.images import write_image
+    from nextscan.images.files import write_image
 
     data = np.random.default_rng(0).normal(size=(128, 160, 128)).astype(np.float32)
     path = write_image(tmp_path / "large.nii.gz", data, np.diag([1.2, 1.2, 1.2, 1]))

@@ -7,7 +7,7 @@ import pytest
 import nextscan
 from bad_inputs.tables import good_table
 from nextscan.cli.main import run
-from nextscan.imputers.volumes.contract_world import growing_ventricles
+from nextscan.imputers.contract.volume_world import growing_ventricles
 
 TINY = ["--set", "epochs=1", "--set", "channels=8,16", "--set", "attention=false,false"]
 

@@ -16,7 +16,7 @@ from scipy.ndimage import label
 
 import nextscan
 from nextscan.cli.main import run
-from nextscan.cohort.images import write_image
+from nextscan.images.files import write_image
 
 pytestmark = pytest.mark.minutes
 

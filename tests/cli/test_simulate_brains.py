@@ -1,7 +1,7 @@
 import pytest
 
 from nextscan.cli.main import run
-from nextscan.cohort import read_cohort
+from nextscan.reading import read_cohort
 
 
 @pytest.fixture

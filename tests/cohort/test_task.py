@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from nextscan.cohort import Cohort, folds, hide, merge, pairs, split_validation, targets
-from nextscan.cohort.simulate import simulate
 from nextscan.errors import CohortError, SettingError
+from nextscan.simulating import simulate
 from samples import tiny_cohort
 
 

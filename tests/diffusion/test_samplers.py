@@ -13,16 +13,7 @@ from torch import Tensor
 
 from diffusion.gaussian import PATHS, GaussianData, gaussian_data, normal
 from diffusion.recursions import RECURSIONS, ancestral, ddim
-from nextscan.diffusion import (
-    DDIM,
-    SAMPLERS,
-    Ancestral,
-    DPMSolverPP,
-    Heun,
-    InterpolatedAncestral,
-    linear_betas,
-    sample,
-)
+from nextscan.diffusion import DDIM, SAMPLERS, Ancestral, DPMSolverPP, Heun, InterpolatedAncestral, linear_betas, sample
 from nextscan.errors import SettingError, TrainingError
 
 every_sampler = pytest.mark.parametrize("name", SAMPLERS)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nextscan.cohort import simulate
+from nextscan import simulate
 from nextscan.errors import CohortError, SettingError
 from nextscan.imputers import make_imputer
-from nextscan.imputers.mean_change import MeanChange
+from nextscan.imputers.baselines.mean_change import MeanChange
 
 
 def test_visits_before_the_first_observed_one_are_refused(cohort):
@@ -30,7 +30,7 @@ def test_visits_before_the_first_observed_one_are_refused(cohort):
 
 
 def test_the_oracle_predicts_backward():
-    cohort = simulate.simulate(n_subjects=40, n_features=4, n_pairs=20, seed=1)
+    cohort = simulate(n_subjects=40, n_features=4, n_pairs=20, seed=1)
     model = make_imputer("oracle").fit(cohort)
     pair = cohort.select_subjects(np.flatnonzero(cohort.is_paired)[:2])
     asked = replace(pair, features=np.where((pair.years == 0)[:, None], np.nan, pair.features))
@@ -41,7 +41,7 @@ def test_the_oracle_predicts_backward():
     "name", ["carry-forward", "mean-change", "feature-regression", "ridge", "reliability", "oracle"]
 )
 def test_uses_time_tells_whether_the_time_of_the_target_changes_the_prediction(name):
-    cohort = simulate.simulate(n_subjects=60, n_features=4, n_pairs=40, seed=1)
+    cohort = simulate(n_subjects=60, n_features=4, n_pairs=40, seed=1)
     model = make_imputer(name).fit(cohort)
     first = cohort.select_visits(cohort.years == 0)
     means = [model.impute(first, 2, at_years=[years]).mean() for years in (1.0, 4.0)]

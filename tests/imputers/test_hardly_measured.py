@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nextscan.cohort import Cohort, hide
-from nextscan.cohort.simulate import simulate
 from nextscan.errors import TooFewPairsError
 from nextscan.imputers import make_imputer
+from nextscan.simulating import simulate
 
 RANKS = {"n_factors": 2, "n_slopes": 1, "unpaired": "use"}
 METHODS = {"mixed-factor": RANKS, "anchored": {**RANKS, "n_folds": 3, "epochs": 2}}

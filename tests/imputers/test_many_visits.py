@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from nextscan.cohort import Cohort, hide
-from nextscan.cohort.simulate import simulate
 from nextscan.imputers import make_imputer
-from nextscan.imputers.mixed_factor import MixedFactor
-from nextscan.imputers.oracle import Oracle
+from nextscan.imputers.baselines.oracle import Oracle
+from nextscan.imputers.mixed_factor.imputer import MixedFactor
 from nextscan.metrics import crps
+from nextscan.simulating import simulate
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from nextscan.cohort.simulate.brains import head_of
-from nextscan.cohort.simulate.brains_people import draw_people
-from nextscan.cohort.simulate.brains_render import REGIONS as TRUE_REGIONS
-from nextscan.cohort.simulate.brains_render import affine_of
-from nextscan.cohort.simulate.brains_scanner import scan
 from nextscan.metrics import REGIONS, segment
+from nextscan.simulating.brains.cohort import head_of
+from nextscan.simulating.brains.people import draw_people
+from nextscan.simulating.brains.render import REGIONS as TRUE_REGIONS
+from nextscan.simulating.brains.render import affine_of
+from nextscan.simulating.brains.scanner import scan
 
 SHAPE = (32, 40, 32)
 AFFINE = affine_of(SHAPE)

@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 
 from nextscan.metrics import volumes
-from nextscan.metrics.volumes import (
-    change_correlation_map,
-    direction_auroc,
-    nrmse,
-    psnr,
-    ssim,
-    voxel_coverage,
-)
+from nextscan.metrics.volumes import change_correlation_map, direction_auroc, nrmse, psnr, ssim, voxel_coverage
 
 SHAPE = (7, 8, 6)
 

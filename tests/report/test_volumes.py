@@ -18,9 +18,9 @@ from nextscan.report.page import library_script, render_page
 from nextscan.report.run_folder import read_run
 from nextscan.report.sections.scores import scores
 from nextscan.report.sections.volumes import planes, volumes
-from nextscan.report.viewer import viewer
-from nextscan.report.volume_examples import PredictedSeries, VolumeExample, read_examples
-from nextscan.report.volume_page import write_volume_page
+from nextscan.report.volumes.examples import PredictedSeries, VolumeExample, read_examples
+from nextscan.report.volumes.page import write_volume_page
+from nextscan.report.volumes.viewer import viewer
 
 
 @pytest.fixture(scope="module")

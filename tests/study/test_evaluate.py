@@ -160,7 +160,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path: Path) 
 
 def test_known_figures_of_a_real_cohort(tmp_path: Path, shared_data: Path) -> None:
     """The baselines' scores on `nimh_cz` as published beside the data."""
-    from nextscan.cohort import read_cohort
+    from nextscan.reading import read_cohort
 
     table = shared_data / "features" / "nimh_cz" / "LNM_data.csv"
     cohort = read_cohort(table, exclude=["EstimatedTotalIntraCranialVol"])

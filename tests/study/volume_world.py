@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nextscan.cohort import Cohort, PredictedVolume, VolumeImputation, pairs, targets
-from nextscan.cohort.images import read_image, write_image
+from nextscan.images.files import read_image, write_image
 from nextscan.imputers.estimator import Estimator
 
 AFFINE = np.diag([-4.0, 4.0, 4.0, 1.0])

@@ -31,8 +31,8 @@ def warn_of_data(cohort: Cohort, table: Path) -> None:
     ImageError
         If an image cannot be used.
     """
-    from nextscan.cohort.check_images import require_usable
-    from nextscan.cohort.describe import describe
+    from nextscan.describing.check_images import require_usable
+    from nextscan.describing.describe import describe
 
     try:
         findings = describe(cohort).findings

@@ -44,8 +44,8 @@ def describe(
     """
     if html is not None:
         check_file(html, (".html",))
-    from nextscan.cohort.check_images import require_usable
-    from nextscan.cohort.describe import describe as describe_cohort
+    from nextscan.describing.check_images import require_usable
+    from nextscan.describing.describe import describe as describe_cohort
 
     cohort = read_table(
         table,

@@ -17,9 +17,9 @@ from nextscan.errors import CohortError, SettingError
 
 if TYPE_CHECKING:
     from nextscan.cohort import Cohort, Targets
-    from nextscan.cohort.derivative import Written
     from nextscan.imputers.volumes.base import VolumeImputer
-    from nextscan.report.volume_examples import VolumeExample
+    from nextscan.report.volumes.examples import VolumeExample
+    from nextscan.writing.derivative import Written
 
 _DRAWS = 10  # a mean and a spread; intervals need more
 
@@ -41,8 +41,8 @@ def impute_images(
     suffix: str | None,
 ) -> None:
     """Write the images that are missing and say where they are; the arguments are those of the command."""
-    from nextscan.cohort.derivative import write_derivative
     from nextscan.cohort.imputation import interval_tail
+    from nextscan.writing.derivative import write_derivative
 
     draws = _DRAWS if draws is None else draws
     if level is not None:
@@ -77,7 +77,7 @@ def impute_images(
     if written.draws_folder is not None:
         print(f"draws:   {written.draws_folder}")
     if html is not None:
-        from nextscan.report.volume_page import write_volume_page
+        from nextscan.report.volumes.page import write_volume_page
 
         write_volume_page(
             html,
@@ -95,9 +95,9 @@ def _examples(method: str, cohort: Cohort, wanted: Targets, written: Written) ->
     """Read back what was written of the first subjects: for each, the visits that start from the same image."""
     import numpy as np
 
-    from nextscan.cohort.images import read_image
-    from nextscan.report.volume_examples import PredictedSeries, VolumeExample
-    from nextscan.report.volume_page import LIMIT
+    from nextscan.images.files import read_image
+    from nextscan.report.volumes.examples import PredictedSeries, VolumeExample
+    from nextscan.report.volumes.page import LIMIT
 
     examples = []
     for subject in list(dict.fromkeys(wanted.subject.tolist()))[:LIMIT]:

@@ -41,7 +41,7 @@ def impute_table(
     """Complete a table and say where it is; the arguments are those of the command."""
     from nextscan.cohort import targets
     from nextscan.cohort.imputation import check_calibration, interval_tail
-    from nextscan.cohort.write import complete_table, saving_draws
+    from nextscan.writing.tables import complete_table, saving_draws
 
     draws = _DRAWS if draws is None else draws
     level = _LEVEL if level is None else level

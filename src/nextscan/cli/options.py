@@ -95,7 +95,7 @@ def read_table(
     suffix: str | None = None,
 ) -> Cohort:
     """Read the cohort that the shared options describe."""
-    from nextscan.cohort import read_cohort
+    from nextscan.reading import read_cohort
 
     return read_cohort(
         table,

@@ -69,6 +69,10 @@ def _counted(event: Mapping[str, Any]) -> tuple[str, int, int] | None:
     return None
 
 
+def _title(event: Mapping[str, Any]) -> str:
+    return str(event.get("method") or event.get("title") or event.get("phase") or "working")
+
+
 def _left(event: Mapping[str, Any]) -> str:
     remaining = event.get("remaining_seconds")
     return "" if remaining is None else f"about {duration(remaining)} left"
@@ -95,8 +99,7 @@ class _Lines:
         self.spoke = now
         word, done, total = counted
         parts = [f"{word}{done} of {total}", _left(event), _extra(event)]
-        title = event.get("method") or event.get("title") or event.get("phase") or "working"
-        print(f"{title}: {', '.join(part for part in parts if part)}", file=sys.stderr, flush=True)
+        print(f"{_title(event)}: {', '.join(part for part in parts if part)}", file=sys.stderr, flush=True)
 
 
 class _Bars:
@@ -113,7 +116,7 @@ class _Bars:
             return
         word, done, total = counted
         count, left, extra = f"{word}{done} of {total}", _left(event), _extra(event)
-        title = str(event.get("method") or event.get("title") or event.get("phase") or "working")
+        title = _title(event)
         if word not in self.shown:
             self.shown[word] = self.bars.add_task(title, total=total, count=count, left=left, extra=extra)
         bar = self.shown[word]

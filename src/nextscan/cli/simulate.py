@@ -79,7 +79,7 @@ def simulate(
         raise SettingError("simulate needs the table to write, as in --out cohort.parquet; or brains and a folder")
     n_subjects, n_features = _SUBJECTS if subjects is None else subjects, _FEATURES if features is None else features
     n_pairs = _PAIRS if pairs is None else pairs
-    from nextscan.cohort.simulate import simulate as simulate_cohort
+    from nextscan.simulating import simulate as simulate_cohort
 
     check_file(out, TABLE_SUFFIXES)
     with show_progress() as progress:
@@ -103,7 +103,7 @@ def _refuse(other: str, **options: object) -> None:
 
 
 def _simulate_brains(out: Path | None, subjects: int, shape: str, seed: int) -> None:
-    from nextscan.cohort.simulate import simulate_brains
+    from nextscan.simulating import simulate_brains
 
     if out is None:
         raise SettingError("simulate brains needs the folder to write, as in: nextscan simulate brains heads")

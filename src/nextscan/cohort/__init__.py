@@ -1,17 +1,14 @@
-"""Subjects and their visits: read, validate, describe, split, hide, simulate; and what was imputed."""
+"""Values: subjects and their visits, tasks (pairs, splits, hidden follow-ups), and what was imputed."""
 
 from nextscan.cohort.calibration import Calibration
 from nextscan.cohort.cohort import Cohort, concatenate
-from nextscan.cohort.derivative import write_derivative
-from nextscan.cohort.describe import describe
-from nextscan.cohort.description import Description, Finding
 from nextscan.cohort.imputation import Imputation
-from nextscan.cohort.read import read_cohort
 from nextscan.cohort.task import (
     Pairs,
     Split,
     Targets,
     Task,
+    check_splits,
     folds,
     hide,
     merge,
@@ -20,13 +17,10 @@ from nextscan.cohort.task import (
     targets,
 )
 from nextscan.cohort.volume_imputation import PredictedVolume, VolumeImputation
-from nextscan.cohort.write import complete_table, write_draws
 
 __all__ = [
     "Calibration",
     "Cohort",
-    "Description",
-    "Finding",
     "Imputation",
     "Pairs",
     "PredictedVolume",
@@ -34,16 +28,12 @@ __all__ = [
     "Targets",
     "Task",
     "VolumeImputation",
-    "complete_table",
+    "check_splits",
     "concatenate",
-    "describe",
     "folds",
     "hide",
     "merge",
     "pairs",
-    "read_cohort",
     "split_validation",
     "targets",
-    "write_derivative",
-    "write_draws",
 ]

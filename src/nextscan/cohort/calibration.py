@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nextscan.cohort.cohort import BoolArray, FloatArray, IntArray
+from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.errors import SettingError
 
 Over = Literal["visit", "subject"]

@@ -11,17 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.errors import CohortError, some
+from nextscan.stamps import content_stamp
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
-BoolArray = NDArray[np.bool_]
 Files = Mapping[str, NDArray[np.str_]]
 
 ROLES = ("volume", "transform", "mask", "segmentation", "noise_free")
 """What files belong to a visit: the image; an ITK transform of it to the subject's common space; a brain mask; a label
 map; and, of simulated visits, the image without noise, for scores alone."""
-_STAMP = 2**16  # bytes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -273,13 +271,8 @@ def _stamp(path: str) -> bytes:
     """Return what tells a file from another of that name without reading all of it."""
     if not path:
         return b"\0"
-    with open(path, "rb") as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        head = file.read(_STAMP)
-        file.seek(max(size - _STAMP, 0))
-        tail = file.read(_STAMP)
-    return Path(path).name.encode() + b"\0" + str(size).encode() + hashlib.blake2b(head + tail).digest()
+    size, digest = content_stamp(path)
+    return Path(path).name.encode() + b"\0" + str(size).encode() + digest
 
 
 def _stack(frames: list[pd.DataFrame]) -> pd.DataFrame:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nextscan.arrays import BoolArray, FloatArray
 from nextscan.cohort.calibration import Calibration, Over
-from nextscan.cohort.cohort import BoolArray, FloatArray
 from nextscan.cohort.task import Targets
 from nextscan.errors import SettingError
 

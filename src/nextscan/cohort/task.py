@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nextscan.cohort.cohort import BoolArray, Cohort, Files, FloatArray, IntArray, concatenate
-from nextscan.errors import CohortError, SettingError, some
+from nextscan.arrays import BoolArray, FloatArray, IntArray
+from nextscan.cohort.cohort import Cohort, Files, concatenate
+from nextscan.errors import CohortError, ImageError, SettingError, some
+from nextscan.stamps import content_stamp
+from nextscan.wording import counted, few
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,3 +294,44 @@ def merge(train: Cohort, validation: Cohort | None) -> Cohort:
     if validation is None or not validation.n_subjects:
         return train
     return concatenate(train, validation)
+
+
+def check_splits(*splits: Cohort) -> None:
+    """Refuse splits, such as training and test, that share a subject, or an image under another subject's name.
+
+    Images are compared by the size and the ends of their files.
+
+    Raises
+    ------
+    CohortError
+        If they do.
+    ImageError
+        If an image cannot be read.
+    """
+    names: dict[str, int] = {}
+    images: dict[tuple[int, bytes], tuple[int, str]] = {}
+    shared: list[str] = []
+    copies: list[str] = []
+    for i, split in enumerate(splits):
+        for name in split.subjects:
+            if names.setdefault(str(name), i) != i:
+                shared.append(str(name))
+        for row in np.flatnonzero(split.has_volume):
+            name = str(split.subjects[split.subject_of[row]])
+            where = f"{name} {split.visits[row]}"
+            path = split.files_of("volume")[row]
+            try:
+                stamp = content_stamp(path)
+            except OSError as error:
+                raise ImageError(f"{path} ({where}): cannot be read: {error.strerror or error}") from None
+            first, other = images.setdefault(stamp, (i, where))
+            if first != i:
+                copies.append(f"{other} = {where}")
+    source = splits[0].source or splits[0].name
+    if shared:
+        raise CohortError(f"{source}: {counted(len(shared), 'subject')} in two splits: {few(shared)}; split by subject")
+    if copies:
+        raise CohortError(
+            f"{source}: {counted(len(copies), 'image')} in two splits under different subjects: {few(copies)}; one "
+            "scan under two names leaks from training to test, drop one"
+        )

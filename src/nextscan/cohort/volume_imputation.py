@@ -10,12 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nextscan.cohort.cohort import IntArray
+from nextscan.arrays import IntArray, Volume
 from nextscan.cohort.imputation import interval_tail
 from nextscan.cohort.task import Targets
 from nextscan.errors import SettingError
-
-Volume = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from nextscan.cohort import Calibration, Cohort, Imputation, Targets, pairs, targets
+from nextscan.arrays import FloatArray
+from nextscan.cohort import Calibration, Cohort, Imputation, Targets, folds, hide, merge, pairs, targets
 from nextscan.errors import CohortError, FeatureMismatchError, SettingError, TooFewPairsError, some
 from nextscan.imputers.estimator import Estimator, Progress
 from nextscan.preprocess import Likeness
 
 __all__ = ["Imputer", "Progress"]
 
-FloatArray = NDArray[np.float64]
+Visits = Literal["last", "later"]
 
 
 class Imputer(Estimator):
@@ -87,7 +89,7 @@ class Imputer(Estimator):
         n_folds: int = 5,
         draws: int = 40,
         seed: int = 0,
-        visits: Literal["last", "later"] = "last",
+        visits: Visits = "last",
         checkpoint: str | Path | None = None,
         progress: Progress | None = None,
     ) -> Self:
@@ -124,19 +126,44 @@ class Imputer(Estimator):
         CohortError
             If there are fewer paired subjects than folds.
         """
-        from nextscan.imputers.calibrating import calibrate
-
         self._check_fitted()
-        self.calibration_ = calibrate(
-            self,
-            self._check_features(train),
-            None if validation is None else self._check_features(validation),
-            n_folds=n_folds,
-            draws=draws,
-            seed=seed,
-            visits=visits,
-            checkpoint=None if checkpoint is None else Path(checkpoint),
-            progress=progress,
+        if draws < 2:
+            raise SettingError(f"a calibration needs the spread of at least 2 draws, got draws={draws}")
+        if visits not in get_args(Visits):
+            raise SettingError(f"visits must be last or later, got {visits!r}")
+        cohort = merge(self._check_features(train), None if validation is None else self._check_features(validation))
+        n_validation = 0 if validation is None else int(validation.is_paired.sum())
+        fraction = n_validation / max(int(cohort.is_paired.sum()), 1)
+        truth, mean, sd, subject, labels, gap = [], [], [], [], [], []
+        for split in folds(cohort, n_folds, seed=seed, validation_fraction=fraction):
+            if progress is not None:
+                progress({"phase": "calibrating", "done": split.fold, "total": n_folds})
+            task = hide(split.test, 1 if visits == "later" else None)
+            model = self.clone().fit(
+                split.train,
+                split.validation if split.validation.n_subjects else None,
+                seed=self.record_["seed"],
+                checkpoint=None if checkpoint is None else Path(checkpoint) / f"calibration-{split.fold}",
+                progress=progress,
+            )
+            made = model.impute(task.shown, draws, seed=seed)
+            truth.append(task.truth)
+            mean.append(made.mean())
+            sd.append(made.sd())
+            subject.append(task.targets.subject)
+            labels.append(task.shown.labels_at(task.targets.context))
+            gap.append(task.targets.gap)
+        if progress is not None:
+            progress({"phase": "calibrating", "done": n_folds, "total": n_folds})
+        self.calibration_ = Calibration.of(
+            np.concatenate(truth),
+            np.concatenate(mean),
+            np.concatenate(sd),
+            subject=np.concatenate(subject),
+            labels=pd.concat(labels, ignore_index=True),
+            gap=np.concatenate(gap),
+            nonnegative=self.nonnegative_,
+            n_draws=draws,
         )
         return self
 

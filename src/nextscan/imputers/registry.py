@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from nextscan.errors import SettingError
-
-if TYPE_CHECKING:
-    from nextscan.imputers.base import Imputer
-    from nextscan.imputers.volumes.base import VolumeImputer
 
 Kind = Literal["features", "volumes"]
 
 # name -> (module, class, settings the name implies)
 _REGISTRY: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "secondgram": ("secondgram", "Secondgram", {}),
-    "secondgram-paper": ("secondgram", "Secondgram", {"preset": "paper"}),
-    "secondgram-released": ("secondgram", "Secondgram", {"preset": "released"}),
-    "carry-forward": ("carry_forward", "CarryForward", {}),
-    "mean-change": ("mean_change", "MeanChange", {}),
-    "feature-regression": ("feature_regression", "FeatureRegression", {}),
-    "ridge": ("ridge", "Ridge", {}),
-    "reliability": ("reliability", "Reliability", {}),
-    "mixed-factor": ("mixed_factor", "MixedFactor", {}),
-    "anchored": ("anchored", "AnchoredSecondgram", {}),
-    "oracle": ("oracle", "Oracle", {}),
-    "volume-diffusion": ("volumes.volume_diffusion", "VolumeDiffusion", {}),
-    "volume-vae": ("volumes.volume_vae", "VolumeVAE", {}),
-    "med-ddpm": ("volumes.med_ddpm", "MedDDPM", {}),
+    "secondgram": ("secondgram.imputer", "Secondgram", {}),
+    "secondgram-paper": ("secondgram.imputer", "Secondgram", {"preset": "paper"}),
+    "secondgram-released": ("secondgram.imputer", "Secondgram", {"preset": "released"}),
+    "carry-forward": ("baselines.carry_forward", "CarryForward", {}),
+    "mean-change": ("baselines.mean_change", "MeanChange", {}),
+    "feature-regression": ("baselines.feature_regression", "FeatureRegression", {}),
+    "ridge": ("baselines.ridge", "Ridge", {}),
+    "reliability": ("baselines.reliability", "Reliability", {}),
+    "mixed-factor": ("mixed_factor.imputer", "MixedFactor", {}),
+    "anchored": ("anchored.imputer", "AnchoredSecondgram", {}),
+    "oracle": ("baselines.oracle", "Oracle", {}),
+    "volume-diffusion": ("volumes.diffusion.imputer", "VolumeDiffusion", {}),
+    "volume-vae": ("volumes.vae.imputer", "VolumeVAE", {}),
+    "med-ddpm": ("volumes.diffusion.med_ddpm", "MedDDPM", {}),
     "copy-source": ("volumes.copy_source", "CopySource", {}),
-    "volume-mean-change": ("volumes.volume_mean_change", "VolumeMeanChange", {}),
+    "volume-mean-change": ("volumes.mean_change", "VolumeMeanChange", {}),
     "volume-oracle": ("volumes.oracle", "VolumeOracle", {}),
 }
 
@@ -68,8 +64,7 @@ def make_imputer(name: str, **settings: Any) -> Any:
     unknown = sorted(set(settings) - set(cls.setting_names()))
     if unknown:
         raise SettingError(f"{name} has no setting {', '.join(unknown)}; it has {', '.join(cls.setting_names())}")
-    model: Imputer | VolumeImputer = cls(**{**implied, **settings})
-    return model
+    return cls(**{**implied, **settings})
 
 
 def _entry(name: str) -> tuple[str, str, dict[str, Any]]:

@@ -15,7 +15,7 @@ import torch
 import nextscan
 from nextscan.cohort import Cohort
 from nextscan.errors import TrainingError
-from nextscan.imputers.base import Progress
+from nextscan.imputers.estimator import Progress
 from nextscan.imputers.model_folder import FORMAT, join_state, split_state
 from nextscan.training.checkpoint import read_checkpoint, write_checkpoint
 

@@ -1,12 +1,6 @@
 """Pure functions of truth, draws and mask: how good an imputation is, and how sure that is."""
 
-from nextscan.metrics.across_subjects import (
-    GroupScore,
-    change_correlation,
-    pearson_per_feature,
-    rmse,
-    sd_ratio,
-)
+from nextscan.metrics.across_subjects import GroupScore, change_correlation, pearson_per_feature, rmse, sd_ratio
 from nextscan.metrics.distribution import (
     correlation_matrix,
     covariate_correlation_gap,

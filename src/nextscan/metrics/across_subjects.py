@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from nextscan.arrays import FloatArray
+
 Draws = NDArray[np.floating]
 
 # A spread below this part of the values is rounding, not variation.

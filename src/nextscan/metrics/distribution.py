@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from nextscan.arrays import FloatArray
+
 Values = NDArray[np.floating]
 
 

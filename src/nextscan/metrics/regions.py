@@ -13,8 +13,7 @@ from itertools import pairwise, permutations
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from nextscan.arrays import BoolArray, FloatArray
 
 REGIONS = ("ventricles", "left_hippocampus", "right_hippocampus", "grey_matter", "white_matter")
 """The regions `segment` measures. Grey matter is that of cortex, nuclei and cerebellum, without hippocampi; white

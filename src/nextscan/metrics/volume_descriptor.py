@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from nextscan.arrays import FloatArray
+
 Volume = NDArray[np.floating]
 Grid = tuple[int, int, int]
 

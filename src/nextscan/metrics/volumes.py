@@ -13,9 +13,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nextscan.arrays import FloatArray
 from nextscan.metrics.proper import central_level, covered, highest_level
 
-FloatArray = NDArray[np.float64]
 Volume = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 

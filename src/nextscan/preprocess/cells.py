@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nextscan.arrays import FloatArray
 from nextscan.errors import CohortError, some
 
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 

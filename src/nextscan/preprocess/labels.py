@@ -7,11 +7,10 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from nextscan.arrays import FloatArray
 from nextscan.errors import CohortError
 
-FloatArray = NDArray[np.float64]
 _MOST_CATEGORIES = 100
 
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nextscan.arrays import FloatArray
 from nextscan.cohort import Cohort, pairs
 
-FloatArray = NDArray[np.float64]
 _MOST_VISITS = 2000
 _MOST_FACTORS = 20
 _VISITS_PER_FACTOR = 10

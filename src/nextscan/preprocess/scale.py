@@ -8,10 +8,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nextscan.arrays import FloatArray
 from nextscan.cohort import Cohort, pairs
 from nextscan.errors import CohortError, TooFewPairsError, some
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from nextscan.report.sections.verdict import verdict
 from nextscan.report.sections.volumes import volumes
 from nextscan.report.sections.why import why
 from nextscan.report.sections.words import citing, glossary
-from nextscan.report.wording import count, listed
+from nextscan.wording import count, listed
 
 _SECTIONS = (
     verdict,

@@ -12,7 +12,7 @@ from nextscan.report.methods import method_looks, title
 from nextscan.report.metric_catalogue import metric
 from nextscan.report.page import Fragment, render_template
 from nextscan.report.run_folder import Predictions, Run, featured
-from nextscan.report.wording import capital, count
+from nextscan.wording import capital, count
 
 BUDGET = 4_000_000  # bytes of packed values; base64 makes a third more of them
 MISSING = -32768

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nextscan.arrays import FloatArray
 from nextscan.errors import RunFolderError, some
 from nextscan.report.methods import ORACLE, part
-from nextscan.report.volume_examples import VolumeExample, read_examples
+from nextscan.report.volumes.examples import VolumeExample, read_examples
 
-FloatArray = NDArray[np.float64]
 Values = NDArray[np.float32]
 
 _KEYS = ["method", "seed", "repeat", "fold"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nextscan.cohort.cohort import FloatArray
+from nextscan.arrays import FloatArray
 from nextscan.errors import RunFolderError, SettingError
 from nextscan.imputers.registry import BASELINES, VOLUME_BASELINES
 from nextscan.metrics import bootstrap_interval, percentile_interval, resampled_means

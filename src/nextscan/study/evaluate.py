@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nextscan.cohort import Cohort, Task, folds, hide
-from nextscan.cohort.check_images import check_splits
+from nextscan.cohort import Cohort, Task, check_splits, folds, hide
 from nextscan.errors import NextscanError, NextscanWarning, OutputError
 from nextscan.imputers.estimator import Estimator
 from nextscan.study import differences, feature_differences, tables
@@ -26,7 +25,7 @@ from nextscan.study.run_record import check_folder, failures, job_record, now, r
 from nextscan.study.units import feature_sd
 
 if TYPE_CHECKING:
-    from nextscan.study.volumes import Volumes
+    from nextscan.study.volumes.measures import Volumes
 
 N_CHOSEN = 6
 """Subjects whose trajectories are kept."""
@@ -78,7 +77,7 @@ def evaluate(
     ----------
     cohort : Cohort
         Subjects with one visit are training material. Of images, the regional volumes are the features that
-        are scored, beside the images themselves: see `nextscan.study.volumes`.
+        are scored, beside the images themselves: see `nextscan.study.volumes.measures`.
     methods : sequence of registry names, or mapping of row name to unfitted imputer
         All of features or all of images. The baselines, and for simulated cohorts the oracle, are added.
     out : path
@@ -151,7 +150,7 @@ def evaluate(
     write_record(out / "run.json", record)
     volumes = None
     if plan.of_images:
-        from nextscan.study.volumes import Volumes
+        from nextscan.study.volumes.measures import Volumes
 
         volumes = Volumes.of(cohort, plan, folder, progress=progress, n_jobs=n_jobs)
         cohort = volumes.regional
@@ -171,7 +170,7 @@ def evaluate(
     jobs = [job for job in plan.jobs() if job.method in finished]
     _write(out, cohort, plan, finished, task, jobs, load)
     if volumes is not None:
-        from nextscan.study.volume_images import write_images
+        from nextscan.study.volumes.images import write_images
 
         labels = volumes.regions.labels
         write_images(out, plan, finished, task=task, chosen=chosen, labels=labels, folder=folder)

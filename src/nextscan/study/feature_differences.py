@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nextscan.arrays import FloatArray, IntArray
 from nextscan.cohort import Task
-from nextscan.cohort.cohort import FloatArray, IntArray
 from nextscan.metrics import benjamini_hochberg, percentile_interval, resampled_means
 from nextscan.study.jobs import JobResult
 from nextscan.study.plan import CLOSED_FORM, ORACLE, Job, Plan

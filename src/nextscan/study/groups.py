@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nextscan.arrays import BoolArray
 from nextscan.cohort import Task
-from nextscan.cohort.cohort import BoolArray
 
 SMALLEST = 100
 """Below this many test subjects the coverage of a group says too little."""

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nextscan.arrays import FloatArray
 from nextscan.atomic import atomic_path
 from nextscan.cohort import Cohort, Imputation, Split, Task, hide
-from nextscan.cohort.cohort import FloatArray
 from nextscan.errors import NextscanError, OutputError
 from nextscan.imputers.estimator import Estimator
 from nextscan.randomness import bits
@@ -26,8 +26,8 @@ from nextscan.study.scoring import FoldScores, score_fold
 from nextscan.study.units import Units, visit_rows
 
 if TYPE_CHECKING:
-    from nextscan.study.volume_scoring import ScoredVolumes
-    from nextscan.study.volumes import Volumes
+    from nextscan.study.volumes.measures import Volumes
+    from nextscan.study.volumes.scoring import ScoredVolumes
 
 QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 """Quantiles of the fans."""
@@ -178,7 +178,7 @@ def run_jobs(
                 imputation: Imputation = model.impute(task.shown, draws=draws, seed=_draw_seed(seed, job))
                 seconds_impute = time.perf_counter() - began_imputing
             else:
-                from nextscan.study.volume_jobs import impute_and_score
+                from nextscan.study.volumes.jobs import impute_and_score
 
                 scored, seconds_impute = impute_and_score(
                     model,
@@ -270,7 +270,7 @@ def _seen(cohort: Cohort, volumes: Volumes | None) -> Cohort:
     """Return what a method may see of a cohort."""
     if volumes is None:
         return cohort
-    from nextscan.study.volumes import images_of
+    from nextscan.study.volumes.measures import images_of
 
     return images_of(cohort)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from nextscan.arrays import FloatArray, IntArray
 from nextscan.cohort import Task
-from nextscan.cohort.cohort import FloatArray, IntArray
 from nextscan.metrics import (
     frechet_distance,
     jackknife_interval,

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextscan import metrics
+from nextscan.arrays import FloatArray
 from nextscan.cohort import Imputation, Task
-from nextscan.cohort.cohort import FloatArray
 from nextscan.study.units import Units, Values
 
 LEVELS = np.round(np.arange(1, 20) / 20, 2)

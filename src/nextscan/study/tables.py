@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nextscan.arrays import IntArray
 from nextscan.atomic import atomic_path
 from nextscan.cohort import Task
-from nextscan.cohort.cohort import IntArray
 from nextscan.study.jobs import QUANTILES, JobResult, draws_path
 from nextscan.study.plan import Job, Plan
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nextscan.arrays import FloatArray, IntArray
 from nextscan.cohort import Cohort, Split
-from nextscan.cohort.cohort import FloatArray, IntArray
 
 Values = NDArray[np.floating]
 

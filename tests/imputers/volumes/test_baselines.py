@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from nextscan.cohort import hide
-from nextscan.cohort.images import read_image, write_image
 from nextscan.errors import CohortError, NextscanWarning, SettingError, TooFewPairsError
+from nextscan.images.files import read_image, write_image
+from nextscan.imputers.contract.volume_world import growing_ventricles
 from nextscan.imputers.volumes.base import Given
-from nextscan.imputers.volumes.contract_world import growing_ventricles
 from nextscan.imputers.volumes.copy_source import CopySource
+from nextscan.imputers.volumes.mean_change import VolumeMeanChange
 from nextscan.imputers.volumes.pairs import prepared_pairs
-from nextscan.imputers.volumes.volume_mean_change import VolumeMeanChange
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from nextscan.imputers.contract.volume_world import head
 from nextscan.imputers.volumes.brightness import as_bright_as, brightness
-from nextscan.imputers.volumes.contract_world import head
 from nextscan.preprocess.volumes import Prepared
 
 SHAPE = (24, 28, 24)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nextscan.imputers.contract.volume_world import growing_ventricles
 from nextscan.imputers.volumes.conditions import Conditions
-from nextscan.imputers.volumes.contract_world import growing_ventricles
 from nextscan.imputers.volumes.pairs import forward_pairs
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from linear_world import linear_examples
+from nextscan.imputers.volumes.diffusion.settings import PRESETS, VolumeDiffusionSettings
 from nextscan.imputers.volumes.examples import N_COINS
-from nextscan.imputers.volumes.volume_diffusion_settings import PRESETS, VolumeDiffusionSettings
 
 DEFAULT = VolumeDiffusionSettings()
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from nextscan.cohort import hide
-from nextscan.cohort.images import read_image, write_image
-from nextscan.cohort.simulate import load_brain_law, simulate_brains
 from nextscan.errors import CohortError, SettingError
+from nextscan.images.files import read_image, write_image
 from nextscan.imputers import load, make_imputer
-from nextscan.imputers.contract import imputer_checks
-from nextscan.imputers.volumes.contract_candidate import VolumeCandidate
+from nextscan.imputers.contract.check import imputer_checks
+from nextscan.imputers.contract.volume_candidate import VolumeCandidate
+from nextscan.simulating import load_brain_law, simulate_brains
 
 SHAPE = (16, 20, 16)
 CHECKS = {check.__name__: check for check in imputer_checks("volumes")}
@@ -42,7 +42,7 @@ def test_draws_are_images_of_draws_of_the_state(cohort):
     model, law = make_imputer("volume-oracle").fit(cohort), load_brain_law(cohort.law)
     task = hide(cohort)
     i = next(i for i, subject in enumerate(task.targets.subject) if subject == "sub-003")  # seen three times before
-    from nextscan.cohort.simulate.brains import head_of
+    from nextscan.simulating.brains.cohort import head_of
 
     found = model.impute(task.shown, 2, seed=9)[i]
     expected = law.predict("sub-003", ["ses-01", "ses-02", "ses-03"], float(task.targets.gap[i]))

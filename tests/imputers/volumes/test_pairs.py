@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nextscan.imputers.volumes.contract_world import growing_ventricles
+from nextscan.imputers.contract.volume_world import growing_ventricles
 from nextscan.imputers.volumes.pairs import forward_pairs, images_only, prepared_pairs
 from nextscan.preprocess.volumes import VolumePreparer
 from volume_samples import centred, image_cohort

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nextscan.cohort import read_cohort
-from nextscan.cohort.images import read_header, write_image
+from nextscan.images.files import read_header, write_image
 from nextscan.preprocess.volumes import VolumePreparer
 from nextscan.preprocess.volumes.resampling import resample
+from nextscan.reading import read_cohort
 
 PATIENTS = ("patient01", "patient12")
 SHAPE, SPACING = (64, 72, 48), (3.0, 3.0, 3.0)

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nextscan.cohort import Cohort, PredictedVolume, Targets, VolumeImputation, merge, targets
-from nextscan.cohort.check_images import check_splits
+from nextscan.arrays import Volume
+from nextscan.cohort import Cohort, PredictedVolume, Targets, VolumeImputation, check_splits, merge, targets
 from nextscan.errors import CohortError, NextscanWarning, SettingError, TooFewPairsError
 from nextscan.imputers.estimator import Estimator, Progress
-from nextscan.imputers.volumes.pairs import Volume, forward_pairs, images_only
+from nextscan.imputers.volumes.pairs import forward_pairs, images_only
 from nextscan.preprocess.volumes import VolumePreparer
 
 _CUT = 0.05  # of the head: more is no neck that a field of view happens to show
@@ -183,7 +183,7 @@ class VolumeImputer(Estimator):
         return lambda i: self._predict(cohort, wanted, i, draw, n_draws, seed)
 
     def _predict(self, cohort: Cohort, wanted: Targets, i: int, draw: Draw, n_draws: int, seed: int) -> PredictedVolume:
-        from nextscan.cohort.images import read_header
+        from nextscan.images.files import read_header
 
         row = int(wanted.context[i])
         prepared = self.preparer_.prepare(cohort, row)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nextscan.arrays import FloatArray, Volume
 from nextscan.preprocess.volumes import Prepared
-
-FloatArray = NDArray[np.float64]
-Volume = NDArray[np.float32]
 
 _WAVES = tuple(k for k in product(range(4), repeat=3) if sum(k) <= 3)  # half waves along the axes
 _BRIGHT = -0.4  # prepared scale: darker voxels are mostly noise

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nextscan.arrays import FloatArray
 from nextscan.cohort import Cohort, Pairs
 from nextscan.preprocess import LabelEncoder
 
-FloatArray = NDArray[np.float64]
 Interval = Literal["unseen", "encoded", "reach"]
 _FREQUENCIES = 8  # of the encoding of years: periods from 6 to 640 years
 

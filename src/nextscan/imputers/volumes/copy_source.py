@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
+from nextscan.arrays import Volume
 from nextscan.imputers.volumes.base import Given
-from nextscan.imputers.volumes.pairs import PreparedPairs, Volume
+from nextscan.imputers.volumes.pairs import PreparedPairs
 from nextscan.imputers.volumes.resampling import ResamplingVolumeImputer
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nextscan.arrays import Volume
 from nextscan.imputers.volumes.base import Given
 from nextscan.imputers.volumes.conditions import Conditions
 from nextscan.imputers.volumes.learning_settings import LearningSettings
-from nextscan.imputers.volumes.pairs import PreparedPairs, Volume
+from nextscan.imputers.volumes.pairs import PreparedPairs
 
+_VALIDATION_PAIRS = 64
 N_COINS = 6
 """Uniform numbers that an example takes: to turn it round in time, to hide its interval, to mirror it, to shift it."""
 
@@ -136,6 +138,28 @@ class PairExamples:
 
     def _stacked(self, volumes: Sequence[NDArray[np.float32]]) -> Tensor:
         return torch.from_numpy(np.stack(volumes)[:, None]).to(self.device)
+
+
+@dataclass(frozen=True, eq=False)
+class PairProblem:
+    """What problems on pairs of images have in common, see `nextscan.training.Problem`.
+
+    Attributes
+    ----------
+    train, validation : PairExamples
+    """
+
+    train: PairExamples
+    validation: PairExamples
+
+    @property
+    def n_examples(self) -> int:
+        """Number of training pairs."""
+        return len(self.train)
+
+    def judged(self) -> Iterator[tuple[Condition, Tensor]]:
+        """Yield the validation pairs that a score is of, as they are, B = 1."""
+        return (self.validation.plain(i) for i in range(min(len(self.validation), _VALIDATION_PAIRS)))
 
 
 def _shifted(volume: Volume, coins: NDArray[np.float64], most: int) -> Volume:

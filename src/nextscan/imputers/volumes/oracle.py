@@ -14,7 +14,7 @@ from nextscan.imputers.estimator import Progress
 from nextscan.imputers.volumes.base import Draw, VolumeImputer
 
 if TYPE_CHECKING:
-    from nextscan.cohort.simulate import BrainLaw
+    from nextscan.simulating import BrainLaw
 
 _SCANS = 1_000_000  # numbers of drawn scans, none that of a visit
 
@@ -32,7 +32,7 @@ class VolumeOracle(VolumeImputer):
 
     Attributes
     ----------
-    law_ : nextscan.cohort.simulate.BrainLaw
+    law_ : nextscan.simulating.BrainLaw
     """
 
     name: ClassVar[str] = "volume-oracle"
@@ -51,7 +51,7 @@ class VolumeOracle(VolumeImputer):
         checkpoint: Path | None,
         progress: Progress | None,
     ) -> None:
-        from nextscan.cohort.simulate import load_brain_law
+        from nextscan.simulating import load_brain_law
 
         if not train.law:
             raise SettingError(
@@ -62,10 +62,10 @@ class VolumeOracle(VolumeImputer):
         self.record_ |= {"law": train.law}
 
     def _predicting(self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int) -> Callable[[int], PredictedVolume]:
-        from nextscan.cohort.images import read_header
-        from nextscan.cohort.simulate.brains import WHITE, head_of
-        from nextscan.cohort.simulate.brains_render import Head, affine_of
-        from nextscan.cohort.simulate.brains_scanner import scan
+        from nextscan.images.files import read_header
+        from nextscan.simulating.brains.cohort import WHITE, head_of
+        from nextscan.simulating.brains.render import Head, affine_of
+        from nextscan.simulating.brains.scanner import scan
 
         law, affine = self.law_, affine_of(self.law_.shape)
         heads: dict[str, Head] = {}
@@ -108,6 +108,6 @@ class VolumeOracle(VolumeImputer):
         return self.law_.state()
 
     def _restore(self, state: dict[str, Any]) -> None:
-        from nextscan.cohort.simulate import BrainLaw
+        from nextscan.simulating import BrainLaw
 
         self.law_ = BrainLaw.from_state(state)

@@ -12,12 +12,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from nextscan.arrays import Volume
 from nextscan.cohort import Cohort, Pairs
 from nextscan.imputers.estimator import Progress
 from nextscan.imputers.volumes.brightness import as_bright_as, brightness
 from nextscan.preprocess.volumes import Prepared, VolumePreparer
-
-Volume = NDArray[np.float32]
 
 _FEWEST = 100  # voxels in a bin of brightness
 _LEAST = 1e-3  # of the largest variance of change: none is so certain that it could not be wrong

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nextscan.arrays import Volume
 from nextscan.cohort import Cohort, merge
 from nextscan.errors import SettingError
+from nextscan.imputers.baselines.paired_visits import donors
 from nextscan.imputers.estimator import Progress
-from nextscan.imputers.paired_visits import donors
 from nextscan.imputers.volumes.base import Draw, Given, VolumeImputer
-from nextscan.imputers.volumes.pairs import PreparedPairs, Volume, images_only, prepared_pairs
+from nextscan.imputers.volumes.pairs import PreparedPairs, images_only, prepared_pairs
 
 
 class ResamplingVolumeImputer(VolumeImputer):

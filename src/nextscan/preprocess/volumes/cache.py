@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nextscan.arrays import Volume
 from nextscan.atomic import atomic_path
 from nextscan.errors import ImageError, OutputError
+from nextscan.stamps import content_stamp
 
-Volume = NDArray[np.float32]
 Record = dict[str, Any]
 
 _VERSION = 2  # of what preparing does: another one, another key
-_STAMP = 2**16  # bytes
 _ABANDONED = 3600.0  # seconds after which a file that was never renamed is a dead writer's
 
 
@@ -51,15 +50,11 @@ def cache_key(paths: Sequence[str], settings: Mapping[str, Any]) -> str:
 
 def _stamp(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            head = file.read(_STAMP)
-            size = file.seek(0, 2)
-            file.seek(max(size - _STAMP, 0))
-            tail = file.read(_STAMP)
+        size, digest = content_stamp(path)
         changed = Path(path).stat().st_mtime_ns
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from None
-    return f"{size} {changed} ".encode() + hashlib.blake2b(head + tail).digest()
+    return f"{size} {changed} ".encode() + digest
 
 
 def kept(folder: Path, key: str, make: Callable[[], tuple[Volume, Record]]) -> tuple[Volume, Record]:

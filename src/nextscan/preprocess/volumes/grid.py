@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from nextscan.arrays import FloatArray
+
 Triple = tuple[float, float, float]
 Shape = tuple[int, int, int]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nextscan.arrays import Volume
 from nextscan.errors import ImageError
-
-Volume = NDArray[np.float32]
 
 SAMPLED = 64
 """Voxels per axis looked at, at least, where an image has more."""

@@ -10,16 +10,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nextscan.arrays import FloatArray, Volume
 from nextscan.cohort import Cohort
-from nextscan.cohort.transforms import read_transform
 from nextscan.errors import CohortError, ImageError, SettingError
+from nextscan.images.transforms import read_transform
 from nextscan.preprocess.volumes.cache import cache_key, kept
 from nextscan.preprocess.volumes.grid import Shape, Triple, ras_axes, reach, shape_for, subject_grid
 from nextscan.preprocess.volumes.intensity import SAMPLED, find_head, intensity_range, scaled
 from nextscan.preprocess.volumes.resampling import reached, resample
-
-FloatArray = NDArray[np.float64]
-Volume = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +135,7 @@ class VolumePreparer:
         ImageError
             If a header or a transform cannot be read.
         """
-        from nextscan.cohort.images import read_header
+        from nextscan.images.files import read_header
 
         rows = np.flatnonzero(cohort.has_volume).tolist()
         if not rows:
@@ -175,7 +173,7 @@ class VolumePreparer:
 
     def grid(self, cohort: Cohort, row: int) -> FloatArray:
         """Return the affine of the grid of the subject that a visit belongs to, shape (4, 4)."""
-        from nextscan.cohort.images import read_header
+        from nextscan.images.files import read_header
 
         rows = np.flatnonzero((cohort.subject_of == cohort.subject_of[row]) & cohort.has_volume)
         if not len(rows):
@@ -225,7 +223,7 @@ class VolumePreparer:
         )
 
     def _prepare(self, cohort: Cohort, row: int, grid: FloatArray) -> tuple[Volume, dict[str, Any]]:
-        from nextscan.cohort.images import read_image
+        from nextscan.images.files import read_image
 
         path, where = self._path(cohort, row), _name(cohort, row)
         image = read_image(path, where=where)
@@ -271,7 +269,7 @@ class VolumePreparer:
         SettingError
             If `values` is not on the subject's grid.
         """
-        from nextscan.cohort.images import read_image
+        from nextscan.images.files import read_image
 
         if values.ndim != 4 or values.shape[1:] != prepared.data.shape:
             raise SettingError(f"expected values of shape (n, {', '.join(map(str, self.shape))}), got {values.shape}")
@@ -299,7 +297,7 @@ class VolumePreparer:
 
     def _mask(self, cohort: Cohort, row: int, shape: tuple[int, ...], affine: FloatArray) -> NDArray[np.bool_] | None:
         """Return the mask of a visit at the voxels of its image."""
-        from nextscan.cohort.images import read_image
+        from nextscan.images.files import read_image
 
         if not self.masked:
             return None

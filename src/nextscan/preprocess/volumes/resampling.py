@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-Volume = NDArray[np.float32]
+from nextscan.arrays import FloatArray, Volume
 
 COARSER = 1.5
 """Voxels this much larger than those they are made from are averages over their surroundings, not samples."""

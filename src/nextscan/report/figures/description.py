@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nextscan.arrays import FloatArray
 from nextscan.report.figures.style import FAINT, LOOKS, SOFT, diverging, new_figure, quiet, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FloatArray = NDArray[np.float64]
 MAIN, OTHER = LOOKS[0].colour, LOOKS[1].colour
 _NAMED = 20  # features that all have their names written
 _LEAST = 10  # subjects whose ages make a curve

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nextscan.report.figures.style import FAINT, INK, SOFT, WIDTH, Look, diverging, new_figure, quiet, styled
-from nextscan.report.volume_grid import Grid, Image, grid_of, inside_head
-from nextscan.report.wording import number
+from nextscan.report.volumes.grid import Grid, Image, grid_of, inside_head
+from nextscan.wording import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

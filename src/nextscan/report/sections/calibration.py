@@ -11,7 +11,7 @@ from nextscan.report.methods import method_looks, title
 from nextscan.report.metric_catalogue import Metric, metric
 from nextscan.report.page import Block, Cell, Column, Notice, Picture, Prose, Section, Table
 from nextscan.report.run_folder import OVERALL, Run, featured
-from nextscan.report.wording import NONE, capital, count, interval, listed, number, percent
+from nextscan.wording import NONE, capital, count, interval, listed, number, percent
 
 
 def calibration(run: Run) -> Section:

@@ -13,7 +13,7 @@ from nextscan.report.methods import method_looks, title
 from nextscan.report.metric_catalogue import metric
 from nextscan.report.page import Block, Cell, Column, Notice, Picture, Section, Table
 from nextscan.report.run_folder import Predictions, Run, featured
-from nextscan.report.wording import NONE, count, decimals, listed, number
+from nextscan.wording import NONE, count, decimals, listed, number
 
 _LEAD = (
     "Change is the follow-up less the visit it is predicted from. Measurement noise moves every real point and "

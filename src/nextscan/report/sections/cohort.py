@@ -8,7 +8,7 @@ from nextscan.report.figures.change import gap_histogram
 from nextscan.report.figures.style import to_svg
 from nextscan.report.page import Block, Fact, Facts, Fold, Notice, Picture, Prose, Section
 from nextscan.report.run_folder import Run
-from nextscan.report.wording import count, number
+from nextscan.wording import count, number
 
 
 def cohort(run: Run) -> Section:

@@ -9,7 +9,7 @@ from nextscan.report.figures.style import to_svg
 from nextscan.report.methods import title
 from nextscan.report.page import Block, Notice, Picture, Section
 from nextscan.report.run_folder import Run, featured
-from nextscan.report.wording import capital, count, number, percent
+from nextscan.wording import capital, count, number, percent
 
 _LEAD = (
     "Correlations between features over the test subjects’ follow-ups: real, imputed, and the difference. Draws "

@@ -7,7 +7,7 @@ from nextscan.report.figures.style import to_svg
 from nextscan.report.methods import method_looks, title
 from nextscan.report.page import Block, Notice, Picture, Prose, Section
 from nextscan.report.run_folder import Run
-from nextscan.report.wording import capital, count, percent
+from nextscan.wording import capital, count, percent
 
 _LEAD = "One thin line per fold and seed; the thick line is their median."
 

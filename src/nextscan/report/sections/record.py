@@ -12,7 +12,7 @@ import numpy as np
 from nextscan.report.methods import part, title
 from nextscan.report.page import Block, Cell, Column, Definitions, Fact, Facts, Fold, Notice, Section, Table
 from nextscan.report.run_folder import Run
-from nextscan.report.wording import NONE, capital, count, decimals, duration, number, percent
+from nextscan.wording import NONE, capital, count, decimals, duration, number, percent
 
 
 def record(run: Run) -> Section:

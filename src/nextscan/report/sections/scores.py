@@ -9,7 +9,7 @@ from nextscan.report.methods import part, title
 from nextscan.report.metric_catalogue import Metric, groups, note, ordered
 from nextscan.report.page import Block, Cell, Column, Section, Table
 from nextscan.report.run_folder import OVERALL, Run
-from nextscan.report.wording import NONE, capital, decimals, interval, number
+from nextscan.wording import NONE, capital, decimals, interval, number
 
 _LEAD = (
     "Bold marks the best method of each column and those not clearly different from it. Arrows tell which way "

@@ -10,7 +10,7 @@ from nextscan.report.figures.trajectories import Fan, Trajectory, trajectory_fan
 from nextscan.report.methods import method_looks, part, title
 from nextscan.report.page import Block, Notice, Picture, Section
 from nextscan.report.run_folder import Predictions, Run, featured
-from nextscan.report.wording import capital, listed, percent
+from nextscan.wording import capital, listed, percent
 
 _LEAD = (
     "Filled points were shown to the methods, the open point is the visit that was hidden. The fan holds the "

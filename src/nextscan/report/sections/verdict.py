@@ -22,7 +22,7 @@ from nextscan.report.methods import (
 from nextscan.report.metric_catalogue import metric
 from nextscan.report.page import Block, Cell, Column, Notice, Picture, Prose, Section, Table
 from nextscan.report.run_folder import Run
-from nextscan.report.wording import NONE, capital, decimals, interval, listed, number, percent
+from nextscan.wording import NONE, capital, decimals, interval, listed, number, percent
 
 REFERENCES = (CARRY_FORWARD, COPY_SOURCE, VOLUME_MEAN_CHANGE, REGRESSION, RELIABILITY)
 

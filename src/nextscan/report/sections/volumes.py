@@ -13,10 +13,10 @@ from nextscan.report.metric_catalogue import IMAGES, REGIONS, Metric, ordered
 from nextscan.report.page import Block, Cell, Fold, Notice, Picture, Section, Table
 from nextscan.report.run_folder import OVERALL, Predictions, Run
 from nextscan.report.sections.scores import score_table
-from nextscan.report.viewer import viewer
-from nextscan.report.volume_examples import VolumeExample
-from nextscan.report.volume_grid import inside_head
-from nextscan.report.wording import NONE, capital, count, listed, number
+from nextscan.report.volumes.examples import VolumeExample
+from nextscan.report.volumes.grid import inside_head
+from nextscan.report.volumes.viewer import viewer
+from nextscan.wording import NONE, capital, count, listed, number
 
 _LEAD = (
     "The source image was shown to the method; the real follow-up was hidden. Differences are follow-up less source: "

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from nextscan.report.comparison import Difference, against
 from nextscan.report.methods import CARRY_FORWARD, COPY_SOURCE, candidates, part, title
 from nextscan.report.run_folder import Run
-from nextscan.report.wording import capital, count, decimals, interval, listed, number, percent
+from nextscan.wording import capital, count, decimals, interval, listed, number, percent
 
 MIXED_FACTOR = "mixed-factor"
 _VERBS = {"lower": "beats", "tied": "is not clearly different from", "higher": "loses to"}

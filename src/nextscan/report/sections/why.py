@@ -11,7 +11,7 @@ from nextscan.report.methods import ORACLE, RELIABILITY, candidates, method_look
 from nextscan.report.page import Block, Cell, Column, Picture, Prose, Section, Table
 from nextscan.report.run_folder import Run
 from nextscan.report.sections.whether import MIXED_FACTOR, closed_form, whether
-from nextscan.report.wording import NONE, capital, count, interval, percent
+from nextscan.wording import NONE, capital, count, interval, percent
 
 ANCHORED = "anchored"
 RATE = 0.05

@@ -1,0 +1,223 @@
+"""Headers of NIfTI images, read without their data and checked."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+from nextscan.arrays import FloatArray
+from nextscan.errors import ImageError
+
+MOST_VOXELS = 2**29
+"""More than this (2 GiB as float32) is taken for a broken header: 0.25 mm steps through a whole head fit."""
+
+_GZIP = b"\x1f\x8b"
+_SIZES = {348: "Nifti1Header", 540: "Nifti2Header"}
+_INFLATION = 1040  # deflate makes nothing smaller than 1/1032
+_MILLIMETRES = frozenset({"mm", "unknown"})
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """What the header of an image says.
+
+    Attributes
+    ----------
+    path : Path
+    shape : tuple of three int
+        A fourth dimension of one frame is left out.
+    spacing : tuple of three float
+        Distance of neighbouring voxels in mm, along each axis of the array.
+    affine : ndarray of float64, shape (4, 4)
+        From voxel indices to mm in scanner or template space (right, anterior, superior).
+    orientation : str
+        Where the axes of the array point, as in ``"RAS"``.
+    dtype : str
+        Of the numbers in the file, as in ``"int16"``.
+    codes : tuple of two int
+        qform and sform code: how the affine was given; both 0 means that the header does not place the image.
+    apart : float
+        How far, in mm, qform and sform put a corner of the image from each other; the sform counts.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    affine: FloatArray
+    orientation: str
+    dtype: str
+    codes: tuple[int, int] = (0, 1)
+    apart: float = 0.0
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels."""
+        return math.prod(self.shape)
+
+
+def nibabel() -> Any:
+    """Import nibabel.
+
+    Raises
+    ------
+    ImageError
+        If it is not installed.
+    """
+    try:
+        import nibabel
+    except ImportError:
+        raise ImageError("images are read with nibabel, which is not installed: install nextscan[volumes]") from None
+    return nibabel
+
+
+def read_header(path: str | Path, *, where: str = "") -> Header:
+    """Read the header of a NIfTI image (``.nii``, ``.nii.gz``); no more than 540 bytes are unpacked.
+
+    Parameters
+    ----------
+    path : path
+    where : str
+        The subject and visit, for messages, as in ``"sub-01 ses-02"``.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, empty, cut short or no NIfTI; if it holds no three-dimensional image of
+        real numbers, or claims more voxels than `MOST_VOXELS` or than a file of its size can hold; or if
+        the header does not say where the voxels lie.
+    """
+    path = Path(path)
+    return understood(path, *raw_header(path, where), where)
+
+
+def error_at(path: Path, where: str, problem: str) -> ImageError:
+    """Return an error about a file, with the subject and visit it belongs to."""
+    return ImageError(f"{path}{f' ({where})' if where else ''}: {problem}")
+
+
+def open_packed(path: Path) -> IO[bytes]:
+    """Open a file that is compressed or not, whatever its name says."""
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP
+    return cast(IO[bytes], gzip.open(path, "rb")) if packed else path.open("rb")
+
+
+def raw_header(path: Path, where: str) -> tuple[Any, int]:
+    """Return nibabel's header, unchecked, and the most bytes the file can hold."""
+    nifti = nibabel()
+    try:
+        size = os.stat(path).st_size
+        with open_packed(path) as file:
+            block = file.read(540)
+            packed = isinstance(file, gzip.GzipFile)
+    except FileNotFoundError:
+        gone = "is a link to a file that is not there; fetch it" if path.is_symlink() else "there is no such file"
+        raise error_at(path, where, f"{gone}, or correct the path") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise error_at(path, where, "the file is cut short or damaged; copy it again") from None
+    except OSError as error:
+        raise error_at(path, where, f"cannot be read: {error.strerror or error}") from None
+    if not block:
+        raise error_at(path, where, "the file is empty; copy it again")
+    first = int.from_bytes(block[:4], "little"), int.from_bytes(block[:4], "big")
+    name = next((_SIZES[number] for number in first if number in _SIZES), None)
+    n_bytes = 540 if name == "Nifti2Header" else 348
+    magic = block[344:348] if n_bytes == 348 else block[4:8]
+    if name is None or (magic[:1] != b"n" and len(block) >= n_bytes):
+        raise error_at(path, where, "is not a NIfTI image; convert it to .nii.gz (dcm2niix does so from DICOM)")
+    if len(block) < n_bytes:
+        raise error_at(path, where, "the file is cut short: it ends within the header; copy it again")
+    if magic[1:2] != b"+":
+        raise error_at(path, where, "is one half of a .hdr and .img pair; convert it to a single .nii.gz")
+    header = getattr(nifti, name)(block[:n_bytes], check=False)
+    if header["pixdim"][0] == 0:  # the standard reads 0 as 1
+        header["pixdim"][0] = 1
+    return header, size * (_INFLATION if packed else 1)
+
+
+def understood(path: Path, raw: Any, most_bytes: int, where: str) -> Header:
+    """Check a header and put it in our words."""
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        shape = tuple(int(n) for n in raw.get_data_shape())
+        dtype = raw.get_data_dtype()
+        affine = np.asarray(raw.get_best_affine(), float)
+    except (HeaderDataError, ValueError, KeyError, IndexError) as error:
+        raise error_at(path, where, f"the header is damaged ({error}); convert the image again") from None
+    if not shape or any(n < 1 for n in shape):
+        raise error_at(path, where, f"the header gives shape {shape}; convert the image again")
+    shape_3d = _three(path, shape, where)
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if math.prod(shape) > MOST_VOXELS:
+        raise error_at(
+            path, where, f"the header claims {_sized(n_bytes)} (shape {_times(shape)}), more than any image here may "
+            f"have ({MOST_VOXELS:,} voxels); it is damaged, or the image must be resampled to a coarser grid first"
+        )  # fmt: skip
+    if n_bytes > most_bytes:
+        raise error_at(
+            path, where, f"the header claims {_sized(n_bytes)} of data, a file of this size cannot hold them; it is "
+            "cut short or damaged; copy it again"
+        )  # fmt: skip
+    if dtype.fields is not None or dtype.kind not in "iuf":
+        raise error_at(path, where, "holds colours or complex numbers; convert it to an image of one real number each")
+    unit = raw.get_xyzt_units()[0] if int(raw["xyzt_units"]) & 7 in (0, 1, 2, 3) else "unknown"
+    if unit not in _MILLIMETRES:
+        raise error_at(path, where, f"lengths are in {unit}; convert the header to mm")
+    codes = (int(raw["qform_code"]), int(raw["sform_code"]))
+    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    if not np.isfinite(affine).all() or not (spacing > 0).all():
+        raise error_at(path, where, "the header gives a voxel size of zero or no number; convert the image again")
+    if abs(np.linalg.det(affine[:3, :3] / spacing)) < 1e-3:
+        raise error_at(path, where, "the header puts all voxels into one plane (singular affine); convert it again")
+    return Header(
+        path=path,
+        shape=shape_3d,
+        spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
+        affine=affine,
+        orientation="".join(nibabel().aff2axcodes(affine)),
+        dtype=str(dtype.newbyteorder("=")),
+        codes=codes,
+        apart=_apart(raw, affine, shape_3d) if all(codes) else 0.0,
+    )
+
+
+def _apart(raw: Any, affine: FloatArray, shape: tuple[int, int, int]) -> float:
+    """Return the largest distance of corners as qform and sform place them; infinite for a qform without meaning."""
+    from nibabel.spatialimages import HeaderDataError
+
+    corners = np.array([(*(np.array(np.unravel_index(i, (2, 2, 2))) * (np.array(shape) - 1)), 1) for i in range(8)])
+    try:
+        away = corners @ (np.asarray(raw.get_qform(), float) - affine).T
+    except (HeaderDataError, ValueError):
+        return float("inf")
+    return float(np.linalg.norm(away[:, :3], axis=1).max())
+
+
+def _three(path: Path, shape: tuple[int, ...], where: str) -> tuple[int, int, int]:
+    if math.prod(shape[3:]) > 1:
+        raise error_at(
+            path, where, f"has {len(shape)} dimensions ({_times(shape)}); expected one 3-D image: save one frame, or "
+            "the mean of the frames"
+        )  # fmt: skip
+    if len(shape) < 3 or min(shape[:3]) < 2:
+        raise error_at(path, where, f"is a 2-D image ({_times(shape)}); expected a 3-D image")
+    return shape[0], shape[1], shape[2]
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _sized(n_bytes: int) -> str:
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.3g} {unit}"
+    return f"{n_bytes:,} bytes"

@@ -1,0 +1,1 @@
+"""The executable contract that every imputer passes."""

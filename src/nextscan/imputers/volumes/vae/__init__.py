@@ -1,0 +1,1 @@
+"""The conditional variational autoencoder of images that diffusion is compared with."""

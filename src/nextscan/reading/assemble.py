@@ -1,0 +1,192 @@
+"""From rows of visits to a cohort: order, years since the first visit, labels of subjects and of visits."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from nextscan.arrays import BoolArray, FloatArray, IntArray
+from nextscan.cohort.cohort import Cohort
+from nextscan.errors import CohortError, NextscanWarning, some
+from nextscan.reading.columns.tables import Texts
+from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.columns.vocabulary import canonical, is_ordered, visit_order
+
+_OF_VISITS = frozenset({"age"})
+_OF_PERSONS = frozenset({"sex", "gender"})
+
+
+def assemble(rows: VisitRows, name: str, *, law: str = "") -> tuple[Cohort, VisitRows]:
+    """Make the cohort, and return the rows it was made of in the order of its visits.
+
+    Visits of a subject are in order of time, or by their names where time is unknown: by known words
+    (baseline, post) and numbers, else as they appear in the file, with a note.
+    The first visit is at 0 years; later ones are at unknown years (NaN) where the table does not
+    tell. A label belongs to subjects if everyone who has it has it from the first observed visit on,
+    with one value; others belong to visits.
+
+    Raises
+    ------
+    CohortError
+        If time runs backwards along numbered visits.
+
+    Warns
+    -----
+    NextscanWarning
+        Once for each of the rows' warnings.
+    """
+    rows = _without_unseen(in_order(rows))
+    position, subjects = pd.factorize(pd.Series(rows.subjects), sort=False)
+    first = np.flatnonzero(np.diff(position, prepend=-1))
+    years = rows.time - rows.time[first][position]
+    years[first] = 0.0
+    visits = rows.visits if rows.visits is not None else _numbered(position, first)
+    of_subject, of_visit, late, strange = _split_labels(rows, position, len(subjects))
+    rows = rows.telling([*_about_time(rows, position, years), *late], strange)
+    for line in rows.warnings:
+        warnings.warn(line, NextscanWarning, stacklevel=3)
+    cohort = Cohort(
+        name=name,
+        subjects=np.array(subjects, dtype=str),
+        subject_of=position.astype(np.intp),
+        visits=visits.astype(str),
+        years=years,
+        features=np.ascontiguousarray(rows.features),
+        feature_names=rows.feature_names,
+        labels=of_subject,
+        visit_labels=of_visit,
+        files={role: paths.astype(str) for role, paths in rows.files.items()},
+        units=rows.units,
+        time_unit=rows.time_unit,
+        source=rows.source,
+        law=law,
+        notes=(*rows.notes, *rows.warnings),
+    )
+    return cohort, rows
+
+
+def in_order(rows: VisitRows) -> VisitRows:
+    """Return rows with visits of a subject adjacent and in order; subjects as they first appear.
+
+    Raises
+    ------
+    CohortError
+        If time runs backwards along numbered visits.
+    """
+    position, _ = pd.factorize(pd.Series(rows.subjects), sort=False)
+    names = _visit_names(rows.visits, position) if rows.visits is not None else []
+    rank = np.zeros(len(rows), int) if rows.visits is None else pd.Index(names).get_indexer(pd.Index(rows.visits))
+    unknown = np.isnan(rows.time)
+    by_name = unknown & (np.bincount(position, minlength=len(rows)) > 1)[position]
+    partly = np.bincount(position, by_name, minlength=len(rows))[position] > 0
+    time = np.where(partly & (rows.visits is not None), 0.0, rows.time)
+    if names and not _tells_order(names):
+        by_file = pd.DataFrame({"subject": position, "time": time}).duplicated(keep=False).any()
+        line = f"{rows.source}: visits in order of the file: {some(names, 8)}"
+        rows = rows.telling([line] if by_file and line not in rows.notes else [])
+    order = np.lexsort((rank, time, position))
+    if (np.diff(order) < 0).any():
+        rows, position = rows.take(order), position[order]
+    _check_direction(rows, position)
+    return rows
+
+
+def _visit_names(visits: Texts, position: IntArray) -> list[str]:
+    """Return the names of visits in order; names that tell none as they appear, in the longest series first."""
+    longest = np.argsort(-np.bincount(position)[position], kind="stable")
+    names: list[str] = list(dict.fromkeys(visits[longest]))
+    if _tells_order(names):
+        return sorted(names, key=visit_order)
+    return sorted(names, key=lambda name: visit_order(name)[0])
+
+
+def _tells_order(names: list[str]) -> bool:
+    """Tell whether names alone order visits; one that says nothing between first and last words is in order too."""
+    unknown = [name for name in names if not is_ordered(name)]
+    middle = [name for name in names if visit_order(name)[0] == visit_order(unknown[0])[0]] if unknown else []
+    return len(middle) <= 1
+
+
+def _check_direction(rows: VisitRows, position: IntArray) -> None:
+    """Refuse visits numbered against time: one of the two must be wrong."""
+    if rows.visits is None:
+        return
+    stems = pd.Series(rows.visits).str.extract(r"^(.*?)(\d+)$")
+    number = pd.to_numeric(stems[1]).to_numpy(float)
+    back = (
+        (np.diff(position) == 0)
+        & (stems[0].to_numpy()[1:] == stems[0].to_numpy()[:-1])
+        & (np.diff(number) < 0)
+        & (np.diff(rows.time) > 0)
+    )
+    if back.any():
+        row = int(np.flatnonzero(back)[0])
+        raise CohortError(
+            f"{rows.where(row)}: time runs backwards for subject {rows.subjects[row]}: visit {rows.visits[row + 1]} "
+            f"has {rows.moment(row + 1)} and visit {rows.visits[row]} {rows.moment(row)}; correct the visit or the time"
+        )
+
+
+def _without_unseen(rows: VisitRows) -> VisitRows:
+    """Leave out subjects without any observed visit: there is nothing to start from."""
+    seen = set(rows.subjects[~rows.is_request])
+    keep = np.array([subject in seen for subject in rows.subjects], bool)
+    if keep.all():
+        return rows
+    unseen = list(dict.fromkeys(rows.subjects[~keep]))
+    what = "image" if "volume" in rows.files else "feature"
+    if not seen:
+        raise CohortError(f"{rows.source}: no row has any {what}; there is nothing to learn from or to start from")
+    line = f"{rows.source}: no {what}s at any visit for {len(unseen)} subjects ({some(unseen, 3)}); left out"
+    return rows.take(keep).telling(warnings=[line])
+
+
+def _numbered(position: IntArray, first: IntArray) -> Texts:
+    return (np.arange(len(position)) - first[position] + 1).astype(str).astype(object)
+
+
+def _split_labels(
+    rows: VisitRows, position: IntArray, n_subjects: int
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]:
+    """Return labels of subjects, labels of visits, notes and warnings; what only a later visit tells is no baseline."""
+    grouped = rows.labels.groupby(position, sort=True)
+    observed = np.flatnonzero(~rows.is_request)
+    start = observed[np.unique(position[observed], return_index=True)[1]]
+    varying, late = [], {}
+    for name in rows.labels:
+        if name in _OF_VISITS or grouped[name].nunique().max() > 1:
+            varying.append(name)
+        elif (only_later := (grouped[name].count() > 0).to_numpy() & rows.labels[name].iloc[start].isna()).any():
+            late[name] = rows.subjects[start[only_later]]
+    of_visit = [name for name in rows.labels if name in varying or name in late]
+    of_subject = [name for name in rows.labels if name not in of_visit]
+    notes = [
+        f"{rows.source}: {name} is known only after the first visit of {some(who, 3)}; taken as a label of visits"
+        for name, who in late.items()
+    ]
+    strange = []
+    for name in varying:
+        if canonical(name) in _OF_PERSONS:
+            differing = grouped[name].nunique()
+            who = rows.subjects[np.isin(position, differing.index[differing > 1])]
+            strange.append(f"{rows.source}: {name} differs between visits of {some(dict.fromkeys(who))}; check them")
+    subject_labels = grouped[of_subject].first() if of_subject else pd.DataFrame(index=range(n_subjects))
+    return subject_labels.reset_index(drop=True), rows.labels[of_visit].reset_index(drop=True), notes, strange
+
+
+def _about_time(rows: VisitRows, position: IntArray, years: FloatArray) -> list[str]:
+    follow_up: BoolArray = np.diff(position, prepend=-1) == 0
+    if not follow_up.any():
+        return [f"{rows.source}: every subject has one visit"]
+    unknown = follow_up & np.isnan(years)
+    at_once = follow_up & (np.diff(years, prepend=np.nan) == 0)
+    notes = []
+    if unknown.any():
+        notes.append(f"{rows.source}: time since the first visit is unknown for {int(unknown.sum())} follow-ups")
+    if at_once.any():
+        notes.append(
+            f"{rows.source}: {int(at_once.sum())} visits are at the same time as the visit before (whole years?)"
+        )
+    return notes

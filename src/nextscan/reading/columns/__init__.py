@@ -1,0 +1,1 @@
+"""Cells and columns of tables: how they are read, and what a column can mean."""

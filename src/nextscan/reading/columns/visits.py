@@ -1,0 +1,112 @@
+"""What every reader returns: one row per visit, in the order of the file, before anything is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from nextscan.arrays import BoolArray, FloatArray, IntArray
+from nextscan.reading.columns.tables import Texts
+
+DAYS_PER_YEAR = 365.25
+
+
+def day_of(years: float) -> pd.Timestamp:
+    """Return the day that lies so many years after 1 January 1970, as dates are counted here."""
+    return pd.Timestamp(0) + pd.Timedelta(days=round(years * DAYS_PER_YEAR))
+
+
+@dataclass(frozen=True, eq=False)
+class VisitRows:
+    """Rows of visits as a reader understood them.
+
+    Attributes
+    ----------
+    source : str
+        The file or folder.
+    subjects : ndarray of str
+    visits : ndarray of str, or None
+        None where the table does not name visits.
+    time : ndarray of float
+        In `time_unit`, counted from anywhere; NaN where unknown.
+    time_kind : str
+        ``years``, ``age``, ``date``, or empty where the table has no time.
+    features : ndarray of float, shape (n, n_features)
+    feature_names : tuple of str
+    labels : DataFrame of n rows
+        Of subjects and visits alike.
+    rows : ndarray of int
+        Row of the table, counted from 0.
+    place : callable
+        Names a row for the user.
+    units : mapping of feature name to unit
+    files : mapping of role to ndarray of str
+        Paths by role, see `nextscan.cohort.cohort.ROLES`; empty where a row has none.
+    visit_column : str
+        The column that names visits, for messages.
+    notes, warnings : tuple of str
+        What was understood; warnings are about what the user should check.
+    """
+
+    source: str
+    subjects: Texts
+    visits: Texts | None
+    time: FloatArray
+    time_kind: str
+    features: FloatArray
+    feature_names: tuple[str, ...]
+    labels: pd.DataFrame
+    rows: IntArray
+    place: Callable[[int], str]
+    units: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Texts] = field(default_factory=dict)
+    time_unit: str = "years"
+    visit_column: str = ""
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    def where(self, row: int) -> str:
+        """Name a row of this object: file and line."""
+        return f"{self.source}, {self.place(int(self.rows[row]))}"
+
+    def moment(self, row: int) -> str:
+        """Say when a row was, as ``age 61.5`` or ``date 2016-05-04``; empty where unknown."""
+        time = float(self.time[row])
+        if np.isnan(time):
+            return ""
+        if self.time_kind == "date":
+            return f"date {day_of(time):%Y-%m-%d}"
+        return f"{self.time_kind or 'time'} {time:.6g}"
+
+    def take(self, keep: BoolArray | IntArray) -> VisitRows:
+        """Return some rows, in the given order."""
+        return replace(
+            self,
+            subjects=self.subjects[keep],
+            visits=None if self.visits is None else self.visits[keep],
+            time=self.time[keep],
+            features=self.features[keep],
+            labels=self.labels.iloc[np.arange(len(self))[keep]].reset_index(drop=True),
+            rows=self.rows[keep],
+            files={role: paths[keep] for role, paths in self.files.items()},
+        )
+
+    def telling(self, notes: Sequence[str] = (), warnings: Sequence[str] = ()) -> VisitRows:
+        """Return the same rows with more notes and warnings."""
+        return replace(self, notes=(*self.notes, *notes), warnings=(*self.warnings, *warnings))
+
+    @property
+    def is_request(self) -> BoolArray:
+        """Tell which rows hold neither a feature nor a volume."""
+        return np.asarray(np.isnan(self.features).all(axis=1)) & ~self.has_volume
+
+    @property
+    def has_volume(self) -> BoolArray:
+        """Tell which rows have an image."""
+        return np.asarray(self.files["volume"] != "") if "volume" in self.files else np.zeros(len(self), bool)

@@ -1,0 +1,314 @@
+"""Long tables: one row per visit of a subject."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nextscan.arrays import FloatArray
+from nextscan.cohort.cohort import ROLES
+from nextscan.errors import CohortError, some
+from nextscan.reading.columns.image_columns import files_of, is_path, other_paths
+from nextscan.reading.columns.labels import as_label, label_name, label_values
+from nextscan.reading.columns.tables import IMPUTED, Cells, Missing, Table, Texts
+from nextscan.reading.columns.times import TimeColumn, counts_from_start, is_of_baseline, read_time, settle_time
+from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.layouts.layout import Layout
+from nextscan.reading.layouts.plan import Plan, plan
+from nextscan.reading.schema import TableSchema, fits
+
+NO_UNIT = "time has no unit; read as years"
+"""The note about a column that is only called ``time``."""
+_FREE_TEXT_LEVELS = 50
+_FREE_TEXT_SHARE = 0.2
+_ENOUGH_ROWS = 20
+_DATE = re.compile(r"\d{4}[-/.]\d{2}[-/.]\d{2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
+
+
+def read_long(
+    table: Table,
+    schema: TableSchema,
+    *,
+    schema_path: str = "schema",
+    like: VisitRows | None = None,
+    only_labels: bool = False,
+    no_times: tuple[str, ...] = (),
+) -> tuple[VisitRows, Layout]:
+    """Read a long table.
+
+    Columns whose names are known for it give subject, visit, time and labels. Of the others, text
+    columns are labels (unless nearly every row has its own text), as are columns of two whole numbers;
+    the remaining columns of numbers are features. In a table of images (`image_columns`) they are labels, too,
+    unless the schema names features.
+
+    Parameters
+    ----------
+    table : Table
+    schema : TableSchema
+        Overrules what names suggest.
+    schema_path : str
+        For messages.
+    like : VisitRows, optional
+        Rows of the main table: nothing but its features and labels is looked for.
+    only_labels : bool
+        The table holds no features; every column that is nothing else is a label.
+    no_times : tuple of str
+        Columns found to hold no times of visits, whatever their names.
+
+    Raises
+    ------
+    CohortError, SchemaError
+    """
+    options: dict[str, Any] = {"schema_path": schema_path, "like": like, "only_labels": only_labels}
+    columns = plan(table, schema, **options, no_times=no_times)
+    marks = [IMPUTED] if table.is_completed else []
+    cells = Cells(table, columns.candidates, [*columns.texts, *marks], Missing.of(schema.missing))
+    numbers, texts = _gather(cells)
+    imputed = np.array([str(text).lower() == "true" for text in texts[IMPUTED]] if marks else [], bool)
+    if imputed.any():
+        numbers[imputed] = np.nan
+
+    has_row = _rows_with_subject(table, columns.subject, texts, numbers)
+    n_rows = len(numbers)
+    time, time_column = np.full(n_rows, np.nan), columns.time
+    open_unit = False
+    if time_column is not None:
+        time, time_column = read_time(table, time_column, texts[time_column.column])
+        first = pd.Series(time).groupby(texts[columns.subject]).min().dropna()
+        open_unit = time_column.kind == "time"
+        time_column = settle_time(time_column, time, first.to_numpy())
+        open_unit &= time_column.kind == "years"
+        if schema.time is None and not _is_time(time_column, time, texts[columns.subject]):
+            others = (*no_times, time_column.column)
+            if columns.visit is not None or plan(table, schema, **options, no_times=others).time is not None:
+                return read_long(table, schema, **options, no_times=others)
+    labels = {
+        name: label_values(texts[column], label, table, column) for name, (column, label) in columns.labels.items()
+    }
+    label_columns = {name: column for name, (column, _) in columns.labels.items()}
+    if columns.age is not None:
+        original = columns.age.column
+        age = read_time(table, columns.age, texts[columns.age.column])[0]
+        at_entry = columns.age.column in no_times or (like is None and is_of_baseline(age, texts[columns.subject]))
+        at_entry |= like is not None and "age" not in like.labels and "age_at_entry" in like.labels
+        columns = replace(columns, age=None) if at_entry else columns
+        labels[name := "age_at_entry" if at_entry else "age"] = pd.Series(age)
+        label_columns[name] = original
+    elif time_column is not None and time_column.kind == "age":
+        labels["age"] = pd.Series(time)
+
+    sorting = _Sorting(columns, cells, numbers, texts, keep_labels=schema.labels is None)
+    if columns.images and not columns.certain and schema.labels is None:
+        sorting.labels, sorting.features = [*sorting.labels, *sorting.features], []
+    for column in sorting.labels:
+        name = label_name(column)
+        labels[name] = as_label(texts[column]) if column in texts else pd.Series(sorting.numbers_of(column))
+        label_columns[name] = column
+    if not sorting.features and not only_labels and not columns.images:
+        none_of = "" if like is None else f"none is a feature of {like.source}; "
+        paths = other_paths(table, [name for name in table.own_columns if name != columns.subject])
+        none_of += f"{some(paths)} names images: call it one of {', '.join(ROLES)}; " if paths else ""
+        raise CohortError(
+            f"{table.path}: no column of numbers is left to serve as a feature; the table has "
+            f"{some(table.columns, 8)}; {none_of}name the features in a schema"
+        )
+    positions = [columns.candidates.index(name) for name in sorting.features]
+    subjects = _subject_names(table, columns.subject, texts[columns.subject], schema.subject_prefix)
+    rows = VisitRows(
+        source=str(table.path),
+        subjects=subjects,
+        files=files_of(table, columns.images, texts, subjects),
+        visits=_visit_names(table, columns.visit, texts, has_row),
+        visit_column=columns.visit or "",
+        time=time,
+        time_kind="" if time_column is None else time_column.kind,
+        time_unit="years" if time_column is None else time_column.kept_unit,
+        features=numbers if len(positions) == numbers.shape[1] else numbers[:, positions],
+        feature_names=tuple(sorting.features),
+        labels=pd.DataFrame(labels, index=range(n_rows)),
+        rows=np.arange(n_rows),
+        place=table.place,
+        units=units_of(sorting.features, schema),
+    )
+    understood = [
+        f"{table.form} long table of {int(has_row.sum())} rows",
+        f"subject: {columns.subject}; visit: {columns.visit or 'not named'}; "
+        + (f"time: {time_column.column} ({time_column.meaning})" if time_column else "time: unknown"),
+        f"labels: {some(labels, 20) if labels else 'none'}",
+        *(["images: " + ", ".join(columns.images.values())] if columns.images else []),
+        *([] if columns.images and not sorting.features else [_told(sorting.features)]),
+        *([NO_UNIT] if open_unit else []),
+        *columns.notes,
+        *sorting.notes,
+    ]
+    marked = f"{table.path}: {int(imputed.sum())} rows are marked as imputed; read as requests, not as observations"
+    rows = rows.telling([f"{table.path.name}: {line}" for line in understood], [marked] if imputed.any() else [])
+    layout = Layout(
+        table=table,
+        subject=columns.subject,
+        visit=columns.visit,
+        time=time_column,
+        features={name: name for name in sorting.features},
+        labels=label_columns,
+        age=columns.age,
+    )
+    return (rows if has_row.all() else rows.take(has_row)), layout
+
+
+def _told(features: list[str]) -> str:
+    return f"features: {len(features)} columns of numbers ({some(features, 3)})"
+
+
+def _is_time(column: TimeColumn, values: FloatArray, subjects: Texts) -> bool:
+    if column.kind == "age":
+        return not is_of_baseline(values, subjects)
+    return column.unit != "months" or counts_from_start(values, subjects)
+
+
+class _Sorting:
+    """Decide by their values which undecided columns are labels and which are features."""
+
+    def __init__(
+        self, columns: Plan, cells: Cells, numbers: FloatArray, texts: dict[str, Texts], *, keep_labels: bool
+    ) -> None:
+        self._columns, self._numbers = columns, numbers
+        self.features: list[str] = []
+        self.labels: list[str] = []
+        self.notes: list[str] = []
+        empty, dates, free, words, binary, paths = [], [], [], [], [], []
+        for name in columns.candidates:
+            kind = cells.kinds[name]
+            if kind == "text" and columns.certain:
+                row, text = next((row, text) for row, text in enumerate(texts[name]) if text is not None)
+                raise CohortError(
+                    f"{cells.table.path}, {cells.table.place(row)}, column {name}: expected a number, found {text!r}; "
+                    "a feature column holds numbers; leave it out of the features"
+                )
+            if kind == "empty" and not columns.keep_empty:
+                empty.append(name)
+            elif kind == "text":
+                known = pd.Series(texts[name]).dropna()
+                if columns.images and is_path(known.iloc[0]):
+                    paths.append(name)
+                elif known.str.fullmatch(_DATE).all():
+                    dates.append(name)
+                elif known.nunique() > max(_FREE_TEXT_LEVELS, _FREE_TEXT_SHARE * len(known)):
+                    free.append(name)
+                else:
+                    words.append(name)
+            elif not columns.certain and self._is_binary(name):
+                binary.append(name)
+            else:
+                self.features.append(name)
+        self.labels = [*words, *binary] if keep_labels else []
+        for what, names in {
+            "left out, all values missing": empty,
+            "left out as dates": dates,
+            "left out as free text": free,
+            f"left out, paths of other images than the roles {', '.join(ROLES)}": paths,
+            "left out, not among the labels of the schema": [] if keep_labels else [*words, *binary],
+            "two whole numbers, taken as labels": binary if keep_labels else [],
+            "constant features": [] if columns.certain else [n for n in self.features if self._is_constant(n)],
+        }.items():
+            self.notes += [f"{what}: {some(names)}"] if names else []
+
+    def numbers_of(self, column: str) -> FloatArray:
+        """Return a candidate's numbers."""
+        return self._numbers[:, self._columns.candidates.index(column)]
+
+    def _is_binary(self, name: str) -> bool:
+        values = self.numbers_of(name)
+        values = values[~np.isnan(values)]
+        levels = np.unique(values[:_ENOUGH_ROWS])  # a quick look first
+        if len(values) < _ENOUGH_ROWS or len(levels) > 2:
+            return False
+        levels = np.unique(values)
+        return len(levels) == 2 and set(levels) <= {0.0, 1.0, 2.0}
+
+    def _is_constant(self, name: str) -> bool:
+        values = self.numbers_of(name)
+        values = values[~np.isnan(values)]
+        return len(values) > 1 and bool((values == values[0]).all())
+
+
+def units_of(features: list[str], schema: TableSchema) -> dict[str, str]:
+    """Return the unit of each feature that the schema knows: the first pattern that fits."""
+    found = {}
+    for name in features:
+        fitting = (unit for pattern, unit in schema.units.items() if fits(pattern, name))
+        found[name] = next(fitting, None)
+    return {name: unit for name, unit in found.items() if unit is not None}
+
+
+def _gather(cells: Cells) -> tuple[FloatArray, dict[str, Texts]]:
+    blocks = list(cells)
+    numbers = np.concatenate([block.numbers for block in blocks])
+    names = dict.fromkeys(name for block in blocks for name in block.texts)
+    texts = {
+        name: np.concatenate([
+            block.texts[name] if name in block.texts else np.full(len(block.numbers), None) for block in blocks
+        ])
+        for name in names
+    }  # fmt: skip
+    return numbers, texts
+
+
+def _rows_with_subject(
+    table: Table, column: str, texts: dict[str, Texts], numbers: FloatArray
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Mark rows that hold anything; a row without a subject must be blank."""
+    missing = pd.isna(pd.Series(texts[column])).to_numpy()
+    if missing.any():
+        blank = np.isnan(numbers).all(axis=1)
+        for values in texts.values():
+            blank &= pd.isna(pd.Series(values)).to_numpy()
+        if (missing & ~blank).any():
+            row = int(np.flatnonzero(missing & ~blank)[0])
+            raise CohortError(
+                f"{table.path}, {table.place(row)}, column {column}: the subject is missing; "
+                "fill it in or remove the row"
+            )
+    return np.asarray(~missing)
+
+
+def _subject_names(table: Table, column: str, texts: Texts, prefix: str) -> Texts:
+    rounded = [row for row, text in enumerate(texts) if text and re.fullmatch(r"\d(\.\d+)?[eE]\+?\d+", text)]
+    if rounded:
+        raise CohortError(
+            f"{table.path}, {table.place(rounded[0])}, column {column}: {texts[rounded[0]]!r} looks like a rounded "
+            "number, not a subject; export the column as text"
+        )
+    return np.array([text and prefix + text for text in whole(texts)], dtype=object)
+
+
+def _visit_names(
+    table: Table,
+    column: str | None,
+    texts: dict[str, Texts],
+    has_row: np.ndarray[tuple[int], np.dtype[np.bool_]],
+) -> Texts | None:
+    if column is None:
+        return None
+    for row, text in enumerate(texts[column]):
+        if text is None and has_row[row]:
+            raise CohortError(
+                f"{table.path}, {table.place(row)}, column {column}: the visit is missing; fill it in, or name another "
+                "visit column in a schema"
+            )
+    return whole(texts[column])
+
+
+def whole(texts: Texts) -> Texts:
+    """Return names without ``.0`` if all of them are whole numbers.
+
+    >>> whole(np.array(["1000001.0", "1000002.0"], dtype=object)).tolist()
+    ['1000001', '1000002']
+    """
+    pattern = re.compile(r"-?\d+(\.0+)?")
+    if all(text is None or pattern.fullmatch(text) for text in texts):
+        return np.array([text and text.split(".")[0] for text in texts], dtype=object)
+    return texts

@@ -1,0 +1,94 @@
+"""Labels and times of a table of participants, joined to rows of scans."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from nextscan.arrays import IntArray
+from nextscan.errors import CohortError, some
+from nextscan.reading.columns.tables import open_table
+from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.layouts.long import read_long
+from nextscan.reading.schema import TableSchema
+
+_NAMES = ("participants.tsv", "participants.csv")
+_LEVELS_ABOVE = 2
+
+
+def participants_near(source: Path) -> Path | None:
+    """Return `participants.tsv` beside a folder or table, or up to two folders above."""
+    folder = (source if source.is_dir() else source.parent).resolve()
+    places = [folder, *folder.parents[:_LEVELS_ABOVE]]
+    return next((path for place in places for name in _NAMES if (path := place / name).is_file()), None)
+
+
+def join_participants(rows: VisitRows, path: Path, schema: TableSchema, *, schema_path: str = "schema") -> VisitRows:
+    """Add the columns of a table of participants as labels, and its age, years or date as time.
+
+    Rows are found by subject, and by visit where both tables name visits; with or without ``sub-``.
+    Every column is a label: features come from the scans' tables, labels these already have stay. Where
+    only subjects are named, age is that of the participant (``age_at_entry`` if some have many scans).
+
+    Raises
+    ------
+    CohortError
+        If the table names a subject (and visit) twice, or knows none of the subjects.
+    """
+    table = open_table(path)
+    named = {
+        "subject": schema.subject,
+        "visit": schema.visit,
+        "time": schema.time.column if schema.time else None,
+    }
+    elsewhere = {key: None for key, column in named.items() if column not in table.columns}
+    schema = schema.model_copy(update=elsewhere)  # the schema may mean the other table
+    people, _ = read_long(table, schema, schema_path=schema_path, only_labels=True)
+    by_visit = people.visits is not None and rows.visits is not None
+    at = _found(rows, people, by_visit=by_visit)
+    labels = people.labels.iloc[at].set_axis(range(len(rows)), axis=0)
+    labels.loc[at < 0] = None
+    if not by_visit and pd.Series(rows.subjects).duplicated().any():
+        labels = labels.rename(columns={"age": "age_at_entry"})
+    labels = labels[[name for name in labels if name not in rows.labels]]
+    joined = replace(rows, labels=pd.concat([rows.labels, labels], axis=1))
+    if by_visit and not rows.time_kind and people.time_kind:
+        time = people.time[at].copy()
+        time[at < 0] = float("nan")
+        joined = replace(joined, time=time, time_kind=people.time_kind, time_unit=people.time_unit)
+    name, lost = Path(rows.source).name, int((at < 0).sum())
+    notes = [f"{name}: joined with {path.name}: {some(labels, 20)}"] if labels.shape[1] else []
+    return joined.telling([*notes, *([f"{name}: {lost} rows have no match in {path.name}"] if lost else [])])
+
+
+def _found(rows: VisitRows, people: VisitRows, *, by_visit: bool) -> IntArray:
+    """Return the row of `people` for each of `rows`, -1 where there is none."""
+    best = None
+    for strip in (False, True):
+        mine, theirs = (_keys(part, strip=strip, by_visit=by_visit) for part in (rows, people))
+        if theirs.has_duplicates:
+            row = int(theirs.duplicated().argmax())
+            raise CohortError(
+                f"{people.where(row)}: participant {people.subjects[row]} is in the table twice; keep one row per "
+                "subject, or name the visit in both tables"
+            )
+        at: IntArray = theirs.get_indexer(mine)
+        best = at if best is None or (at >= 0).sum() > (best >= 0).sum() else best
+    if best is None or (best < 0).all():
+        raise CohortError(
+            f"{people.source}: none of its subjects ({some(people.subjects, 3)}) is in {rows.source} "
+            f"({some(rows.subjects, 3)}); the names must agree"
+        )
+    return best
+
+
+def _keys(rows: VisitRows, *, strip: bool, by_visit: bool) -> pd.Index:
+    def bare(names: pd.Series, prefix: str) -> pd.Series:
+        return names.str.removeprefix(prefix) if strip else names
+
+    subjects = bare(pd.Series(rows.subjects, dtype="str"), "sub-")
+    if not by_visit:
+        return pd.Index(subjects)
+    return pd.MultiIndex.from_arrays([subjects, bare(pd.Series(rows.visits, dtype="str"), "ses-")])

@@ -1,0 +1,166 @@
+"""Read cohorts from the tables people have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nextscan.cohort.cohort import Cohort
+from nextscan.errors import CohortError, SettingError, some
+
+if TYPE_CHECKING:
+    from nextscan.reading.columns.visits import VisitRows
+    from nextscan.reading.layouts.layout import Layout, WideLayout
+    from nextscan.reading.schema import Schema
+
+
+def read_cohort(
+    path: str | Path,
+    schema: str | Path | None = None,
+    *,
+    unpaired: str | Path | Sequence[str | Path] = (),
+    exclude: str | Sequence[str] = (),
+    dictionary: str | Path | None = None,
+    participants: str | Path | None = None,
+    suffix: str | None = None,
+) -> Cohort:
+    """Read a cohort; `Cohort.notes` tells how the tables were understood.
+
+    Parameters
+    ----------
+    path : path
+        A long table (one row per subject and visit; CSV, TSV or Parquet), a wide UK-Biobank export, a
+        FreeSurfer group table, a folder of FreeSurfer group tables, a long table with columns of image paths
+        (``volume``, ``transform``, ``mask``, ``segmentation``, ``noise_free``; relative ones start from the table's
+        folder), or a BIDS folder (see `nextscan.reading.layouts.bids.read_bids`).
+    schema : path, optional
+        TOML file that says what columns mean (see `nextscan.reading.schema.Schema`). Without it, a file
+        named as the table (or BIDS folder) with suffix ``.toml`` beside it is used if there is one; what no
+        schema tells is inferred from names and values.
+    unpaired : path or sequence of paths
+        Cross-sectional tables, or BIDS folders, to add; only features that all tables have are kept.
+    exclude : str or sequence of str
+        Features to leave out: names, globs (``*_mean``) or regular expressions between slashes.
+    dictionary : path, optional
+        UK-Biobank data dictionary (columns FieldID, Field, Units), which names the features.
+    participants : path, optional
+        Table of labels to join by subject. Without it, FreeSurfer tables and BIDS folders are joined with
+        ``participants.tsv`` beside them or up to two folders above.
+    suffix : str, optional
+        Which images of a BIDS folder, where there are several kinds: ``"FLAIR"``, or with entities,
+        ``"desc-preproc_T1w"``. The schema can say so, too.
+
+    Returns
+    -------
+    Cohort
+        Features in native units. A row with subject and visit (or time) but neither feature nor volume is a
+        request.
+        Subjects without any observed visit are left out, with a warning.
+
+    Raises
+    ------
+    CohortError
+        If a table cannot be understood, or contradicts itself; the message names file, line and column.
+    SchemaError
+        If the schema is wrong or does not fit the table.
+
+    Warns
+    -----
+    NextscanWarning
+        If rows repeat others, labels are coded differently in several files, features were filled in
+        upstream, and the like.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> table = Path(tempfile.mkdtemp()) / "study.csv"
+    >>> _ = table.write_text("subject,age,sex,hippocampus\\nA,60,F,3800\\nA,62.5,F,3700\\nB,71,M,3500\\n")
+    >>> cohort = read_cohort(table)
+    >>> cohort.n_subjects, cohort.feature_names, cohort.years.tolist()
+    (2, ('hippocampus',), [0.0, 2.5, 0.0])
+    """
+    from nextscan.reading.assemble import assemble
+    from nextscan.reading.joining import join_unpaired
+    from nextscan.reading.layouts.bids import law_in
+    from nextscan.reading.repeats import without_repeats
+
+    path = Path(path)
+    rules = find_schema(path, schema)
+    rows, _ = read_rows(path, rules, dictionary=dictionary, participants=participants, suffix=suffix)
+    rows = without_repeats(_excluding(rows, [exclude] if isinstance(exclude, str) else exclude))
+    pools = [unpaired] if isinstance(unpaired, str | Path) else unpaired
+    if pools:
+        read = [read_rows(Path(pool), rules, like=rows, dictionary=dictionary, suffix=suffix)[0] for pool in pools]
+        rows = join_unpaired(rows, read)
+    law = path.with_suffix("").with_name(path.with_suffix("").name + ".law.npz")
+    known_law = law_in(path) if path.is_dir() else str(law) if law.is_file() else ""
+    cohort, _ = assemble(rows, rules.name or path.stem or path.resolve().name, law=known_law)
+    return cohort
+
+
+def read_rows(
+    path: Path,
+    schema: Schema,
+    *,
+    dictionary: str | Path | None = None,
+    participants: str | Path | None = None,
+    suffix: str | None = None,
+    like: VisitRows | None = None,
+) -> tuple[VisitRows, Layout | WideLayout | None]:
+    """Read one table or folder as rows of visits, with the layout of the table.
+
+    The layout is None for FreeSurfer tables, which have no visits as rows of their own, and for BIDS folders.
+    """
+    from nextscan.reading.columns.tables import open_table
+    from nextscan.reading.layouts import bids, freesurfer, ukb, ukb_fields
+    from nextscan.reading.layouts.long import read_long
+    from nextscan.reading.participants import join_participants, participants_near
+
+    own = schema.of(path)
+    layout: Layout | WideLayout | None = None
+    if bids.is_bids(path) and not freesurfer.has_tables(path):
+        people = None if participants is None else Path(participants)
+        return bids.read_bids(path, schema, suffix=suffix, participants=people), None
+    if suffix is not None and like is None:
+        raise SettingError(f"{path}: suffix chooses among the images of a BIDS folder, which this is not; leave it out")
+    tables = freesurfer.tables_in(path) if path.is_dir() else [open_table(path)]
+    if freesurfer.is_freesurfer(tables[0]):
+        rows = freesurfer.read_freesurfer(path, tables, own, schema_path=schema.path)
+        participants = participants or participants_near(path)
+    elif own.subject is None and ukb_fields.is_ukb(tables[0].own_columns):
+        known = ukb_fields.Dictionary({}, {}) if dictionary is None else ukb_fields.read_dictionary(Path(dictionary))
+        rows, layout = ukb.read_ukb(tables[0], own, known, schema_path=schema.path, like=like)
+    else:
+        rows, layout = read_long(tables[0], own, schema_path=schema.path, like=like)
+    if participants is not None:
+        rows = join_participants(rows, Path(participants), schema.of(Path(participants)), schema_path=schema.path)
+    return rows, layout
+
+
+def find_schema(path: Path, schema: str | Path | None) -> Schema:
+    """Return the given schema, else the one beside the table, else an empty one."""
+    from nextscan.reading.layouts.bids import is_bids
+    from nextscan.reading.schema import Schema, read_schema
+
+    beside = path.with_suffix(".toml") if path.is_file() else Path(f"{path}.toml")
+    if schema is not None:
+        return read_schema(schema)
+    return read_schema(beside) if beside.is_file() and (path.is_file() or is_bids(path)) else Schema()
+
+
+def _excluding(rows: VisitRows, exclude: Iterable[str]) -> VisitRows:
+    """Leave features out; a pattern that fits none is an error."""
+    from nextscan.reading.schema import matching
+
+    gone = set(matching(exclude, rows.feature_names, f"{rows.source}, exclude", CohortError))
+    if not gone:
+        return rows
+    stay = [i for i, name in enumerate(rows.feature_names) if name not in gone]
+    if not stay:
+        raise CohortError(f"{rows.source}, exclude: no feature is left")
+    names = tuple(rows.feature_names[i] for i in stay)
+    units = {name: unit for name, unit in rows.units.items() if name not in gone}
+    smaller = replace(rows, features=rows.features[:, stay], feature_names=names, units=units)
+    return smaller.telling([f"{Path(rows.source).name}: excluded features: {some(sorted(gone))}"])

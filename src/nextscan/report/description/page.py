@@ -1,0 +1,148 @@
+"""The page of a cohort description: findings first, then what the data look like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nextscan.atomic import atomic_path
+from nextscan.report.description import images as images
+from nextscan.report.description import sections as sections
+from nextscan.report.figures import description as figures
+from nextscan.report.figures.style import to_svg
+from nextscan.report.page import Block, Definitions, Fact, Facts, Fold, Notice, Picture, Prose, Section, render_page
+from nextscan.wording import capital, count, number, percent
+
+_LISTED = 400  # names of features or subjects written out under a finding
+
+
+def write_description(description: Mapping[str, Any], path: str | Path) -> Path:
+    """Write the page of a cohort description.
+
+    Parameters
+    ----------
+    description : mapping
+        From `Description.to_dict`, or read back from JSON.
+    path : path
+        The HTML file; it loads nothing from anywhere.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    text = description_page(description)
+    with atomic_path(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def description_page(description: Mapping[str, Any]) -> str:
+    """Return the page as HTML."""
+    makers = (
+        _findings,
+        _visits,
+        images.images,
+        sections.labels,
+        sections.missing,
+        sections.repeatability,
+        sections.pool,
+        sections.structure,
+        sections.features,
+        _understood,
+    )
+    parts = [section for make in makers if (section := make(description))]
+    source = description["source"]
+    return render_page(
+        description["name"],
+        parts,
+        kicker="Cohort description",
+        summary=_summary(description),
+        colophon=[f"Read from {source}."] if source else [],
+    )
+
+
+def _summary(description: Mapping[str, Any]) -> str:
+    facts = description["facts"]
+    subjects, gap = facts["subjects"], facts["gap"]
+    followed = (
+        f"{count(subjects['paired'])} of them with a follow-up" if subjects["paired"] else "none with a follow-up"
+    )
+    after = f" after {number(gap['mean'], 2)} ± {number(gap['sd'], 2)} {gap['unit']}" if gap["known"] else ""
+    held = [f"{count(facts['images']['count'])} images"] if "images" in facts else []
+    held += [f"{count(facts['features'])} features"] if facts["features"] or not held else []
+    return f"{count(subjects['all'])} subjects, {followed}{after}; {', '.join(held)}."
+
+
+def _findings(description: Mapping[str, Any]) -> Section:
+    found = description["findings"]
+    warnings = [finding for finding in found if finding["level"] == "warning"]
+    others = [finding for finding in found if finding["level"] != "warning"]
+    blocks: list[Block] = [Notice(_sentence(finding["text"]), "warning") for finding in warnings]
+    if others:
+        blocks.append(Definitions([(_title(finding), _sentence(finding["text"])) for finding in others]))
+    named = [entry for finding in found for entry in _names(finding)]
+    if named:
+        blocks.append(Fold("All features and subjects concerned", [Definitions(named)]))
+    lead = {0: "Nothing that would distort a study was found.", 1: "One thing to act on before a study."}.get(
+        len(warnings), f"{len(warnings)} things to act on before a study."
+    )
+    return Section("findings", "Findings", blocks, lead=lead)
+
+
+def _names(finding: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List what a finding concerns where its text cannot."""
+    entries = []
+    for kind, what in (("columns", "features"), ("subjects", "subjects")):
+        names = finding[kind]
+        if len(names) > 2:
+            rest = f" and {count(len(names) - _LISTED)} more" if len(names) > _LISTED else ""
+            entries.append((f"{_title(finding)}: {count(len(names))} {what}", ", ".join(names[:_LISTED]) + rest))
+    return entries
+
+
+def _title(finding: Mapping[str, Any]) -> str:
+    return capital(finding["code"].replace("-", " "))
+
+
+def _sentence(text: str) -> str:
+    return capital(text) + ("" if text.endswith(("?", ".")) else ".")
+
+
+def _visits(description: Mapping[str, Any]) -> Section:
+    facts, plots = description["facts"], description["plots"]
+    subjects, visits, gap = facts["subjects"], facts["visits"], facts["gap"]
+    what = "images" if "images" in facts else "features"
+    items = [
+        Fact("Subjects", count(subjects["all"]), f"{count(visits['observed'])} visits with {what}"),
+        Fact("With a follow-up", count(subjects["paired"])),
+    ]
+    if "images" in facts:
+        items.append(Fact("Images", count(facts["images"]["count"]), f"{count(facts['images']['grids'])} grids"))
+    if missing := facts.get("missing"):
+        cells = percent(missing["share"], 2 if missing["share"] < 0.01 else 1) if missing["cells"] else "none"
+        items += [Fact("Features", count(facts["features"])), Fact("Missing cells", cells)]
+    if gap["known"]:
+        spread = f"{number(gap['minimum'], 2)} to {number(gap['maximum'], 2)}"
+        unknown = f"; unknown for {count(gap['unknown'])}" if gap["unknown"] else ""
+        items.append(Fact(f"Mean gap, {gap['unit']}", number(gap["mean"], 2), spread + unknown))
+    if visits["requests"]:
+        items.append(Fact("Requests", count(visits["requests"]), f"visits without {what}, to impute"))
+    figure = figures.visits_overview(visits["per_subject"], plots.get("gap"), plots.get("ages"), gap["unit"])
+    few = " Ages: a line for each subject with two visits or more, a curve for the others." if plots.get("ages") else ""
+    picture = Picture(
+        to_svg(figure, "visits"),
+        alt="Bars of subjects by number of visits, a histogram of gaps, and ages at the visits.",
+        caption=f"Subjects by their number of visits with {what}, the time between consecutive visits, and ages." + few,
+    )
+    return Section("visits", "Subjects and visits", [Facts(items), picture])
+
+
+def _understood(description: Mapping[str, Any]) -> Section | None:
+    notes = description["notes"]
+    return Section("understood", "How the table was understood", [Prose(notes)]) if notes else None

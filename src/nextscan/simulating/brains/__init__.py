@@ -1,0 +1,1 @@
+"""Phantom heads that shrink by a known law, scanned with noise."""

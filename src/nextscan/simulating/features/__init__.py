@@ -1,0 +1,1 @@
+"""Tables of imaging features whose conditional law is known."""

@@ -1,0 +1,1 @@
+"""What a study of images measures: regional volumes, scores of voxels, images for the report."""

@@ -1,0 +1,145 @@
+"""Checks of cohorts of images, and their description."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from image_samples import AFFINE, bids, head
+from nextscan.cohort import check_splits, concatenate
+from nextscan.describing import describe
+from nextscan.describing.check_images import UNUSABLE, check_images, require_usable
+from nextscan.errors import CohortError, ImageError
+from nextscan.images.files import read_image, write_image
+from nextscan.images.values import summarise, thumbnail
+from nextscan.reading import read_cohort
+from nextscan.report import write_description
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bids(tmp_path_factory.mktemp("data") / "heads")
+
+
+def test_progress_counts_images(heads: Path) -> None:
+    events: list[dict[str, object]] = []
+    assert check_images(read_cohort(heads), progress=lambda event: events.append(dict(event))) == []
+    assert [event["done"] for event in events] == [1, 2, 3, 4, 5]
+    assert {event["total"] for event in events} == {5}
+
+
+def test_every_unusable_image_is_named_and_the_others_are_still_described(tmp_path: Path) -> None:
+    root = bids(tmp_path / "heads")
+    for session in (1, 2):
+        (root / f"sub-01/ses-{session}/anat/sub-01_ses-{session}_T1w.nii.gz").write_bytes(b"x")
+    description = describe(read_cohort(root))
+    wrong = description.of(UNUSABLE)
+    assert [finding.subjects for finding in wrong] == [("sub-01",), ("sub-01",)]
+    assert "sub-01 ses-2" in wrong[1].text
+    assert description.facts["images"]["unusable"] == 2
+    assert description.tables["images"]["subject"].tolist() == ["sub-02", "sub-02", "sub-03"]
+    with pytest.raises(ImageError, match="1 more problem"):
+        require_usable(description.findings)
+
+
+def test_all_images_unusable_can_still_be_told(tmp_path: Path) -> None:
+    root = bids(tmp_path / "heads")
+    for path in root.glob("sub-*/ses-*/anat/*.nii.gz"):
+        path.write_bytes(b"")
+    text = str(describe(read_cohort(root)))
+    assert "5; 5 cannot be used" in text
+
+
+def test_splits_share_no_subject_and_no_image(heads: Path, tmp_path: Path) -> None:
+    cohort = read_cohort(heads)
+    train, test = cohort.select_subjects([0, 1]), cohort.select_subjects([2])
+    check_splits(train, test)
+    with pytest.raises(CohortError, match=r"heads: 1 subject in two splits: sub-02; split by subject"):
+        check_splits(train, cohort.select_subjects([1, 2]))
+    copy = tmp_path / "copy.nii.gz"
+    copy.write_bytes(Path(cohort.files_of("volume")[0]).read_bytes())
+    pd.DataFrame({"subject": ["other"], "visit": ["a"], "volume": [str(copy)]}).to_csv(tmp_path / "t.csv", index=False)
+    again = read_cohort(tmp_path / "t.csv")
+    with pytest.raises(CohortError, match=r"1 image in two splits under different subjects: sub-01 ses-1 = other a;"):
+        check_splits(train, again)
+    check_splits(concatenate(train, again), test)  # twice in training is no leak
+    copy.unlink()
+    with pytest.raises(ImageError, match=r"copy.nii.gz \(other a\): cannot be read: No such file"):
+        check_splits(train, again)
+
+
+def test_values_tell_a_scan_from_a_label_map(tmp_path: Path) -> None:
+    scan = np.random.default_rng(0).poisson(np.maximum(head() / 4, 1)).astype(np.int16)
+    patches = np.repeat(np.repeat(np.repeat(np.arange(24).reshape(2, 3, 4), 6, 0), 6, 1), 6, 2)
+    found = [
+        summarise(read_image(write_image(tmp_path / f"{i}.nii.gz", data, AFFINE))).is_label_map
+        for i, data in enumerate((scan, patches, head()))
+    ]
+    assert found == [False, True, False]
+
+
+def test_a_thumbnail_shows_the_middle_whatever_the_axes(tmp_path: Path) -> None:
+    data = head()
+    data[:, :, 14:] += 300  # bright above
+    plain = thumbnail(read_image(write_image(tmp_path / "a.nii.gz", data, AFFINE)))
+    turned = AFFINE[:, [2, 0, 1, 3]].copy()
+    turned[:, 3] += turned[:, 0] * (data.shape[2] - 1)
+    turned[:, 0] *= -1
+    other = thumbnail(read_image(write_image(tmp_path / "b.nii.gz", data.transpose(2, 0, 1)[::-1], turned)))
+    assert plain == other
+    plane = plain["coronal"]
+    grey = np.frombuffer(base64.b64decode(plane["grey"]), np.uint8).reshape(plane["shape"]).astype(float)
+    assert max(plane["shape"]) <= 96
+    assert grey[: len(grey) // 4].mean() > grey[-len(grey) // 4 :].mean() + 50
+
+
+def test_the_page_and_the_json_hold_images(heads: Path, tmp_path: Path) -> None:
+    description = describe(read_cohort(heads))
+    plain = json.loads(json.dumps(description.to_dict()))
+    assert plain["facts"]["images"]["count"] == 5
+    assert plain["tables"]["grids"]["rows"] == [["T1w", "24×28×22", "6×6×6 mm", "RAS", "float32", 5]]
+    page = write_description(plain, tmp_path / "page.html").read_text()
+    assert "data:image/png;base64," in page
+    assert "24×28×22" in page
+    assert "sub-03" in page
+    assert "5 images" in page
+    text = str(description)
+    assert "Grid       24×28×22, 6×6×6 mm, RAS, float32, T1w: 5 images" in text
+
+
+def test_features_beside_images_are_described_too(heads: Path, tmp_path: Path) -> None:
+    cohort = read_cohort(heads)
+    table = cohort.to_frame().assign(area=np.linspace(2, 3, cohort.n_visits))
+    table["volume"] = [str(Path(path).absolute()) for path in table["volume"]]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "t.toml").write_text('features = ["area"]\n')
+    both = read_cohort(tmp_path / "t.csv")
+    assert (both.feature_names, both.has_volume.sum()) == (("area",), 5)
+    description = describe(both)
+    assert {"images", "missing"} <= set(description.facts)
+    assert "Features   1; no cell missing" in str(description)
+    assert len(write_description(description.to_dict(), tmp_path / "p.html").read_text()) > 10_000
+
+
+def test_real_images_are_found_apart_without_their_transforms(shared_data: Path, tmp_path: Path) -> None:
+    folder = shared_data / "volumes" / "open_ms"
+    rows = [
+        {
+            "subject": patient,
+            "visit": n,
+            "years": years if n == 2 else 0,
+            "volume": folder / patient / f"study{n}_FLAIR.nii.gz",
+            "transform": folder / patient / f"study{n}_FLAIR_to_common_space.txt",
+        }
+        for patient, years in (("patient01", 203 / 365.25), ("patient12", 81 / 365.25))
+        for n in (1, 2)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "with.csv", index=False)
+    pd.DataFrame(rows).drop(columns="transform").to_csv(tmp_path / "without.csv", index=False)
+    codes = {finding.code for finding in check_images(read_cohort(tmp_path / "with.csv"))}
+    assert codes == {"thick-slices", "spacing-differs", "shape-differs"}
+    (apart,) = [f for f in check_images(read_cohort(tmp_path / "without.csv")) if f.level == "warning"]
+    assert (apart.code, apart.subjects) == ("not-registered", ("patient01", "patient12"))
