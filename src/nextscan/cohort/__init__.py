@@ -2,6 +2,7 @@
 
 from nextscan.cohort.calibration import Calibration
 from nextscan.cohort.cohort import Cohort, concatenate
+from nextscan.cohort.findings import Finding
 from nextscan.cohort.imputation import Imputation
 from nextscan.cohort.task import (
     Pairs,
@@ -21,6 +22,7 @@ from nextscan.cohort.volume_imputation import PredictedVolume, VolumeImputation
 __all__ = [
     "Calibration",
     "Cohort",
+    "Finding",
     "Imputation",
     "Pairs",
     "PredictedVolume",

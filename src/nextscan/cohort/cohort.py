@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nextscan.arrays import BoolArray, FloatArray, IntArray
+from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
 from nextscan.stamps import content_stamp
 
@@ -57,6 +58,8 @@ class Cohort:
         Path of the law a simulated cohort was drawn from, or how to make it again; empty for real data.
     notes : tuple of str
         How the source was understood: shown by `nextscan describe`, kept in run records.
+    findings : tuple of Finding
+        What reading it brought up that the user should know; errors among them are refused by `fit`.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Cohort:
     source: str = ""
     law: str = ""
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         n_subjects, n_visits = len(self.subjects), len(self.visits)
@@ -185,6 +189,7 @@ class Cohort:
             labels=self.labels.iloc[stay].reset_index(drop=True),
             visit_labels=self.visit_labels.loc[keep].reset_index(drop=True),
             files={role: paths[keep] for role, paths in self.files.items()},
+            findings=_about(self.findings, self.subjects[stay]),
         )
 
     def select_subjects(self, keep: BoolArray | Sequence[int] | IntArray) -> Cohort:
@@ -264,7 +269,16 @@ def concatenate(first: Cohort, *others: Cohort, name: str | None = None) -> Coho
         units={key: unit for c in reversed(cohorts) for key, unit in c.units.items()},
         source=", ".join(dict.fromkeys(c.source for c in cohorts if c.source)),
         notes=tuple(dict.fromkeys(note for c in cohorts for note in c.notes)),
+        findings=tuple(dict.fromkeys(finding for c in cohorts for finding in c.findings)),
     )
+
+
+def _about(findings: tuple[Finding, ...], subjects: NDArray[np.str_]) -> tuple[Finding, ...]:
+    """Return the findings that concern somebody who is still there, or nobody in particular."""
+    if not findings:
+        return findings
+    there = set(subjects.tolist())
+    return tuple(finding for finding in findings if not finding.subjects or there.intersection(finding.subjects))
 
 
 def _stamp(path: str) -> bytes:

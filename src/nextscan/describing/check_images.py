@@ -10,7 +10,7 @@ import numpy as np
 
 from nextscan.arrays import FloatArray
 from nextscan.cohort.cohort import Cohort
-from nextscan.describing.findings import Finding
+from nextscan.cohort.findings import Finding
 from nextscan.describing.image_findings import Seen, about, alone, together
 from nextscan.errors import ImageError
 from nextscan.images.files import Header, Image, read_header, read_image

@@ -7,8 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nextscan.arrays import BoolArray, FloatArray, IntArray
+from nextscan.cohort.findings import Finding, Level
 from nextscan.describing.data import Observed
-from nextscan.describing.findings import Finding, Level, Part
+from nextscan.describing.part import Part
 from nextscan.wording import counted, few, percentage
 
 SAMPLE = 4000  # first visits from which correlations are computed

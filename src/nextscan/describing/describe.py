@@ -13,9 +13,9 @@ from nextscan.describing.check_images import Progress
 from nextscan.describing.columns import constants, correlations, duplicates, missingness, structure
 from nextscan.describing.data import Observed, observe
 from nextscan.describing.description import Description, assemble
-from nextscan.describing.findings import Part
 from nextscan.describing.images import images
 from nextscan.describing.labels import labels
+from nextscan.describing.part import Part
 from nextscan.describing.pool import selection, shift
 from nextscan.describing.sums import sums
 from nextscan.describing.values import extreme_values, impossible_cells
@@ -77,7 +77,7 @@ def describe(cohort: Cohort, *, pool: Iterable[str] | None = None, progress: Pro
     if cohort.is_request.all():
         raise CohortError(f"{where}: no visit with features; nothing to describe")
     data = observe(cohort, _in_pool(cohort, pool))
-    parts = [visits(data), labels(data)]
+    parts = [Part(findings=cohort.findings), visits(data), labels(data)]
     if cohort.has_volume.any():
         parts.append(images(cohort, progress=progress))
     if not cohort.n_features:

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nextscan.describing.findings import LEVELS, Finding, Part
+from nextscan.cohort.findings import LEVELS, Finding
+from nextscan.describing.part import Part
 from nextscan.wording import capital, counted, percentage
 
 WIDTH = 100
 MOST_LINES = 58
-_HEADINGS = {"warning": ("warning", "!"), "note": ("note", "·"), "info": ("remark", "·")}
+_HEADINGS = {"error": ("error", "‼"), "warning": ("warning", "!"), "note": ("note", "·"), "info": ("remark", "·")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +143,7 @@ def _findings(description: Description, level: str) -> list[str]:
 
 
 def _item(finding: Finding, sign: str) -> list[str]:
-    return _wrapped(finding.text, f"  {sign} ", most=4)
+    return _wrapped(str(finding), f"  {sign} ", most=4)
 
 
 def _wrapped(text: str, start: str, *, most: int) -> list[str]:

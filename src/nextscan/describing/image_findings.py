@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nextscan.cohort.cohort import Cohort
-from nextscan.describing.findings import Finding, Level
+from nextscan.cohort.findings import Finding, Level
 from nextscan.images.files import Header
 from nextscan.images.registration import LOW_CORRELATION, Agreement
 from nextscan.images.values import Values

@@ -9,8 +9,8 @@ import pandas as pd
 
 from nextscan.cohort.cohort import ROLES, Cohort
 from nextscan.describing.check_images import UNUSABLE, Progress, inspect_images
-from nextscan.describing.findings import Part
 from nextscan.describing.image_findings import Seen, spaced_text
+from nextscan.describing.part import Part
 from nextscan.images.names import parse
 
 _GRID = ["kind", "shape", "spacing", "orientation", "type"]

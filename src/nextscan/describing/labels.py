@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
+from nextscan.cohort.findings import Finding
 from nextscan.describing.data import Observed
-from nextscan.describing.findings import Finding, Part
+from nextscan.describing.part import Part
 from nextscan.errors import some
 from nextscan.wording import counted, percentage
 

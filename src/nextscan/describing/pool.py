@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from nextscan.arrays import BoolArray, FloatArray, IntArray
+from nextscan.cohort.findings import Finding, Level
 from nextscan.describing.data import Observed
-from nextscan.describing.findings import Finding, Level, Part
 from nextscan.describing.labels import SITE, is_number, level_name
+from nextscan.describing.part import Part
 from nextscan.errors import some
 from nextscan.wording import counted, few, percentage, signed
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextscan.arrays import BoolArray, FloatArray, IntArray
+from nextscan.cohort.findings import Finding
 from nextscan.describing.data import Observed
-from nextscan.describing.findings import Finding, Part
+from nextscan.describing.part import Part
 from nextscan.wording import counted, few
 
 _PROBES = 12  # visits a sum must hold in, but for one, before it is looked at everywhere

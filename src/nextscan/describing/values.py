@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from nextscan.arrays import BoolArray, FloatArray, IntArray
+from nextscan.cohort.findings import Finding
 from nextscan.describing.data import Observed, sorted_blocks
-from nextscan.describing.findings import Finding, Part
+from nextscan.describing.part import Part
 from nextscan.wording import counted, few, percentage
 
 POSITIVE = re.compile(r"vol|thick|area(?!_?ratio)|intracranial|etiv|\bmm[23]?\b|\bml\b|\bcm[23]?\b", re.IGNORECASE)

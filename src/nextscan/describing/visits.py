@@ -7,9 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray, IntArray
+from nextscan.cohort.findings import Finding
 from nextscan.cohort.task import pairs
 from nextscan.describing.data import Observed
-from nextscan.describing.findings import Finding, Part
+from nextscan.describing.part import Part
 from nextscan.errors import some
 from nextscan.wording import counted, few
 

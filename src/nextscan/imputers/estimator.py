@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self, overload
 import numpy as np
 
 from nextscan.cohort import Cohort, Targets
+from nextscan.cohort.findings import refuse_errors
 from nextscan.errors import CohortError, NotFittedError, SettingError, some
 
 Progress = Callable[[Mapping[str, Any]], None]
@@ -128,10 +129,13 @@ class Estimator:
         Raises
         ------
         CohortError
-            If the cohort does not hold what the method learns from.
+            If the cohort does not hold what the method learns from, or has a finding that is an error.
         TooFewPairsError
             If fewer than `minimum_pairs` pairs of visits are there to learn from.
         """
+        for part in (train, validation):
+            if part is not None:
+                refuse_errors(part.findings)
         folder = None if checkpoint is None else Path(checkpoint)
         if seeds is not None:
             models = self._fit_each(train, validation, list(seeds), folder, progress)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 
 from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.cohort.cohort import Cohort
+from nextscan.cohort.findings import Finding, allowed
 from nextscan.errors import CohortError, NextscanWarning, some
 from nextscan.reading.columns.tables import Texts
 from nextscan.reading.columns.visits import VisitRows
@@ -18,7 +20,7 @@ _OF_VISITS = frozenset({"age"})
 _OF_PERSONS = frozenset({"sex", "gender"})
 
 
-def assemble(rows: VisitRows, name: str, *, law: str = "") -> tuple[Cohort, VisitRows]:
+def assemble(rows: VisitRows, name: str, *, law: str = "", allow: Collection[str] = ()) -> tuple[Cohort, VisitRows]:
     """Make the cohort, and return the rows it was made of in the order of its visits.
 
     Visits of a subject are in order of time, or by their names where time is unknown: by known words
@@ -35,7 +37,7 @@ def assemble(rows: VisitRows, name: str, *, law: str = "") -> tuple[Cohort, Visi
     Warns
     -----
     NextscanWarning
-        Once for each of the rows' warnings.
+        Once for each of the rows' findings that is a warning or an error.
     """
     rows = _without_unseen(in_order(rows))
     position, subjects = pd.factorize(pd.Series(rows.subjects), sort=False)
@@ -45,8 +47,10 @@ def assemble(rows: VisitRows, name: str, *, law: str = "") -> tuple[Cohort, Visi
     visits = rows.visits if rows.visits is not None else _numbered(position, first)
     of_subject, of_visit, late, strange = _split_labels(rows, position, len(subjects))
     rows = rows.telling([*_about_time(rows, position, years), *late], strange)
-    for line in rows.warnings:
-        warnings.warn(line, NextscanWarning, stacklevel=3)
+    findings = allowed(rows.findings, allow)
+    for finding in findings:
+        if finding.level in ("error", "warning"):
+            warnings.warn(str(finding), NextscanWarning, stacklevel=3)
     cohort = Cohort(
         name=name,
         subjects=np.array(subjects, dtype=str),
@@ -62,7 +66,8 @@ def assemble(rows: VisitRows, name: str, *, law: str = "") -> tuple[Cohort, Visi
         time_unit=rows.time_unit,
         source=rows.source,
         law=law,
-        notes=(*rows.notes, *rows.warnings),
+        notes=rows.notes,
+        findings=findings,
     )
     return cohort, rows
 
@@ -140,7 +145,7 @@ def _without_unseen(rows: VisitRows) -> VisitRows:
     if not seen:
         raise CohortError(f"{rows.source}: no row has any {what}; there is nothing to learn from or to start from")
     line = f"{rows.source}: no {what}s at any visit for {len(unseen)} subjects ({some(unseen, 3)}); left out"
-    return rows.take(keep).telling(warnings=[line])
+    return rows.take(keep).telling(findings=[Finding("warning", "no-observed-visit", line, subjects=tuple(unseen))])
 
 
 def _numbered(position: IntArray, first: IntArray) -> Texts:
@@ -149,8 +154,8 @@ def _numbered(position: IntArray, first: IntArray) -> Texts:
 
 def _split_labels(
     rows: VisitRows, position: IntArray, n_subjects: int
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]:
-    """Return labels of subjects, labels of visits, notes and warnings; what only a later visit tells is no baseline."""
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[Finding]]:
+    """Return labels of subjects, labels of visits, notes and findings; what only a later visit tells is no baseline."""
     grouped = rows.labels.groupby(position, sort=True)
     observed = np.flatnonzero(~rows.is_request)
     start = observed[np.unique(position[observed], return_index=True)[1]]
@@ -170,8 +175,9 @@ def _split_labels(
     for name in varying:
         if canonical(name) in _OF_PERSONS:
             differing = grouped[name].nunique()
-            who = rows.subjects[np.isin(position, differing.index[differing > 1])]
-            strange.append(f"{rows.source}: {name} differs between visits of {some(dict.fromkeys(who))}; check them")
+            who = tuple(dict.fromkeys(rows.subjects[np.isin(position, differing.index[differing > 1])]))
+            line = f"{rows.source}: {name} differs between visits of {some(who)}"
+            strange.append(Finding("warning", "label-differs", line, (name,), who, "check them"))
     subject_labels = grouped[of_subject].first() if of_subject else pd.DataFrame(index=range(n_subjects))
     return subject_labels.reset_index(drop=True), rows.labels[of_visit].reset_index(drop=True), notes, strange
 

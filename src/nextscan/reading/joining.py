@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nextscan.arrays import IntArray
+from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
 from nextscan.reading.assemble import in_order
 from nextscan.reading.columns.labels import conflict
@@ -78,9 +79,10 @@ def _first_visits(pool: VisitRows) -> VisitRows:
         return pool
     line = (
         f"{pool.source}: {int(later.sum())} further visits left out: a table of unpaired subjects counts as "
-        "cross-sectional; make it the main table to use its follow-ups"
+        "cross-sectional"
     )
-    return pool.take(~later).telling(warnings=[line])
+    cure = "make it the main table to use its follow-ups"
+    return pool.take(~later).telling(findings=[Finding("warning", "pool-follow-ups", line, cure=cure)])
 
 
 def _with_features(rows: VisitRows, names: list[str]) -> VisitRows:
@@ -103,16 +105,17 @@ def _without_filled(main: VisitRows, pool: VisitRows) -> VisitRows:
     features = pool.features.copy()
     features[:, filled] = np.nan
     names = [f"{pool.feature_names[i]} = {low[i]:g}" for i in filled]
-    line = (
-        f"{pool.source}: columns with one value for everybody ({some(names, 20)}) vary in {main.source}; read as "
-        "filled in upstream and taken as missing"
+    line = f"{pool.source}: columns with one value for everybody ({some(names, 20)}) vary in {main.source}"
+    columns = tuple(pool.feature_names[i] for i in filled)
+    cure = "read as filled in upstream and taken as missing"
+    return replace(pool, features=features).telling(
+        findings=[Finding("warning", "filled-in", line, columns, cure=cure)]
     )
-    return replace(pool, features=features).telling(warnings=[line])
 
 
-def _agreeing_labels(main: VisitRows, pools: list[VisitRows]) -> tuple[list[str], list[str], list[str]]:
-    """Return the labels to keep, with notes and warnings about the others."""
-    keep, notes, warnings = list(main.labels), [], []
+def _agreeing_labels(main: VisitRows, pools: list[VisitRows]) -> tuple[list[str], list[str], list[Finding]]:
+    """Return the labels to keep, with notes and findings about the others."""
+    keep, notes, findings = list(main.labels), [], []
     for pool in pools:
         only = [name for name in pool.labels if name not in main.labels]
         if only:
@@ -126,15 +129,14 @@ def _agreeing_labels(main: VisitRows, pools: list[VisitRows]) -> tuple[list[str]
             if before:
                 other, how = before[0]
                 keep.remove(name)
-                warnings.append(
-                    f"{part.source}: label {name} is coded differently than in {other.source} ({how}); the label is "
-                    f"dropped; give its codes per file in a schema to keep it"
-                )
+                line = f"{part.source}: label {name} is coded differently than in {other.source} ({how})"
+                cure = "the label is dropped; give its codes per file in a schema to keep it"
+                findings.append(Finding("warning", "label-conflict", line, (name,), cure=cure))
                 break
-    return keep, notes, warnings
+    return keep, notes, findings
 
 
-def _stack(parts: list[VisitRows], labels: list[str], notes: list[str], warnings: list[str]) -> VisitRows:
+def _stack(parts: list[VisitRows], labels: list[str], notes: list[str], findings: list[Finding]) -> VisitRows:
     main = parts[0]
     lengths = np.cumsum([0, *map(len, parts)])
 
@@ -162,7 +164,7 @@ def _stack(parts: list[VisitRows], labels: list[str], notes: list[str], warnings
             for role in main.files
         },
         notes=tuple(line for part in parts for line in part.notes) + tuple(notes),
-        warnings=tuple(line for part in parts for line in part.warnings) + tuple(warnings),
+        findings=tuple(line for part in parts for line in part.findings) + tuple(findings),
     )
 
 
@@ -172,14 +174,15 @@ def _without_known_scans(joined: VisitRows, origin: IntArray, parts: list[VisitR
     telling = (varying_values(joined) >= ENOUGH_FEATURES) & ~joined.is_request
     first = digest[telling].groupby(digest[telling]).transform(lambda same: same.index[0]).reindex(digest.index)
     known = telling & (origin > np.where(first.isna(), origin, origin[first.fillna(0).astype(int)]))
-    warnings = []
+    findings = []
     for i in np.unique(origin[known]):
         rows = np.flatnonzero(known & (origin == i))
         earlier = int(first[rows[0]])
-        warnings.append(
+        line = (
             f"{parts[i].source}: {len(rows)} scans are in an earlier table too and left out "
             f"({some(joined.subjects[rows], 3)}; {joined.subjects[earlier]} in {parts[origin[earlier]].source})"
         )
+        findings.append(Finding("warning", "known-scans", line, subjects=tuple(joined.subjects[rows])))
     joined, origin = joined.take(~known), origin[~known]
     tables_of = pd.Series(origin).groupby(joined.subjects).agg(["min", "max"])
     clash = tables_of[tables_of["min"] != tables_of["max"]]
@@ -189,4 +192,4 @@ def _without_known_scans(joined: VisitRows, origin: IntArray, parts: list[VisitR
             f"{other}: {len(clash)} subjects are in {one} too, with other scans: {some(clash.index, 3)}; if they are "
             f'other people, give the file a subject_prefix in a schema ([files."{Path(other).name}"]), else remove them'
         )
-    return joined.telling(warnings=warnings)
+    return joined.telling(findings=findings)

@@ -25,6 +25,7 @@ def read_cohort(
     dictionary: str | Path | None = None,
     participants: str | Path | None = None,
     suffix: str | None = None,
+    allow: str | Sequence[str] = (),
 ) -> Cohort:
     """Read a cohort; `Cohort.notes` tells how the tables were understood.
 
@@ -51,6 +52,9 @@ def read_cohort(
     suffix : str, optional
         Which images of a BIDS folder, where there are several kinds: ``"FLAIR"``, or with entities,
         ``"desc-preproc_T1w"``. The schema can say so, too.
+    allow : str or sequence of str
+        Codes of findings that are errors, such as ``"impossible-gap"``, to take as warnings: `fit` and `evaluate`
+        refuse a cohort with errors. The schema can say so, too.
 
     Returns
     -------
@@ -96,7 +100,8 @@ def read_cohort(
         rows = join_unpaired(rows, read)
     law = path.with_suffix("").with_name(path.with_suffix("").name + ".law.npz")
     known_law = law_in(path) if path.is_dir() else str(law) if law.is_file() else ""
-    cohort, _ = assemble(rows, rules.name or path.stem or path.resolve().name, law=known_law)
+    permitted = {*rules.allow, *([allow] if isinstance(allow, str) else allow)}
+    cohort, _ = assemble(rows, rules.name or path.stem or path.resolve().name, law=known_law, allow=permitted)
     return cohort
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nextscan.arrays import BoolArray, IntArray
+from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
 from nextscan.reading.columns.tables import Texts
 from nextscan.reading.columns.visits import VisitRows
@@ -65,34 +66,32 @@ def without_repeats(rows: VisitRows) -> VisitRows:
     same_scan = frame[observed & telling].duplicated(["subject", "digest"]).reindex(frame.index, fill_value=False)
     repeated, reused = same_visit.to_numpy(), (same_scan & ~same_visit).to_numpy()
     keep = ~(repeated | reused)
-    warnings = []
+    findings = []
     if repeated.any():
         first = int(np.flatnonzero(repeated)[0])
-        warnings.append(
-            f"{rows.where(first)}: subject {rows.subjects[first]} repeats an earlier row; "
-            f"{_count(repeated, 'such row')} left out"
-        )
+        line = f"{rows.where(first)}: subject {rows.subjects[first]} repeats an earlier row"
+        findings.append(_finding("repeated-row", line, f"{_count(repeated, 'such row')} left out", rows, repeated))
     if reused.any():
-        warnings.append(
+        line = (
             f"{rows.source}: {_count(reused, 'row')} of {_subjects(rows, reused)} hold the same imaging as another "
-            f"visit of the same subject ({rows.place(int(rows.rows[reused.argmax()]))}); taken as an upstream repeat, "
-            "not as a follow-up: the first row is kept"
+            f"visit of the same subject ({rows.place(int(rows.rows[reused.argmax()]))})"
         )
+        cure = "taken as an upstream repeat, not as a follow-up: the first row is kept"
+        findings.append(_finding("repeated-imaging", line, cure, rows, reused))
     twins, partly = _twins(frame, rows, observed & telling & keep)
     if twins.any():
         row = int(np.flatnonzero(twins)[0])
         other = frame.loc[(frame["digest"] == digest[row]) & keep, "subject"].iloc[0]
-        warnings.append(
-            f"{rows.where(row)}: subject {rows.subjects[row]} has the same imaging as subject {other}; "
-            f"{_subjects(rows, twins)} left out as duplicates of others"
+        line = f"{rows.where(row)}: subject {rows.subjects[row]} has the same imaging as subject {other}"
+        findings.append(
+            _finding("twin-subject", line, f"{_subjects(rows, twins)} left out as duplicates of others", rows, twins)
         )
     if partly:
-        warnings.append(
-            f"{rows.source}: subjects share some, not all, of their scans with others: {some(partly)}; check them"
-        )
+        line = f"{rows.source}: subjects share some, not all, of their scans with others: {some(partly)}"
+        findings.append(Finding("warning", "shared-scans", line, subjects=tuple(partly), cure="check them"))
     _check_distinct(rows, frame[keep & observed])
     keep &= ~twins
-    return rows.take(keep).telling(warnings=warnings) if warnings else rows
+    return rows.take(keep).telling(findings=findings) if findings else rows
 
 
 def _without_empty_twins(rows: VisitRows) -> VisitRows:
@@ -149,6 +148,10 @@ def _check_distinct(rows: VisitRows, kept: pd.DataFrame) -> None:
         f"({places}; {rows.feature_names[column]} is {left:g} and {right:g}); keep one row, or tell "
         f"visits apart by a visit or time column{taken}"
     )
+
+
+def _finding(code: str, text: str, cure: str, rows: VisitRows, marked: BoolArray) -> Finding:
+    return Finding("warning", code, text, subjects=tuple(dict.fromkeys(rows.subjects[marked])), cure=cure)
 
 
 def _count(marked: BoolArray, noun: str) -> str:

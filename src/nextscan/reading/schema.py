@@ -146,6 +146,8 @@ class Schema(TableSchema):
     """Of the cohort."""
     files: Mapping[str, TableSchema] = Field(default_factory=dict)
     """Keys are file names or globs."""
+    allow: tuple[str, ...] = ()
+    """Codes of findings that are errors, and are to be warnings: go on in spite of them."""
     _path: str = PrivateAttr("schema")
 
     @property

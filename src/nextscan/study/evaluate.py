@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.cohort import Cohort, Task, check_splits, folds, hide
+from nextscan.cohort.findings import refuse_errors
 from nextscan.errors import NextscanError, NextscanWarning, OutputError
 from nextscan.imputers.estimator import Estimator
 from nextscan.study import differences, feature_differences, tables
@@ -114,10 +115,11 @@ def evaluate(
     Raises
     ------
     NextscanError
-        If a setting is wrong, the folder holds another evaluation, or every requested method fails. A
-        method that fails while others succeed gives a warning and is listed with its error under
-        ``failed`` in `run.json`.
+        If a setting is wrong, the cohort has a finding that is an error, the folder holds another evaluation, or every
+        requested method fails. A method that fails while others succeed gives a warning and is listed with its error
+        under ``failed`` in `run.json`.
     """
+    refuse_errors(cohort.findings)
     plan = Plan.of(
         cohort,
         methods,

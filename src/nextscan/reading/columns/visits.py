@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nextscan.arrays import BoolArray, FloatArray, IntArray
+from nextscan.cohort.findings import Finding
 from nextscan.reading.columns.tables import Texts
 
 DAYS_PER_YEAR = 365.25
@@ -47,8 +48,10 @@ class VisitRows:
         Paths by role, see `nextscan.cohort.cohort.ROLES`; empty where a row has none.
     visit_column : str
         The column that names visits, for messages.
-    notes, warnings : tuple of str
-        What was understood; warnings are about what the user should check.
+    notes : tuple of str
+        What was understood.
+    findings : tuple of Finding
+        What the user should check.
     """
 
     source: str
@@ -66,7 +69,7 @@ class VisitRows:
     time_unit: str = "years"
     visit_column: str = ""
     notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def __len__(self) -> int:
         return len(self.subjects)
@@ -97,9 +100,9 @@ class VisitRows:
             files={role: paths[keep] for role, paths in self.files.items()},
         )
 
-    def telling(self, notes: Sequence[str] = (), warnings: Sequence[str] = ()) -> VisitRows:
-        """Return the same rows with more notes and warnings."""
-        return replace(self, notes=(*self.notes, *notes), warnings=(*self.warnings, *warnings))
+    def telling(self, notes: Sequence[str] = (), findings: Sequence[Finding] = ()) -> VisitRows:
+        """Return the same rows with more notes and findings."""
+        return replace(self, notes=(*self.notes, *notes), findings=(*self.findings, *findings))
 
     @property
     def is_request(self) -> BoolArray:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from nextscan.cohort.cohort import ROLES
+from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
 from nextscan.images.names import BidsFile, parse
 from nextscan.reading.columns.image_columns import SUFFIXES
@@ -67,7 +68,7 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
     own = schema.of(root)
     folders = sorted(path for path in root.glob("sub-*") if path.is_dir())
     walk = _Walk(root)
-    images, notes, warnings = _choose(root, walk.images(folders), suffix or own.images.suffix)
+    images, notes, findings = _choose(root, walk.images(folders), suffix or own.images.suffix)
     files, more = _belonging(walk, images, own)
     notes += more
     sessions = read_sessions(root, folders, own, schema_path=schema.path)
@@ -81,7 +82,8 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
     asked = [key for key in known if key[0] in there and key not in set(keys)] if any(ses for _, ses in keys) else []
     strangers = sorted({subject for subject, _ in known} - there)
     if strangers:
-        warnings.append(f"{root}: sessions.tsv names subjects without a folder, left out: {some(strangers)}")
+        line = f"{root}: sessions.tsv names subjects without a folder, left out: {some(strangers)}"
+        findings.append(Finding("warning", "no-folder", line, subjects=tuple(strangers)))
     if asked:
         notes.append(f"{len(asked)} sessions of sessions.tsv without an image, taken as requests: "
                      f"{some([' '.join(key) for key in asked], 3)}")  # fmt: skip
@@ -102,12 +104,13 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
         place=lambda row: places[row] if row < len(places) else " ".join(asked[row - len(places)]),
         files={role: np.array([*paths, *[""] * len(asked)], dtype=object) for role, paths in files.items()},
         notes=tuple(f"{root.name}: {note}" for note in notes),
-        warnings=tuple(warnings),
+        findings=tuple(findings),
     )
     several = pd.Series([subject for subject, _ in keys]).duplicated().any()
     if several and np.isnan(rows.time).all():
-        line = f"{root}: no table tells when sessions were, so years are unknown; add sessions.tsv with age or acq_time"
-        rows = rows.telling(warnings=[line])
+        line = f"{root}: no table tells when sessions were, so years are unknown"
+        cure = "add sessions.tsv with age or acq_time"
+        rows = rows.telling(findings=[Finding("warning", "times-unknown", line, cure=cure)])
     participants = participants or participants_near(root)
     if participants is not None:
         people = schema.of(participants).model_copy(update={"subject_prefix": ""})
@@ -179,8 +182,8 @@ class _Walk:
         return [self.files(place) for place in places]
 
 
-def _choose(root: Path, files: list[BidsFile], wanted: str | None) -> tuple[list[BidsFile], list[str], list[str]]:
-    """Return one image per visit, with notes and warnings."""
+def _choose(root: Path, files: list[BidsFile], wanted: str | None) -> tuple[list[BidsFile], list[str], list[Finding]]:
+    """Return one image per visit, with notes and findings."""
     if not files:
         raise CohortError(
             f"{root}: no images in sub-*/anat or sub-*/ses-*/anat; expected names as sub-01_ses-1_T1w.nii.gz"
@@ -218,8 +221,9 @@ def _choose(root: Path, files: list[BidsFile], wanted: str | None) -> tuple[list
     notes = [f"BIDS folder; images: {', '.join(f'{count} {kind}' for kind, count in kinds.most_common(5))}"]
     left = Counter(file.kind for file in fitting if file.kind not in kinds)
     notes += [f"images of other kinds, left out: {some(left)}"] if left else []
-    warnings = [f"{root}: {runs} visits have several runs of the image; the first run is taken"] if runs else []
-    return chosen, notes, warnings
+    line = f"{root}: {runs} visits have several runs of the image"
+    findings = [Finding("warning", "several-runs", line, cure="the first run is taken")] if runs else []
+    return chosen, notes, findings
 
 
 def _number(run: str) -> int:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from nextscan.arrays import FloatArray
 from nextscan.cohort.cohort import ROLES
+from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
 from nextscan.reading.columns.image_columns import files_of, is_path, other_paths
 from nextscan.reading.columns.labels import as_label, label_name, label_values
@@ -146,7 +147,8 @@ def read_long(
         *sorting.notes,
     ]
     marked = f"{table.path}: {int(imputed.sum())} rows are marked as imputed; read as requests, not as observations"
-    rows = rows.telling([f"{table.path.name}: {line}" for line in understood], [marked] if imputed.any() else [])
+    findings = [Finding("warning", "marked-imputed", marked)] if imputed.any() else []
+    rows = rows.telling([f"{table.path.name}: {line}" for line in understood], findings)
     layout = Layout(
         table=table,
         subject=columns.subject,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nextscan.arrays import BoolArray, FloatArray, IntArray
+from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, SchemaError, some
 from nextscan.reading.columns.labels import label_values
 from nextscan.reading.columns.tables import IMPUTED_VISIT, Block, Cells, Missing, Table, Texts
@@ -129,12 +130,18 @@ def read_ukb(
         "features are named by field number; a data dictionary gives their names": not dictionary.titles,
     }
     warned = {
-        "field 53 (dates) is not in the export; intervals are unknown": not kind,
-        f"{gathered.n_imputed} visits are marked as imputed; not read as observations": gathered.n_imputed > 0,
+        ("times-unknown", "field 53 (dates) is not in the export", "intervals are unknown; add the field"): not kind,
+        ("marked-imputed", f"{gathered.n_imputed} visits are marked as imputed", "not read as observations"): (
+            gathered.n_imputed > 0
+        ),
     }
     rows = rows.telling(
         [f"{table.path.name}: {line}" for line, holds in told.items() if holds],
-        [f"{table.path}: {line}" for line, holds in warned.items() if holds],
+        [
+            Finding("warning", code, f"{table.path}: {line}", cure=cure)
+            for (code, line, cure), holds in warned.items()
+            if holds
+        ],
     )
     label_columns = {label: column for label, (column, _, _) in columns.labels.items()}
     return rows, WideLayout(

@@ -81,11 +81,11 @@ def _summary(description: Mapping[str, Any]) -> str:
 
 def _findings(description: Mapping[str, Any]) -> Section:
     found = description["findings"]
-    warnings = [finding for finding in found if finding["level"] == "warning"]
-    others = [finding for finding in found if finding["level"] != "warning"]
-    blocks: list[Block] = [Notice(_sentence(finding["text"]), "warning") for finding in warnings]
+    warnings = [finding for finding in found if finding["level"] in ("error", "warning")]
+    others = [finding for finding in found if finding not in warnings]
+    blocks: list[Block] = [Notice(_said(finding), "warning") for finding in warnings]
     if others:
-        blocks.append(Definitions([(_title(finding), _sentence(finding["text"])) for finding in others]))
+        blocks.append(Definitions([(_title(finding), _said(finding)) for finding in others]))
     named = [entry for finding in found for entry in _names(finding)]
     if named:
         blocks.append(Fold("All features and subjects concerned", [Definitions(named)]))
@@ -104,6 +104,12 @@ def _names(finding: Mapping[str, Any]) -> list[tuple[str, str]]:
             rest = f" and {count(len(names) - _LISTED)} more" if len(names) > _LISTED else ""
             entries.append((f"{_title(finding)}: {count(len(names))} {what}", ", ".join(names[:_LISTED]) + rest))
     return entries
+
+
+def _said(finding: Mapping[str, Any]) -> str:
+    cure = f"; {finding['cure']}" if finding.get("cure") else ""
+    wrong = "Nothing is learned from this cohort unless it is allowed: " if finding["level"] == "error" else ""
+    return _sentence(f"{wrong}{finding['text']}{cure}")
 
 
 def _title(finding: Mapping[str, Any]) -> str:
