@@ -13,10 +13,11 @@ from nextscan.atomic import atomic_folder
 from nextscan.cohort.cohort import Cohort
 from nextscan.errors import SettingError
 from nextscan.simulating.brains.folder import LAW, check_place, image_path, write_regions, write_tables
-from nextscan.simulating.brains.law import DIAGNOSES, BrainLaw, save_brain_law
+from nextscan.simulating.brains.law import DIAGNOSES, BrainLaw
 from nextscan.simulating.brains.people import draw_people
 from nextscan.simulating.brains.render import Head, affine_of
 from nextscan.simulating.brains.scanner import scan
+from nextscan.simulating.law_file import save_brain_law
 
 Progress = Callable[[Mapping[str, Any]], None]
 

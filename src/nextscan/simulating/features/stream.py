@@ -18,9 +18,9 @@ from nextscan.errors import SettingError
 from nextscan.randomness import bits, normal, subject_keys, uniform
 from nextscan.simulating.features.labels import NORMALS, draw_labels, standardised
 from nextscan.simulating.features.law import Law
-from nextscan.simulating.features.law_file import recipe, save_law
 from nextscan.simulating.features.regions import regions
 from nextscan.simulating.features.worlds import World, make_law
+from nextscan.simulating.law_file import recipe, save_law
 
 Progress = Callable[[Mapping[str, Any]], None]
 
