@@ -14,6 +14,7 @@ from nextscan.arrays import FloatArray
 from nextscan.cohort import Calibration, Cohort, Imputation, Targets, folds, hide, merge, pairs, targets
 from nextscan.errors import CohortError, FeatureMismatchError, SettingError, TooFewPairsError, some
 from nextscan.imputers.estimator import Estimator, Progress
+from nextscan.imputers.settings import at_least
 from nextscan.preprocess import Likeness
 
 __all__ = ["Imputer", "Progress"]
@@ -204,8 +205,7 @@ class Imputer(Estimator):
             If a target lies before its subject's first observed visit and the method predicts forward only.
         """
         self._check_fitted()
-        if draws < 1:
-            raise SettingError(f"draws must be at least 1, got {draws}")
+        at_least(1, draws=draws)
         cohort = self._check_features(cohort)
         wanted = targets(cohort, at_years)
         self.check_direction(cohort, wanted)

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from nextscan.arrays import FloatArray
 from nextscan.cohort import Cohort, Targets
+from nextscan.errors import SettingError
 from nextscan.imputers.anchored.anchor import Anchor, HeldOut
 from nextscan.imputers.anchored.residual_choice import Restraint, by_subject, inputs_of, mean_and_error
 from nextscan.imputers.anchored.residual_law import Spread, effect_of, log_sizes, n_located
 from nextscan.imputers.anchored.residual_model import Conditioning, Parameters, ResidualModel
 from nextscan.imputers.anchored.residual_training import LocationProblem, ShapeProblem, to_numpy
 from nextscan.imputers.mixed_factor.predictive import Predictive
+from nextscan.imputers.settings import Settings, at_least
 from nextscan.imputers.stages import Stages
 from nextscan.networks import LocationScale, Shape
 from nextscan.training import TrainingSettings, train
@@ -33,7 +35,7 @@ SelfConditioning = Literal["auto", "flagged", "unflagged", "none"]
 
 
 @dataclass(frozen=True)
-class ResidualSettings:
+class ResidualSettings(Settings):
     """What to try; see `nextscan.imputers.anchored.imputer.AnchoredSecondgram`."""
 
     network: bool
@@ -42,6 +44,13 @@ class ResidualSettings:
     perturbation: Literal["measured"] | float
     n_folds: int
     epochs: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(2, n_folds=self.n_folds)
+        at_least(1, epochs=self.epochs)
+        if self.perturbation != "measured" and (isinstance(self.perturbation, str) or self.perturbation < 0):
+            raise SettingError(f"perturbation must be measured or a fraction of the spread, got {self.perturbation!r}")
 
 
 @dataclass(frozen=True, eq=False)

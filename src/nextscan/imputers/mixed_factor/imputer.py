@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -44,6 +44,7 @@ _MANY_PAIRS = 600
 _MOST_WITH_GAPS = 1000  # single visits whose gaps are nobody else's: each costs as much as many without
 
 
+@dataclass(eq=False, repr=False)
 class MixedFactor(Imputer):
     """Predict by the Gaussian law of a factor model with individual slopes, fitted to everybody's visits.
 
@@ -77,14 +78,16 @@ class MixedFactor(Imputer):
     uses_time: ClassVar[bool] = True
     predicts_backward: ClassVar[bool] = True
     minimum_pairs: ClassVar[int] = 5
+    _LEARNED: ClassVar[tuple[str, ...]] = (
+        *("labels", "model", "mean_", "scale_", "curved_", "gaps_", "span_"),
+        *("label_mean_", "label_scale_", "label_rates_"),
+    )
+    _PARTS: ClassVar[dict[str, Any]] = {"labels": LabelEncoder, "model": MixedEffects}
 
-    def __init__(
-        self, n_factors: int | None = None, n_slopes: int | None = None, unpaired: str = "auto", curve: str = "auto"
-    ) -> None:
-        self.n_factors = n_factors
-        self.n_slopes = n_slopes
-        self.unpaired = unpaired
-        self.curve = curve
+    n_factors: int | None = None
+    n_slopes: int | None = None
+    unpaired: str = "auto"
+    curve: str = "auto"
 
     def _fit(
         self,
@@ -277,27 +280,6 @@ class MixedFactor(Imputer):
             place = torch.full((part_of.n_subjects,), -1).index_put((rows,), torch.arange(len(rows)))
             here = torch.nonzero(place[of] >= 0).flatten()
             yield here, self.model_.posterior(part), place[of[here]]
-
-    _LEARNED: ClassVar[tuple[str, ...]] = (
-        "mean_",
-        "scale_",
-        "curved_",
-        "gaps_",
-        "span_",
-        "label_mean_",
-        "label_scale_",
-        "label_rates_",
-    )
-
-    def _state(self) -> dict[str, Any]:
-        learned = {name: getattr(self, name) for name in self._LEARNED}
-        return {"labels": self.labels_.state(), "model": self.model_.state(), **learned}
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.labels_ = LabelEncoder.from_state(state["labels"])
-        self.model_ = MixedEffects.from_state(state["model"])
-        for name in self._LEARNED:
-            setattr(self, name, state[name])
 
 
 def check_follow_ups(cohort: Cohort, minimum: int) -> None:

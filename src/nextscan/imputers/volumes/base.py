@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from nextscan.arrays import Volume
 from nextscan.cohort import Cohort, PredictedVolume, Targets, VolumeImputation, check_splits, merge, targets
-from nextscan.errors import CohortError, NextscanWarning, SettingError, TooFewPairsError
+from nextscan.errors import CohortError, NextscanWarning, TooFewPairsError
 from nextscan.imputers.estimator import Estimator, Progress
+from nextscan.imputers.settings import at_least
 from nextscan.imputers.volumes.pairs import forward_pairs, images_only
 from nextscan.preprocess.volumes import VolumePreparer
 
@@ -68,9 +69,9 @@ class VolumeImputer(Estimator):
 
     needs_time: ClassVar[bool] = False
 
-    shape: tuple[int, int, int] | None
-    spacing: tuple[float, float, float] | None
-    cache: str | None
+    shape: tuple[int, int, int] | None = None
+    spacing: tuple[float, float, float] | None = None
+    cache: str | None = None
 
     preparer_: VolumePreparer
 
@@ -157,8 +158,7 @@ class VolumeImputer(Estimator):
             time is unknown and the method needs it.
         """
         self._check_fitted()
-        if draws < 1:
-            raise SettingError(f"draws must be at least 1, got {draws}")
+        at_least(1, draws=draws)
         cohort = images_only(cohort)
         wanted = targets(cohort, at_years)
         self.check_direction(cohort, wanted)

@@ -11,7 +11,7 @@ import numpy as np
 from nextscan.cohort import Cohort, PredictedVolume, Targets
 from nextscan.errors import CohortError, SettingError
 from nextscan.imputers.estimator import Progress
-from nextscan.imputers.volumes.base import Draw, VolumeImputer
+from nextscan.imputers.volumes.base import VolumeImputer
 
 if TYPE_CHECKING:
     from nextscan.simulating import BrainLaw
@@ -39,9 +39,6 @@ class VolumeOracle(VolumeImputer):
     minimum_pairs: ClassVar[int] = 0
     uses_time: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
-
-    def __init__(self) -> None:
-        self.shape = self.spacing = self.cache = None
 
     def _fit(
         self,
@@ -100,9 +97,6 @@ class VolumeOracle(VolumeImputer):
             )
 
         return predict
-
-    def _drawing(self) -> Draw:
-        raise NotImplementedError("the oracle renders on the grid of the cohort, not on a prepared one")
 
     def _state(self) -> dict[str, Any]:
         return self.law_.state()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from nextscan.errors import SettingError
+from nextscan.imputers.settings import at_least
 from nextscan.imputers.volumes.learning_settings import LearningSettings
 
 Target = Literal["follow-up", "residual"]
@@ -74,9 +74,7 @@ class VolumeDiffusionSettings(LearningSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("steps", "sampling_steps", "n_residual", "patch"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
+        at_least(1, steps=self.steps, sampling_steps=self.sampling_steps, n_residual=self.n_residual, patch=self.patch)
         if not 0 < self.draw_share <= 1:
             raise SettingError(f"draw_share must be in (0, 1], got {self.draw_share:g}")
         if not self.use_source and self.target == "residual":
@@ -147,16 +145,3 @@ MED_DDPM = replace(
     batch_size=2,
     learning_rate=3e-4,
 )
-
-
-def resolve(preset: str, changes: Mapping[str, Any]) -> VolumeDiffusionSettings:
-    """Return the preset with the given changes; None means "as in the preset".
-
-    Raises
-    ------
-    SettingError
-        If the preset is unknown or a value is not allowed.
-    """
-    if preset not in PRESETS:
-        raise SettingError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    return PRESETS[preset].changed(changes)
