@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from nextscan.cli.cautions import telling_unlike, warn_of_reach, warn_of_time
 from nextscan.cli.options import ReadOptions
 from nextscan.cli.outputs import TABLE_SUFFIXES, check_file
-from nextscan.cli.progress import Display, show_progress
+from nextscan.cli.progress import show_progress
 from nextscan.errors import CohortError
 
 if TYPE_CHECKING:
+    from nextscan.arrays import Progress
     from nextscan.cohort import Cohort, Imputation, Targets
     from nextscan.imputers import Imputer
 
@@ -111,7 +112,7 @@ def _in_chunks(
     *,
     seed: int,
     at_years: Sequence[float] | None,
-    progress: Display,
+    progress: Progress,
 ) -> Iterator[Imputation]:
     """Impute a few subjects at a time: the draws of a whole biobank do not fit into memory.
 
