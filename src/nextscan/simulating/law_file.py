@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import numpy as np
 
+from nextscan.arrays import read_npz
 from nextscan.atomic import atomic_path
 from nextscan.errors import CohortError
 from nextscan.simulating.brains.law import BrainLaw
@@ -94,8 +95,7 @@ def _write(path: str | Path, marks: dict[str, Any], state: dict[str, Any], save:
 
 def _read(path: str | Path, make: Callable[[dict[str, Any]], _AnyLaw], *, of: str, kind: str = "") -> _AnyLaw:
     try:
-        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = read_npz(path)
         document = json.loads(str(arrays.pop("document")))
         if kind and document.pop("kind", "") != kind:
             raise CohortError(f"{path}: is the law of a table, not of {of}; give a folder of {kind}")

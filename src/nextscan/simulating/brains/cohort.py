@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from nextscan.arrays import Progress
 from nextscan.atomic import atomic_folder
 from nextscan.cohort.cohort import Cohort
 from nextscan.errors import SettingError
@@ -18,8 +17,6 @@ from nextscan.simulating.brains.people import draw_people
 from nextscan.simulating.brains.render import Head, affine_of
 from nextscan.simulating.brains.scanner import scan
 from nextscan.simulating.law_file import save_brain_law
-
-Progress = Callable[[Mapping[str, Any]], None]
 
 WHITE = 1000.0
 """Brightness of white matter in the files."""

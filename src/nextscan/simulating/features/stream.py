@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nextscan.arrays import FloatArray
+from nextscan.arrays import FloatArray, Progress
 from nextscan.atomic import atomic_path
 from nextscan.cohort.cohort import Cohort, concatenate
 from nextscan.errors import SettingError
@@ -21,8 +21,6 @@ from nextscan.simulating.features.law import Law
 from nextscan.simulating.features.regions import regions
 from nextscan.simulating.features.worlds import World, make_law
 from nextscan.simulating.law_file import recipe, save_law
-
-Progress = Callable[[Mapping[str, Any]], None]
 
 TILE = 256  # subjects computed together, always as many: a matrix product depends on its number of rows
 _TILES_PER_BLOCK = 8  # written together, as one row group
@@ -231,13 +229,8 @@ def _write_parquet(path: Path, tiles: Iterator[Cohort]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    writer: Any = None
-    try:
-        for frame in _blocks(tiles):
-            table = pa.Table.from_pandas(frame, preserve_index=False)
-            if writer is None:
-                writer = pq.ParquetWriter(path, table.schema, use_dictionary=["subject", "visit"])
-            writer.write_table(table, row_group_size=len(frame))
-    finally:
-        if writer is not None:
-            writer.close()
+    tables = (pa.Table.from_pandas(frame, preserve_index=False) for frame in _blocks(tiles))
+    first = next(tables)
+    with pq.ParquetWriter(path, first.schema, use_dictionary=["subject", "visit"]) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table, row_group_size=len(table))
