@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import overload
 
@@ -229,8 +230,10 @@ def _write_parquet(path: Path, tiles: Iterator[Cohort]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tables = (pa.Table.from_pandas(frame, preserve_index=False) for frame in _blocks(tiles))
-    first = next(tables)
-    with pq.ParquetWriter(path, first.schema, use_dictionary=["subject", "visit"]) as writer:
-        for table in chain([first], tables):
-            writer.write_table(table, row_group_size=len(table))
+    with ExitStack() as stack:
+        writer = None
+        for frame in _blocks(tiles):
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            if writer is None:
+                writer = stack.enter_context(pq.ParquetWriter(path, table.schema, use_dictionary=["subject", "visit"]))
+            writer.write_table(table, row_group_size=len(frame))
