@@ -16,7 +16,6 @@ from nextscan.cohort.volume_imputation import PredictedVolume, VolumeImputation
 from nextscan.errors import NextscanError, SettingError
 from nextscan.metrics.volume_descriptor import Grid
 from nextscan.study.plugs import load_function
-from nextscan.study.scoring import known_mean
 from nextscan.study.volumes.regions import Regions
 from nextscan.study.volumes.truth import RealImages
 
@@ -197,8 +196,8 @@ def regional_scores(truth: FloatArray, mean: FloatArray, context: FloatArray) ->
     pseudo = np.nan_to_num(correlation.per_subject) * share
     nothing = np.isnan(possible.per_feature).all()
     return {
-        "roi_volume_error": 100 * known_mean(np.abs(mean - truth) / end, axis=1),
-        "roi_change_error": 100 * known_mean(np.abs(said - real), axis=1),
+        "roi_volume_error": 100 * metrics.known_mean(np.abs(mean - truth) / end, axis=1),
+        "roi_change_error": 100 * metrics.known_mean(np.abs(said - real), axis=1),
         "roi_change_correlation": np.full(len(truth), np.nan) if nothing else pseudo,
     }
 
