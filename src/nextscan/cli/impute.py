@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -121,6 +121,8 @@ def impute(
     if by is not None and not conformal:
         raise SettingError(f"--by {by} is for conformal intervals; add --interval conformal or leave it out")
     years = None if at_years is None else parse_years(at_years, "--at-years")
+    asked: dict[str, Any] = {"draws": draws, "seed": seed, "level": level, "at_years": years}
+    asked |= {"save_draws": save_draws, "reading": reading}
     imputer = load(model)
     if kind_of(imputer.name) == "volumes":
         from nextscan.cli.impute_images import impute_images
@@ -129,19 +131,7 @@ def impute(
             raise SettingError("--interval conformal is for tables; intervals of images come from draws: leave it out")
         if reading.dictionary is not None:
             raise SettingError("--dictionary is for UK-Biobank tables, and this model imputes images: leave it out")
-        impute_images(
-            imputer,
-            model,
-            table,
-            out,
-            draws=draws,
-            seed=seed,
-            level=level,
-            at_years=years,
-            save_draws=save_draws,
-            html=html,
-            reading=reading,
-        )
+        impute_images(imputer, model, table, out, **asked, html=html)
         return
     from nextscan.cli.impute_tables import impute_table
 
@@ -149,16 +139,4 @@ def impute(
         raise SettingError(f"--suffix {reading.suffix} is for images, and this model imputes tables: leave it out")
     if html is not None:
         raise SettingError(f"--html {html} is for images, and this model imputes tables: leave it out")
-    impute_table(
-        imputer,
-        table,
-        out,
-        draws=draws,
-        seed=seed,
-        level=level,
-        conformal=conformal,
-        by=by,
-        at_years=years,
-        save_draws=save_draws,
-        reading=reading,
-    )
+    impute_table(imputer, table, out, **asked, conformal=conformal, by=by)
