@@ -13,7 +13,9 @@ Target = Literal["follow-up", "residual"]
 Schedule = Literal["linear", "cosine"]
 Condition = Literal["add", "channels"]
 
-_GROUPS = 4  # of channels that the network of the expected change normalises together
+# Of channels that a network normalises together: that of the expected change, and that of the diffusion, which is made
+# only once the first is trained.
+_MEAN_GROUPS, _GROUPS = 4, 8
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,14 @@ class VolumeDiffusionSettings(LearningSettings):
             raise SettingError("without the source only the follow-up can be predicted: set target='follow-up'")
         if self.mean_channels and self.target != "residual":
             raise SettingError("the expected change is added to the source: set target='residual' or mean_channels=()")
-        if self.mean_channels and (min(self.mean_channels) < 1 or self.mean_channels[-1] % _GROUPS):
+        if self.mean_channels and (min(self.mean_channels) < 1 or self.mean_channels[-1] % _MEAN_GROUPS):
             raise SettingError(
-                f"mean_channels must be positive, the last a multiple of {_GROUPS}; got {self.mean_channels}"
+                f"mean_channels must be positive, the last a multiple of {_MEAN_GROUPS}; got {self.mean_channels}"
+            )
+        if len(self.channels) != len(self.attention) or any(width < 1 or width % _GROUPS for width in self.channels):
+            raise SettingError(
+                f"channels must be multiples of {_GROUPS}, with one choice of attention each, got "
+                f"channels={self.channels} and attention={self.attention}"
             )
         if self.parameterisation == "noise" and self.schedule == "cosine":
             raise SettingError(
