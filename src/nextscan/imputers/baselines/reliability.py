@@ -114,8 +114,7 @@ def _shrinkage(data: PairedVisits, pool: FloatArray) -> _Shrinkage:
     """Fit in units of the paired context visits; a pair's error leaves out its subject in μ, Σ and drift."""
     from sklearn.covariance import ledoit_wolf
 
-    mean, change = data.context.mean(axis=0), data.change
-    scale = np.where(np.ptp(data.context, axis=0) > 0, data.context.std(axis=0), 1.0)
+    mean, change, scale = data.context.mean(axis=0), data.change, data.scale
     z = (data.context - mean) / scale
     together = np.concatenate([z, pool / scale])
     covariance, towards_identity = ledoit_wolf(together, assume_centered=True)
@@ -168,8 +167,7 @@ def _left_out_energy(data: PairedVisits, fitted: _Shrinkage) -> float:
     """Score leave-one-out predictions of the pairs by energy score, with residuals of other subjects."""
     from nextscan.metrics import energy_score
 
-    unit = np.where(np.ptp(data.context, axis=0) > 0, data.context.std(axis=0), 1.0)
-    errors, residuals = fitted.errors / unit, fitted.residuals / unit
+    errors, residuals = fitted.errors / data.scale, fitted.residuals / data.scale
     which = donors(len(residuals), data.subject, _DRAWS_TO_CHOOSE, 0)
     while (own := data.subject[which] == data.subject).any():
         which = np.where(own, (which + 1) % len(residuals), which)

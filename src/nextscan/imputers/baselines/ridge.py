@@ -78,8 +78,7 @@ class Ridge(ResamplingImputer):
             raise SettingError(f"carried is a fraction of the context visit in [0, 1], got {self.carried}")
         self.labels_ = LabelEncoder.fit(_with_gap(data.labels, data.gap))
         self.mean_: FloatArray = data.context.mean(axis=0)
-        spread = data.context.std(axis=0)
-        self.scale_: FloatArray = np.where(np.ptp(data.context, axis=0) > 0, spread, 1.0)
+        self.scale_: FloatArray = data.scale
         context = (data.context - self.mean_) / self.scale_
         encoded = self.labels_.transform(_with_gap(data.labels, data.gap))
         self.label_mean_: FloatArray = encoded.mean(axis=0)

@@ -176,7 +176,7 @@ class MixedFactor(Imputer):
         self.label_mean_: FloatArray = encoded.mean(axis=0)
         label_spread = encoded.std(axis=0)
         self.label_scale_: FloatArray = np.where(label_spread > 1e-12, label_spread, 1.0)
-        z, years, design = self._scaled(cohort), years / self.span_, self._design(cohort)
+        z, years, design = self.scaled(cohort.features), years / self.span_, self._design(cohort)
         n_columns = design.shape[1]
         if not cohort.is_paired.all():  # a level of their own, which predictions leave out
             design = np.column_stack([design, np.where(cohort.is_paired, 0.0, 1.0)])
@@ -194,10 +194,16 @@ class MixedFactor(Imputer):
         fitted = maximise(moments.start(prior, covariance, level, n_factors, n_slopes), data, prior)
         self.model_ = replace(fitted, level=fitted.level[:n_columns], drift=fitted.drift[:n_columns])
 
-    def _scaled(self, cohort: Cohort) -> FloatArray:
-        features = straightened(cohort.features, self.curved_)
-        scaled: FloatArray = (features - self.mean_) / np.where(self.scale_ > 0, self.scale_, 1.0)
+    def scaled(self, values: FloatArray) -> FloatArray:
+        """Return native values in units of `scale_` around `mean_`, where they are curved on a straight scale."""
+        unit = np.where(self.scale_ > 0, self.scale_, 1.0)
+        scaled: FloatArray = (straightened(values, self.curved_) - self.mean_) / unit
         return scaled
+
+    def native(self, scaled: NDArray[Any]) -> NDArray[Any]:
+        """Undo `scaled`; the type is kept."""
+        values = scaled * self.scale_.astype(scaled.dtype) + self.mean_.astype(scaled.dtype)
+        return bent(values, self.curved_)
 
     def _years(self, cohort: Cohort) -> FloatArray:
         return filled_years(cohort, float(self.gaps_.mean()))
@@ -231,8 +237,8 @@ class MixedFactor(Imputer):
                 x = self.model_.visit(known, scores, local, drawn_at[draw, here])
                 x += (known.own_sd * normal(keys, _OWN, width))[local]
                 x += noise_sd * normal(visit_key[here], _NOISE, width)
-                draws[draw, here] = bent(x.numpy() * self.scale_ + self.mean_, self.curved_)
-        return draws, None if self.curved_.any() else mean * self.scale_ + self.mean_
+                draws[draw, here] = self.native(x.numpy())
+        return draws, None if self.curved_.any() else self.native(mean)
 
     @torch.no_grad()
     def scores(self, cohort: Cohort, wanted: Targets) -> Tensor:
@@ -274,7 +280,7 @@ class MixedFactor(Imputer):
         needed = np.unique(cohort.subject_of[wanted.context])
         part_of = cohort.select_subjects(needed)
         years = self._years(part_of) / self.span_
-        whole = sums(self._scaled(part_of), years, part_of.subject_of, self._design(part_of))
+        whole = sums(self.scaled(part_of.features), years, part_of.subject_of, self._design(part_of))
         of = torch.from_numpy(np.searchsorted(needed, cohort.subject_of[wanted.context]))
         for rows, part in groups(whole):
             place = torch.full((part_of.n_subjects,), -1).index_put((rows,), torch.arange(len(rows)))

@@ -11,7 +11,7 @@ import numpy as np
 from nextscan.cohort import Cohort, PredictedVolume, Targets
 from nextscan.errors import CohortError, SettingError
 from nextscan.imputers.estimator import Progress
-from nextscan.imputers.volumes.base import VolumeImputer
+from nextscan.imputers.volumes.base import VolumeImputer, predicted
 
 if TYPE_CHECKING:
     from nextscan.simulating import BrainLaw
@@ -85,16 +85,8 @@ class VolumeOracle(VolumeImputer):
             points = np.stack([head.image(state) for state in law_of.cubature()])
             drawn = [head.image(state) for state in law_of.draw(subject, n_draws, seed=seed)]
             scans = np.stack([scan(image, subject, _SCANS + i, seed=seed) for i, image in enumerate(drawn)])
-            return PredictedVolume(
-                subject=subject,
-                visit=str(wanted.visit[i]),
-                years=float(wanted.years[i]),
-                gap=float(wanted.gap[i]),
-                source=source,
-                affine=header.affine,
-                mean=np.float32(WHITE) * points.mean(axis=0, dtype=np.float32),
-                draws=np.float32(WHITE) * scans,
-            )
+            mean = np.float32(WHITE) * points.mean(axis=0, dtype=np.float32)
+            return predicted(cohort, wanted, i, mean, np.float32(WHITE) * scans)
 
         return predict
 

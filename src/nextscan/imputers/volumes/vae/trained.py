@@ -75,14 +75,10 @@ class VAEProblem(PairProblem):
         divergence = (mean.square() + log_variance.exp() - 1 - log_variance).float().sum(1) / 2
         return misfit + divergence / change[0].numel()
 
-    @torch.no_grad()
-    def validation_score(self, network: Any) -> Tensor:
-        """Return the bound of validation pairs, with the same noise each time, shape (1,)."""
-        bounds = []
-        for i, (given, target) in enumerate(self.judged()):
-            noise = counter_normal(torch.tensor([i]), _VALIDATION_SEED, 0, 0, (self.settings.latent,))
-            bounds.append(self._bound(network, given, target, noise.to(target.device)).double().cpu())
-        return -torch.cat(bounds).mean()[None]
+    def judged(self, network: Any, given: Condition, target: Tensor, i: int) -> Tensor:
+        """Return minus the bound of a validation pair, always with the same noise."""
+        noise = counter_normal(torch.tensor([i]), _VALIDATION_SEED, 0, 0, (self.settings.latent,))
+        return self._bound(network, given, target, noise.to(target.device))
 
 
 @dataclass(frozen=True, eq=False)
