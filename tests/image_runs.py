@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +161,13 @@ def image_scores(study: str) -> list[dict]:
         for metric, values in told.items()
         for method, value in zip(NAMES.values(), values, strict=True)
     ]
+
+
+def without_scripts(html):
+    """Return a page without its scripts."""
+    return re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+
+
+def head_of(html):
+    """Return what the viewer in a page is told."""
+    return json.loads(re.search(r"<script type=\"application/json\" data-head>(\{\"images|\{.*?)</script>", html)[1])

@@ -60,6 +60,18 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        As for `atomic_path`.
+    """
+    with atomic_path(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def atomic_folder(path: str | Path, *, what: str) -> Iterator[Path]:
     """Yield a new empty folder beside `path` that takes its place when the block ends well.

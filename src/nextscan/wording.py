@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-
-import numpy as np
+from itertools import accumulate
 
 from nextscan.errors import some
 
@@ -60,6 +59,15 @@ def percent(fraction: float, places: int = 1) -> str:
     return f"{number(100 * fraction, places)}%" if math.isfinite(fraction) else NONE
 
 
+def signed_percent(fraction: float) -> str:
+    """Write a fraction in percent with its sign.
+
+    >>> signed_percent(0.1234), signed_percent(-0.02), signed_percent(0.0)
+    ('+12.3%', '−2.0%', '0.0%')
+    """
+    return ("+" if fraction > 0 else "") + percent(fraction)
+
+
 def count(value: float) -> str:
     """Write a whole number with thousands separators.
 
@@ -85,6 +93,18 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def roughly(seconds: float) -> str:
+    """Say how long something will take, to the minute once it is minutes.
+
+    >>> roughly(7.4), roughly(200), roughly(3 * 3600 + 240)
+    ('7 s', '3 min', '3 h 04 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -140,5 +160,5 @@ def few(names: Iterable[object], *, room: int = 130) -> str:
     'lh_CortexVol and 2 more'
     """
     listed = [str(name) for name in names]
-    ends = np.cumsum([len(name) + 2 for name in listed])
-    return some(listed, max(1, min(5, int((ends <= room + 2).sum()))))
+    ends = accumulate(len(name) + 2 for name in listed)
+    return some(listed, max(1, min(5, sum(end <= room + 2 for end in ends))))

@@ -1,13 +1,16 @@
 """Pairs, targets, hiding and splitting: nobody is on two sides, and nothing hidden is left in sight."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from nextscan.cohort import Cohort, folds, hide, merge, pairs, split_validation, targets
-from nextscan.errors import CohortError, SettingError
+from image_samples import bids
+from nextscan.cohort import Cohort, check_splits, concatenate, folds, hide, merge, pairs, split_validation, targets
+from nextscan.errors import CohortError, ImageError, SettingError
+from nextscan.reading import read_cohort
 from nextscan.simulating import simulate
 from samples import tiny_cohort
 
@@ -144,3 +147,21 @@ def test_split_validation_takes_the_same_share_of_both_kinds(cohort: Cohort) -> 
     assert not set(train.subjects) & set(validation.subjects)
     assert merge(train, validation).n_subjects == 60
     assert merge(train, None) is train
+
+
+def test_splits_share_no_subject_and_no_image(tmp_path: Path) -> None:
+    cohort = read_cohort(bids(tmp_path / "heads"))
+    train, test = cohort.select_subjects([0, 1]), cohort.select_subjects([2])
+    check_splits(train, test)
+    with pytest.raises(CohortError, match=r"heads: 1 subject in two splits: sub-02; split by subject"):
+        check_splits(train, cohort.select_subjects([1, 2]))
+    copy = tmp_path / "copy.nii.gz"
+    copy.write_bytes(Path(cohort.files_of("volume")[0]).read_bytes())
+    pd.DataFrame({"subject": ["other"], "visit": ["a"], "volume": [str(copy)]}).to_csv(tmp_path / "t.csv", index=False)
+    again = read_cohort(tmp_path / "t.csv")
+    with pytest.raises(CohortError, match=r"1 image in two splits under different subjects: sub-01 ses-1 = other a;"):
+        check_splits(train, again)
+    check_splits(concatenate(train, again), test)  # twice in training is no leak
+    copy.unlink()
+    with pytest.raises(ImageError, match=r"copy.nii.gz \(other a\): cannot be read: No such file"):
+        check_splits(train, again)

@@ -1,6 +1,5 @@
 """Checks of cohorts of images, and their description."""
 
-import base64
 import json
 from pathlib import Path
 
@@ -8,13 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from image_samples import AFFINE, bids, head
-from nextscan.cohort import check_splits, concatenate
+from image_samples import bids
 from nextscan.describing import describe
 from nextscan.describing.check_images import UNUSABLE, check_images, require_usable
-from nextscan.errors import CohortError, ImageError
-from nextscan.images.files import read_image, write_image
-from nextscan.images.values import summarise, thumbnail
+from nextscan.errors import ImageError
 from nextscan.reading import read_cohort
 from nextscan.report import write_description
 
@@ -51,49 +47,6 @@ def test_all_images_unusable_can_still_be_told(tmp_path: Path) -> None:
         path.write_bytes(b"")
     text = str(describe(read_cohort(root)))
     assert "5; 5 cannot be used" in text
-
-
-def test_splits_share_no_subject_and_no_image(heads: Path, tmp_path: Path) -> None:
-    cohort = read_cohort(heads)
-    train, test = cohort.select_subjects([0, 1]), cohort.select_subjects([2])
-    check_splits(train, test)
-    with pytest.raises(CohortError, match=r"heads: 1 subject in two splits: sub-02; split by subject"):
-        check_splits(train, cohort.select_subjects([1, 2]))
-    copy = tmp_path / "copy.nii.gz"
-    copy.write_bytes(Path(cohort.files_of("volume")[0]).read_bytes())
-    pd.DataFrame({"subject": ["other"], "visit": ["a"], "volume": [str(copy)]}).to_csv(tmp_path / "t.csv", index=False)
-    again = read_cohort(tmp_path / "t.csv")
-    with pytest.raises(CohortError, match=r"1 image in two splits under different subjects: sub-01 ses-1 = other a;"):
-        check_splits(train, again)
-    check_splits(concatenate(train, again), test)  # twice in training is no leak
-    copy.unlink()
-    with pytest.raises(ImageError, match=r"copy.nii.gz \(other a\): cannot be read: No such file"):
-        check_splits(train, again)
-
-
-def test_values_tell_a_scan_from_a_label_map(tmp_path: Path) -> None:
-    scan = np.random.default_rng(0).poisson(np.maximum(head() / 4, 1)).astype(np.int16)
-    patches = np.repeat(np.repeat(np.repeat(np.arange(24).reshape(2, 3, 4), 6, 0), 6, 1), 6, 2)
-    found = [
-        summarise(read_image(write_image(tmp_path / f"{i}.nii.gz", data, AFFINE))).is_label_map
-        for i, data in enumerate((scan, patches, head()))
-    ]
-    assert found == [False, True, False]
-
-
-def test_a_thumbnail_shows_the_middle_whatever_the_axes(tmp_path: Path) -> None:
-    data = head()
-    data[:, :, 14:] += 300  # bright above
-    plain = thumbnail(read_image(write_image(tmp_path / "a.nii.gz", data, AFFINE)))
-    turned = AFFINE[:, [2, 0, 1, 3]].copy()
-    turned[:, 3] += turned[:, 0] * (data.shape[2] - 1)
-    turned[:, 0] *= -1
-    other = thumbnail(read_image(write_image(tmp_path / "b.nii.gz", data.transpose(2, 0, 1)[::-1], turned)))
-    assert plain == other
-    plane = plain["coronal"]
-    grey = np.frombuffer(base64.b64decode(plane["grey"]), np.uint8).reshape(plane["shape"]).astype(float)
-    assert max(plane["shape"]) <= 96
-    assert grey[: len(grey) // 4].mean() > grey[-len(grey) // 4 :].mean() + 50
 
 
 def test_the_page_and_the_json_hold_images(heads: Path, tmp_path: Path) -> None:

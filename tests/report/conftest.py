@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -326,3 +327,9 @@ def image_run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def new_run(tmp_path: Path) -> Callable[..., Path]:
     """Return a maker of runs a test may spoil."""
     return lambda **settings: make_run(tmp_path / "run", **{"n_features": 5, "n_subjects": 40, **settings})
+
+
+@pytest.fixture
+def new_image_run(image_run_folder: Path, tmp_path: Path) -> Path:
+    """Return a run of images a test may spoil."""
+    return shutil.copytree(image_run_folder, tmp_path / "run")

@@ -18,6 +18,7 @@ from nextscan.report.page import (
     Prose,
     Section,
     Table,
+    library_script,
     render_page,
 )
 
@@ -87,3 +88,12 @@ def test_sections_are_in_the_contents():
     html = render_page("T", [Section("one", "First", []), Section("two", "Second", [], lead="Lead.")])
     assert re.findall(r'<li><a href="#(\w+)">(\w+)</a></li>', html) == [("one", "First"), ("two", "Second")]
     assert '<p class="lead">Lead.</p>' in html
+
+
+def test_a_library_cannot_end_the_script_or_its_licence_comment_early():
+    text = str(library_script("niivue.js"))
+    licence = text[: text.index("*/\n")]
+    assert "Copyright (c) 2021, Niivue" in licence
+    assert "@ungap/structured-clone" in licence
+    assert "</script" not in text.lower()
+    assert "<!--" not in text

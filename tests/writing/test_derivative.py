@@ -13,10 +13,8 @@ from bids_validator import judged
 from nextscan.cohort import PredictedVolume, VolumeImputation, targets
 from nextscan.errors import CohortError, NextscanWarning, OutputError, SettingError
 from nextscan.images.files import write_image
-from nextscan.images.names import image_name
 from nextscan.reading import read_cohort
 from nextscan.writing.derivative import write_derivative
-from nextscan.writing.derivative_names import session_label
 
 AFFINE = np.array([[-2.0, 0, 0, 10], [0, 2, 0, -20], [0, 0, 3, 5], [0, 0, 0, 1]])
 SHAPE = (9, 8, 7)
@@ -263,33 +261,6 @@ def test_images_of_unknown_contrast_are_named_as_they_are_with_a_warning(tmp_pat
     with pytest.warns(NextscanWarning, match="but in srr"):
         done = write_derivative(faked(cohort), cohort, tmp_path / "out")
     assert "sub-a/ses-imputed/anat/sub-a_ses-imputed_desc-imputed_srr.nii.gz" in files(done.folder)
-
-
-@pytest.mark.parametrize(
-    ("visit", "unit", "label"),
-    [
-        ("imputed+2.25", "years", "imputed2p25y"),
-        ("imputed-0.5", "years", "imputedminus0p5y"),
-        ("imputed+1e-05", "weeks", "imputed1eminus05w"),
-        ("Visit 1 (baseline)", "years", "Visit1baseline"),
-    ],
-)
-def test_session_labels_hold_letters_and_digits_only(visit, unit, label):
-    assert session_label(visit, unit) == label
-    assert label.isalnum()
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("a/sub-1_space-MNI_desc-preproc_FLAIR.nii.gz", ("space-MNI_", "FLAIR")),
-        ("a/study1_FLAIR.nii.gz", ("", "FLAIR")),
-        ("a/patient-T1w.nii", ("", "T1w")),
-        ("a/pd.nii.gz", ("", "PDw")),
-    ],
-)
-def test_the_contrast_comes_from_the_name_of_the_source(source, expected):
-    assert image_name(source) == expected
 
 
 def test_names_are_those_of_the_bids_schema(raw):

@@ -21,6 +21,11 @@ class Caution(NextscanWarning):
     """Something that distorts results unless the user does something about it."""
 
 
+def caution(text: str) -> None:
+    """Warn of something that distorts results."""
+    warnings.warn(text, Caution, stacklevel=3)
+
+
 def warn_of_data(cohort: Cohort, table: Path) -> None:
     """Warn of everything in a cohort that `nextscan describe` calls a warning.
 
@@ -41,18 +46,13 @@ def warn_of_data(cohort: Cohort, table: Path) -> None:
     require_usable(findings)
     for finding in findings:
         if finding.level == "warning":
-            warnings.warn(f"{finding.text}; see nextscan describe {table}", Caution, stacklevel=2)
+            caution(f"{finding.text}; see nextscan describe {table}")
 
 
-def warn_of_time(imputer: Estimator, wanted: Targets) -> None:
-    """Warn, where times are known, that a method which does not use time predicts the same at each."""
-    if (wanted.gap > 0).any():
-        warnings.warn(
-            f"{imputer.name} does not use time: its prediction is the same at every time, so yearly change "
-            "must not be read from it; the __annual_percent columns are left empty",
-            Caution,
-            stacklevel=2,
-        )
+def warn_of_time(imputer: Estimator, wanted: Targets, *, therefore: str) -> None:
+    """Warn, where times are known, of a method that does not use time and so predicts the same at each."""
+    if not imputer.uses_time and (wanted.gap > 0).any():
+        caution(f"{imputer.name} does not use time: its prediction is the same at every time, so {therefore}")
 
 
 def warn_of_reach(imputer: Estimator, wanted: Targets) -> None:
@@ -62,23 +62,19 @@ def warn_of_reach(imputer: Estimator, wanted: Targets) -> None:
     if not len(gap) or not imputer.uses_time:
         return
     if seen is None:
-        warnings.warn(
+        caution(
             f"this {imputer.name} model was fitted without times: what it says of a time, and of change per year, is "
-            "a guess; give years in the training table",
-            Caution,
-            stacklevel=2,
+            "a guess; give years in the training table"
         )
         return
     low, high = seen
     beyond = (gap < _LEAST_OF * low) | (gap > _MOST_OF * high)
     if beyond.any():
         near, far = (f"{end:.3g}" for end in (gap[beyond].min(), gap[beyond].max()))
-        warnings.warn(
+        caution(
             f"{int(beyond.sum()):,} of {len(wanted):,} targets are {near if near == far else f'{near} to {far}'} years "
             f"from the scan, training saw {low:.3g} to {high:.3g}: predictions and intervals there, conformal ones "
-            "too, are extrapolations that nothing has tested",
-            Caution,
-            stacklevel=2,
+            "too, are extrapolations that nothing has tested"
         )
 
 
@@ -92,10 +88,8 @@ def telling_unlike(chunks: Iterable[Imputation]) -> Iterator[Imputation]:
         unlike += dict.fromkeys(subject[chunk.unlike_training].tolist())
         yield chunk
     if unlike:
-        warnings.warn(
+        caution(
             f"{len(unlike):,} of {n_subjects:,} imputed subjects lie farther out than 99% of those that change was "
             f"learned from, where 1% is chance: {some(unlike)}; look at their scans, what is imputed for them is an "
-            "extrapolation (column unlike_training)",
-            Caution,
-            stacklevel=2,
+            "extrapolation (column unlike_training)"
         )

@@ -7,19 +7,15 @@ from typing import Annotated
 
 import typer
 
-from nextscan.cli.options import Dictionary, Exclude, Participants, Schema, Suffix, Table, Unpaired, read_table
+from nextscan.cli.options import ReadOptions, Table, with_read_options
 from nextscan.cli.outputs import check_file
 from nextscan.cli.progress import show_progress
 
 
+@with_read_options()
 def describe(
     table: Table,
-    schema: Schema = None,
-    unpaired: Unpaired = None,
-    exclude: Exclude = None,
-    dictionary: Dictionary = None,
-    participants: Participants = None,
-    suffix: Suffix = None,
+    reading: ReadOptions = ReadOptions(),
     html: Annotated[
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Also write a page with plots, readable offline."),
@@ -47,15 +43,7 @@ def describe(
     from nextscan.describing.check_images import require_usable
     from nextscan.describing.describe import describe as describe_cohort
 
-    cohort = read_table(
-        table,
-        schema,
-        unpaired=unpaired,
-        exclude=exclude,
-        dictionary=dictionary,
-        participants=participants,
-        suffix=suffix,
-    )
+    cohort = reading.read(table)
     with show_progress() as progress:
         description = describe_cohort(cohort, progress=progress)
     if json:

@@ -10,23 +10,13 @@ from typing import Annotated
 import typer
 
 from nextscan.cli.cautions import warn_of_data
-from nextscan.cli.options import (
-    Dictionary,
-    Exclude,
-    Jobs,
-    Participants,
-    Schema,
-    Suffix,
-    Table,
-    Unpaired,
-    parse_numbers,
-    read_table,
-)
+from nextscan.cli.options import Draws, Jobs, ReadOptions, Table, parse_numbers, with_read_options
 from nextscan.cli.outputs import check_folder
 from nextscan.cli.progress import show_progress
 from nextscan.cli.scores import print_scores
 
 
+@with_read_options()
 def evaluate(
     table: Table,
     out: Annotated[Path, typer.Option(metavar="RUN", show_default=False, help="The folder to write.")],
@@ -46,22 +36,9 @@ def evaluate(
     seeds: Annotated[
         str, typer.Option(metavar="1-5,8", help="Training seeds of methods that have chance in them.")
     ] = "1",
-    draws: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            show_default="40; of images 10",
-            help="Plausible versions of each missing visit. A 95 % interval needs at least 39.",
-        ),
-    ] = None,
+    draws: Draws = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the folds, the draws and the intervals.")] = 0,
-    schema: Schema = None,
-    unpaired: Unpaired = None,
-    exclude: Exclude = None,
-    dictionary: Dictionary = None,
-    participants: Participants = None,
-    suffix: Suffix = None,
+    reading: ReadOptions = ReadOptions(),
     save_draws: Annotated[
         bool, typer.Option("--save-draws", help="Keep all draws, one Parquet file a method.")
     ] = False,
@@ -111,15 +88,7 @@ def evaluate(
     from nextscan.report import write_report
     from nextscan.study import evaluate as evaluate_methods
 
-    cohort = read_table(
-        table,
-        schema,
-        unpaired=unpaired,
-        exclude=exclude,
-        dictionary=dictionary,
-        participants=participants,
-        suffix=suffix,
-    )
+    cohort = reading.read(table)
     warn_of_data(cohort, table)
     if methods is None:
         methods = "volume-diffusion" if cohort.has_volume.any() and not cohort.n_features else "anchored,mixed-factor"

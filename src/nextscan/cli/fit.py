@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextscan.cli.cautions import Caution, warn_of_data
-from nextscan.cli.options import Dictionary, Exclude, Participants, Schema, Suffix, Table, Unpaired, read_table
+from nextscan.cli.cautions import caution, warn_of_data
+from nextscan.cli.options import ReadOptions, Table, with_read_options
 from nextscan.cli.outputs import check_folder, is_first_process
 from nextscan.cli.progress import show_progress
 from nextscan.cli.settings import build_method
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nextscan.imputers.volumes.base import VolumeImputer
 
 
+@with_read_options()
 def fit(
     table: Table,
     out: Annotated[Path, typer.Option(metavar="MODEL", show_default=False, help="The model folder to write.")],
@@ -43,12 +44,7 @@ def fit(
             help="A setting of the method, as in `--set epochs=100`. Repeatable.",
         ),
     ] = None,
-    schema: Schema = None,
-    unpaired: Unpaired = None,
-    exclude: Exclude = None,
-    dictionary: Dictionary = None,
-    participants: Participants = None,
-    suffix: Suffix = None,
+    reading: ReadOptions = ReadOptions(),
     validation_fraction: Annotated[
         float,
         typer.Option(
@@ -95,15 +91,7 @@ def fit(
     model = None if method is None else build_method(method, set_ or ())
     check_folder(out)
     check_model_place(out)
-    cohort = read_table(
-        table,
-        schema,
-        unpaired=unpaired,
-        exclude=exclude,
-        dictionary=dictionary,
-        participants=participants,
-        suffix=suffix,
-    )
+    cohort = reading.read(table)
     if model is None:
         model = build_method("volume-diffusion" if cohort.has_volume.any() else "anchored", set_ or ())
     images = check_kind(model.name, cohort, table) == "volumes"
@@ -140,11 +128,9 @@ def tell_pairs(model: VolumeImputer) -> None:
             stacklevel=2,
         )
     if model.record_.get("best_epoch") == 0:
-        warnings.warn(
+        caution(
             "no epoch of training predicted the held-out pairs better than the untrained network, which is what is "
-            "kept: use copy-source or volume-mean-change, or fit on more pairs",
-            Caution,
-            stacklevel=2,
+            "kept: use copy-source or volume-mean-change, or fit on more pairs"
         )
 
 

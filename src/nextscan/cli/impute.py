@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from nextscan.cli.options import Dictionary, Participants, Schema, Suffix, Table, parse_years
+from nextscan.cli.options import Draws, ReadOptions, Table, parse_years, with_read_options
 from nextscan.errors import SettingError
 
 
@@ -19,6 +19,7 @@ class Interval(StrEnum):
     conformal = "conformal"
 
 
+@with_read_options(but=("unpaired", "exclude"))
 def impute(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", show_default=False, help="A folder that `nextscan fit` wrote.")
@@ -33,15 +34,7 @@ def impute(
             "made: it may be the BIDS folder itself.",
         ),
     ],
-    draws: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            show_default="40; of images 10",
-            help="Plausible versions of each missing visit. A 95 % interval needs at least 39.",
-        ),
-    ] = None,
+    draws: Draws = None,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same draws.")] = 0,
     level: Annotated[
         float | None,
@@ -93,10 +86,7 @@ def impute(
             help="Of images: also write a page that shows a few, readable offline.",
         ),
     ] = None,
-    schema: Schema = None,
-    dictionary: Dictionary = None,
-    participants: Participants = None,
-    suffix: Suffix = None,
+    reading: ReadOptions = ReadOptions(),
 ) -> None:
     """Complete a cohort: draw the follow-up scans that were never taken.
 
@@ -131,48 +121,22 @@ def impute(
     if by is not None and not conformal:
         raise SettingError(f"--by {by} is for conformal intervals; add --interval conformal or leave it out")
     years = None if at_years is None else parse_years(at_years, "--at-years")
+    asked: dict[str, Any] = {"draws": draws, "seed": seed, "level": level, "at_years": years}
+    asked |= {"save_draws": save_draws, "reading": reading}
     imputer = load(model)
     if kind_of(imputer.name) == "volumes":
         from nextscan.cli.impute_images import impute_images
 
         if conformal:
             raise SettingError("--interval conformal is for tables; intervals of images come from draws: leave it out")
-        if dictionary is not None:
+        if reading.dictionary is not None:
             raise SettingError("--dictionary is for UK-Biobank tables, and this model imputes images: leave it out")
-        impute_images(
-            imputer,
-            model,
-            table,
-            out,
-            draws=draws,
-            seed=seed,
-            level=level,
-            at_years=years,
-            save_draws=save_draws,
-            html=html,
-            schema=schema,
-            participants=participants,
-            suffix=suffix,
-        )
+        impute_images(imputer, model, table, out, **asked, html=html)
         return
     from nextscan.cli.impute_tables import impute_table
 
-    if suffix is not None:
-        raise SettingError(f"--suffix {suffix} is for images, and this model imputes tables: leave it out")
+    if reading.suffix is not None:
+        raise SettingError(f"--suffix {reading.suffix} is for images, and this model imputes tables: leave it out")
     if html is not None:
         raise SettingError(f"--html {html} is for images, and this model imputes tables: leave it out")
-    impute_table(
-        imputer,
-        table,
-        out,
-        draws=draws,
-        seed=seed,
-        level=level,
-        conformal=conformal,
-        by=by,
-        at_years=years,
-        save_draws=save_draws,
-        schema=schema,
-        dictionary=dictionary,
-        participants=participants,
-    )
+    impute_table(imputer, table, out, **asked, conformal=conformal, by=by)

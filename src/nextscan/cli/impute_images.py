@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nextscan.cli.cautions import Caution, warn_of_reach
+from nextscan.cli.cautions import warn_of_reach, warn_of_time
 from nextscan.cli.impute_tables import nobody, tell_time
-from nextscan.cli.options import read_table
+from nextscan.cli.options import ReadOptions
 from nextscan.cli.outputs import TABLE_SUFFIXES, check_file, check_folder
 from nextscan.cli.progress import show_progress
 from nextscan.errors import CohortError, SettingError
@@ -36,9 +35,7 @@ def impute_images(
     at_years: Sequence[float] | None,
     save_draws: Path | None,
     html: Path | None,
-    schema: Path | None,
-    participants: Path | None,
-    suffix: str | None,
+    reading: ReadOptions,
 ) -> None:
     """Write the images that are missing and say where they are; the arguments are those of the command."""
     from nextscan.cohort.imputation import interval_tail
@@ -54,13 +51,12 @@ def impute_images(
             check_folder(path)
     if html is not None:
         check_file(html, (".html",))
-    cohort = read_table(table, schema, participants=participants, suffix=suffix)
+    cohort = reading.read(table)
     imputation = imputer.impute(cohort, draws, seed=seed, at_years=at_years)
     wanted = imputation.requested
     if not len(wanted):
         raise CohortError(nobody(table))
-    if not imputer.uses_time:
-        _warn_of_time(imputer, wanted)
+    warn_of_time(imputer, wanted, therefore="change per year must not be read from it")
     warn_of_reach(imputer, wanted)
     with show_progress() as progress:
         written = write_derivative(
@@ -115,16 +111,6 @@ def _examples(method: str, cohort: Cohort, wanted: Targets, written: Written) ->
             VolumeExample(subject, source.affine, source.data, {method: series}, visit, unit=cohort.time_unit)
         )
     return examples
-
-
-def _warn_of_time(imputer: VolumeImputer, wanted: Targets) -> None:
-    if (wanted.gap > 0).any():
-        warnings.warn(
-            f"{imputer.name} does not use time: its prediction is the same at every time, so change per year must not "
-            "be read from it",
-            Caution,
-            stacklevel=2,
-        )
 
 
 def fingerprint(model: Path) -> str:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nextscan.cli.cautions import telling_unlike, warn_of_reach, warn_of_time
-from nextscan.cli.options import read_table
+from nextscan.cli.options import ReadOptions
 from nextscan.cli.outputs import TABLE_SUFFIXES, check_file
-from nextscan.cli.progress import Display, show_progress
+from nextscan.cli.progress import show_progress
 from nextscan.errors import CohortError
 
 if TYPE_CHECKING:
+    from nextscan.arrays import Progress
     from nextscan.cohort import Cohort, Imputation, Targets
     from nextscan.imputers import Imputer
 
@@ -34,9 +35,7 @@ def impute_table(
     by: str | None,
     at_years: Sequence[float] | None,
     save_draws: Path | None,
-    schema: Path | None,
-    dictionary: Path | None,
-    participants: Path | None,
+    reading: ReadOptions,
 ) -> None:
     """Complete a table and say where it is; the arguments are those of the command."""
     from nextscan.cohort import targets
@@ -50,7 +49,7 @@ def impute_table(
     check_file(out, TABLE_SUFFIXES)
     if save_draws is not None:
         check_file(save_draws, TABLE_SUFFIXES)
-    cohort = read_table(table, schema, dictionary=dictionary, participants=participants)
+    cohort = reading.read(table)
     wanted = targets(cohort, at_years)
     if not len(wanted):
         raise CohortError(nobody(table))
@@ -58,8 +57,8 @@ def impute_table(
     if conformal:  # refuses before the work what cannot be kept
         calibration = check_calibration(imputer.calibration_, draws)
         calibration.factors(level, wanted.subject, cohort.labels_at(wanted.context), wanted.gap, by=by)
-    if not imputer.uses_time:
-        warn_of_time(imputer, wanted)
+    empty = "yearly change must not be read from it; the __annual_percent columns are left empty"
+    warn_of_time(imputer, wanted, therefore=empty)
     warn_of_reach(imputer, wanted)
     with show_progress() as progress:
         imputed = _in_chunks(imputer, cohort, wanted, draws, seed=seed, at_years=at_years, progress=progress)
@@ -69,9 +68,9 @@ def impute_table(
             table,
             telling_unlike(imputed),
             out,
-            schema=schema,
-            dictionary=dictionary,
-            participants=participants,
+            schema=reading.schema,
+            dictionary=reading.dictionary,
+            participants=reading.participants,
             level=level,
             annual=imputer.uses_time,
             interval="conformal" if conformal else "draws",
@@ -113,7 +112,7 @@ def _in_chunks(
     *,
     seed: int,
     at_years: Sequence[float] | None,
-    progress: Display,
+    progress: Progress,
 ) -> Iterator[Imputation]:
     """Impute a few subjects at a time: the draws of a whole biobank do not fit into memory.
 

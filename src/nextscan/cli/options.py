@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
@@ -11,6 +15,8 @@ from nextscan.errors import SettingError
 
 if TYPE_CHECKING:
     from nextscan.cohort import Cohort
+
+Command = TypeVar("Command", bound=Callable[..., None])
 
 Table = Annotated[
     Path,
@@ -22,90 +28,108 @@ Table = Annotated[
         "paths in a column `volume`.",
     ),
 ]
-Schema = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        show_default=False,
-        help="A TOML file that says which columns are subject, visit, time, labels and features, where "
-        "inference is not enough.",
-    ),
-]
-Unpaired = Annotated[
-    list[Path] | None,
-    typer.Option(
-        metavar="TABLE",
-        show_default=False,
-        help="A cross-sectional table to learn from as well: subjects scanned once. Features both tables "
-        "have are kept, the others listed. Repeatable.",
-    ),
-]
-Exclude = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="FEATURE",
-        show_default=False,
-        help="A feature to leave out, by name or pattern (`lh_*`). Intracranial volume from a longitudinal "
-        "stream is equal at both visits by construction and belongs here. Repeatable.",
-    ),
-]
-Dictionary = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        show_default=False,
-        help="For UK-Biobank exports: your own data dictionary, which gives the fields their names.",
-    ),
-]
-Participants = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        show_default=False,
-        help="A table of subject labels (`participants.tsv`) to join to the features.",
-    ),
-]
-Suffix = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SUFFIX",
-        show_default=False,
-        help="Of a BIDS folder with several kinds of images: which to take, as in `T1w` or `desc-preproc_T1w`.",
-    ),
-]
 Draws = Annotated[
-    int,
+    int | None,
     typer.Option(
         metavar="N",
         min=1,
+        show_default="40; of images 10",
         help="Plausible versions of each missing visit. A 95 % interval needs at least 39.",
     ),
 ]
 Jobs = Annotated[int, typer.Option(metavar="N", min=1, help="Processes side by side; results do not depend on it.")]
 
 
-def read_table(
-    table: Path,
-    schema: Path | None = None,
-    *,
-    unpaired: list[Path] | None = None,
-    exclude: list[str] | None = None,
-    dictionary: Path | None = None,
-    participants: Path | None = None,
-    suffix: str | None = None,
-) -> Cohort:
-    """Read the cohort that the shared options describe."""
-    from nextscan.reading import read_cohort
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read a cohort; `with_read_options` makes an option of each field."""
 
-    return read_cohort(
-        table,
-        schema,
-        unpaired=tuple(unpaired or ()),
-        exclude=tuple(exclude or ()),
-        dictionary=dictionary,
-        participants=participants,
-        suffix=suffix,
-    )
+    schema: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="A TOML file that says which columns are subject, visit, time, labels and features, where "
+            "inference is not enough.",
+        ),
+    ] = None
+    unpaired: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="TABLE",
+            show_default=False,
+            help="A cross-sectional table to learn from as well: subjects scanned once. Features both tables "
+            "have are kept, the others listed. Repeatable.",
+        ),
+    ] = None
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FEATURE",
+            show_default=False,
+            help="A feature to leave out, by name or pattern (`lh_*`). Intracranial volume from a longitudinal "
+            "stream is equal at both visits by construction and belongs here. Repeatable.",
+        ),
+    ] = None
+    dictionary: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="For UK-Biobank exports: your own data dictionary, which gives the fields their names.",
+        ),
+    ] = None
+    participants: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="A table of subject labels (`participants.tsv`) to join to the features.",
+        ),
+    ] = None
+    suffix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SUFFIX",
+            show_default=False,
+            help="Of a BIDS folder with several kinds of images: which to take, as in `T1w` or `desc-preproc_T1w`.",
+        ),
+    ] = None
+
+    def read(self, table: Path) -> Cohort:
+        """Read the cohort they describe."""
+        from nextscan.reading import read_cohort
+
+        return read_cohort(
+            table,
+            self.schema,
+            unpaired=self.unpaired or (),
+            exclude=self.exclude or (),
+            dictionary=self.dictionary,
+            participants=self.participants,
+            suffix=self.suffix,
+        )
+
+
+def with_read_options(*, but: tuple[str, ...] = ()) -> Callable[[Command], Command]:
+    """Give a command, where its parameter ``reading`` stands, an option for each field of `ReadOptions`."""
+    options = {
+        name: option for name, option in signature(ReadOptions, eval_str=True).parameters.items() if name not in but
+    }
+
+    def decorate(command: Command) -> Command:
+        own = signature(command, eval_str=True).parameters.values()
+        shown = [part for each in own for part in (options.values() if each.name == "reading" else [each])]
+
+        @wraps(command)
+        def run(*given: Any, **named: Any) -> None:
+            reading = ReadOptions(**{name: named.pop(name) for name in options if name in named})
+            command(*given, reading=reading, **named)
+
+        run.__signature__ = Signature(shown)  # type: ignore[attr-defined]
+        return cast(Command, run)
+
+    return decorate
 
 
 def parse_numbers(text: str, option: str) -> tuple[int, ...]:

@@ -6,10 +6,15 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+from nextscan.wording import roughly
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+    from nextscan.arrays import Progress
 
 # how an event counts: what is done, of how many, and the word for it
 _COUNTERS = (("job", "jobs", "job "), ("epoch", "epochs", "epoch "), ("done", "total", ""))
@@ -17,27 +22,8 @@ _PAUSE = 20.0  # seconds between plain lines
 _SHORT = 5.0  # seconds that need no announcement
 
 
-class Display(Protocol):
-    """Takes the progress events of `fit`, `impute` and `evaluate`: mappings with counters and times."""
-
-    def __call__(self, event: Mapping[str, Any]) -> None:
-        """Show an event."""
-
-
-def duration(seconds: float) -> str:
-    """Say how long something takes, as people do.
-
-    >>> duration(7.4), duration(200), duration(3 * 3600 + 240)
-    ('7 s', '3 min', '3 h 04 min')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 @contextmanager
-def show_progress() -> Iterator[Display]:
+def show_progress() -> Iterator[Progress]:
     """Yield a callable for progress events; what it shows goes to stderr."""
     if not sys.stderr.isatty():
         yield _Lines()
@@ -75,7 +61,7 @@ def _title(event: Mapping[str, Any]) -> str:
 
 def _left(event: Mapping[str, Any]) -> str:
     remaining = event.get("remaining_seconds")
-    return "" if remaining is None else f"about {duration(remaining)} left"
+    return "" if remaining is None else f"about {roughly(remaining)} left"
 
 
 def _extra(event: Mapping[str, Any]) -> str:
@@ -105,7 +91,7 @@ class _Lines:
 class _Bars:
     """One bar per thing counted: jobs, and the epochs within a job."""
 
-    def __init__(self, bars: Progress) -> None:
+    def __init__(self, bars: RichProgress) -> None:
         self.bars = bars
         self.shown: dict[str, TaskID] = {}
 

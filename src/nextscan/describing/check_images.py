@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from nextscan.arrays import FloatArray
+from nextscan.arrays import FloatArray, Progress
 from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.findings import Finding
 from nextscan.describing.image_findings import Seen, about, alone, together
@@ -19,7 +19,6 @@ from nextscan.images.transforms import read_transform
 from nextscan.images.values import summarise, thumbnail
 from nextscan.wording import counted, few
 
-Progress = Callable[[Mapping[str, Any]], None]
 UNUSABLE = "unusable-image"
 """The code of findings about images with which nothing can be computed."""
 
@@ -38,7 +37,7 @@ class Inspection:
         In the order of the cohort; without unusable ones.
     findings : list of Finding
     thumbnails : list of dict
-        Of a few subjects: ``subject``, ``visit``, ``years`` and ``planes``, see `image_values.thumbnail`.
+        Of a few subjects: ``subject``, ``visit``, ``years`` and ``planes``, see `nextscan.images.values.thumbnail`.
     """
 
     images: list[Seen]

@@ -64,14 +64,22 @@ def missingness(data: Observed) -> Part:
     return Part(facts, tuple(findings), {"missing_by_visit": pd.DataFrame(visits)}, plots)
 
 
-def _map(gone: BoolArray, most_rows: int = 80, most_columns: int = 160) -> FloatArray:
-    """Average to at most so many blocks of visits and features, both in the order of the table."""
-    rows = np.linspace(0, gone.shape[0], min(gone.shape[0], most_rows) + 1).astype(np.intp)[:-1]
-    columns = np.linspace(0, gone.shape[1], min(gone.shape[1], most_columns) + 1).astype(np.intp)[:-1]
-    sums = np.add.reduceat(np.add.reduceat(gone.astype(np.float32), rows, axis=0), columns, axis=1)
-    sizes = np.outer(np.diff(rows, append=gone.shape[0]), np.diff(columns, append=gone.shape[1]))
-    shares: FloatArray = np.round(sums / sizes, 3).astype(float)
-    return shares
+def _map(gone: BoolArray) -> FloatArray:
+    """Average to at most 80 blocks of visits and 160 of features, both in the order of the table."""
+    rows, columns = _edges(gone.shape[0], 80), _edges(gone.shape[1], 160)
+    return _block_means(gone.astype(np.float32), rows, columns)
+
+
+def _edges(n: int, most: int) -> IntArray:
+    """Return where each of at most so many blocks of n begins."""
+    return np.linspace(0, n, min(n, most) + 1).astype(np.intp)[:-1]
+
+
+def _block_means(matrix: NDArray[np.floating], rows: IntArray, columns: IntArray) -> FloatArray:
+    sums = np.add.reduceat(np.add.reduceat(matrix, rows, axis=0), columns, axis=1)
+    sizes = np.outer(np.diff(rows, append=matrix.shape[0]), np.diff(columns, append=matrix.shape[1]))
+    means: FloatArray = np.round(sums / sizes, 3)
+    return means
 
 
 def constants(data: Observed) -> Part:
@@ -107,12 +115,7 @@ def duplicates(data: Observed, correlation: FloatArray) -> tuple[Part, BoolArray
     said: dict[str, tuple[Level, str, str, str]] = {
         "identical": ("warning", " = ", "identical features", "keep one of each"),
         "rescaled": ("warning", " ∝ ", "features equal but for scale and offset", "keep one of each"),
-        "nearly-identical": (
-            "note",
-            " ~ ",
-            f"features correlated beyond {NEARLY}",
-            "scores count them twice",
-        ),
+        "nearly-identical": ("note", " ~ ", f"features correlated beyond {NEARLY}", "scores count them twice"),
     }
     findings = []
     for kind, (level, sign, what, remedy) in said.items():
@@ -178,9 +181,7 @@ def structure(data: Observed, correlation: FloatArray, most: int = 90) -> Part:
     spectrum = np.clip(np.linalg.eigvalsh(matrix)[::-1], 0, None)
     share = np.cumsum(spectrum) / spectrum.sum()
     order = _clustered(matrix)
-    edges = np.linspace(0, len(known), min(len(known), most) + 1).astype(np.intp)[:-1]
-    sums = np.add.reduceat(np.add.reduceat(matrix[np.ix_(order, order)], edges, axis=0), edges, axis=1)
-    sizes = np.diff(edges, append=len(known))
+    edges = _edges(len(known), most)
     facts = {
         "structure": {
             "effective_dimensions": float(spectrum.sum() ** 2 / (spectrum**2).sum()),
@@ -191,7 +192,7 @@ def structure(data: Observed, correlation: FloatArray, most: int = 90) -> Part:
     }
     plots = {
         "correlation": {
-            "matrix": np.round(sums / np.outer(sizes, sizes), 3),
+            "matrix": _block_means(matrix[np.ix_(order, order)], edges, edges),
             "first": data.names[known[order[edges]]],
             "features": len(known),
             "explained": np.round(share[: min(len(share), 200)], 4),

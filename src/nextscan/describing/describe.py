@@ -7,9 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from nextscan.arrays import BoolArray
+from nextscan.arrays import BoolArray, Progress
 from nextscan.cohort.cohort import Cohort
-from nextscan.describing.check_images import Progress
 from nextscan.describing.columns import constants, correlations, duplicates, missingness, structure
 from nextscan.describing.data import Observed, observe
 from nextscan.describing.description import Description, assemble
@@ -47,12 +46,11 @@ def describe(cohort: Cohort, *, pool: Iterable[str] | None = None, progress: Pro
 
     Notes
     -----
-    The checks, by room of the text: visits and gaps (`describe_visits`); labels and time
-    (`describe_labels`); missing, constant, duplicated and nearly duplicated features
-    (`describe_columns`); exact sums (`describe_sums`); impossible and extreme values
-    (`describe_values`); repeated rows, features equal at both visits and test–retest reliability
-    (`describe_visits`); selection and shift of the pool (`describe_pool`). Cells found impossible are
-    set aside for the checks after that one. Images are read one by one and checked (`describe_images`).
+    The checks, by file of this room: visits and gaps (`visits`); labels and time (`labels`); missing, constant,
+    duplicated and nearly duplicated features (`columns`); exact sums (`sums`); impossible and extreme values
+    (`values`); repeated rows, features equal at both visits and test–retest reliability (`visits`); selection and
+    shift of the pool (`pool`). Cells found impossible are set aside for the checks after that one. Images are read
+    one by one and checked (`images`).
 
     Examples
     --------

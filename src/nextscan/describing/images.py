@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nextscan.arrays import Progress
 from nextscan.cohort.cohort import ROLES, Cohort
-from nextscan.describing.check_images import UNUSABLE, Progress, inspect_images
+from nextscan.describing.check_images import UNUSABLE, inspect_images
 from nextscan.describing.image_findings import Seen, spaced_text
 from nextscan.describing.part import Part
 from nextscan.images.names import parse

@@ -11,9 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
-from nextscan.cohort import Calibration, Cohort, Imputation, Targets, folds, hide, merge, pairs, targets
+from nextscan.cohort import Calibration, Cohort, Imputation, Targets, Task, folds, hide, merge, pairs, targets
 from nextscan.errors import CohortError, FeatureMismatchError, SettingError, TooFewPairsError, some
 from nextscan.imputers.estimator import Estimator, Progress
+from nextscan.imputers.settings import at_least
 from nextscan.preprocess import Likeness
 
 __all__ = ["Imputer", "Progress"]
@@ -134,7 +135,7 @@ class Imputer(Estimator):
         cohort = merge(self._check_features(train), None if validation is None else self._check_features(validation))
         n_validation = 0 if validation is None else int(validation.is_paired.sum())
         fraction = n_validation / max(int(cohort.is_paired.sum()), 1)
-        truth, mean, sd, subject, labels, gap = [], [], [], [], [], []
+        held_out = []
         for split in folds(cohort, n_folds, seed=seed, validation_fraction=fraction):
             if progress is not None:
                 progress({"phase": "calibrating", "done": split.fold, "total": n_folds})
@@ -147,24 +148,10 @@ class Imputer(Estimator):
                 progress=progress,
             )
             made = model.impute(task.shown, draws, seed=seed)
-            truth.append(task.truth)
-            mean.append(made.mean())
-            sd.append(made.sd())
-            subject.append(task.targets.subject)
-            labels.append(task.shown.labels_at(task.targets.context))
-            gap.append(task.targets.gap)
+            held_out.append((task, made.mean(), made.sd()))
         if progress is not None:
             progress({"phase": "calibrating", "done": n_folds, "total": n_folds})
-        self.calibration_ = Calibration.of(
-            np.concatenate(truth),
-            np.concatenate(mean),
-            np.concatenate(sd),
-            subject=np.concatenate(subject),
-            labels=pd.concat(labels, ignore_index=True),
-            gap=np.concatenate(gap),
-            nonnegative=self.nonnegative_,
-            n_draws=draws,
-        )
+        self.calibration_ = calibration_of(held_out, nonnegative=self.nonnegative_, n_draws=draws)
         return self
 
     # -- impute -----------------------------------------------------------------------------------
@@ -204,8 +191,7 @@ class Imputer(Estimator):
             If a target lies before its subject's first observed visit and the method predicts forward only.
         """
         self._check_fitted()
-        if draws < 1:
-            raise SettingError(f"draws must be at least 1, got {draws}")
+        at_least(1, draws=draws)
         cohort = self._check_features(cohort)
         wanted = targets(cohort, at_years)
         self.check_direction(cohort, wanted)
@@ -270,3 +256,20 @@ class Imputer(Estimator):
         self.calibration_ = None if calibration is None else Calibration.from_state(calibration)
         self.likeness_ = None if likeness is None else Likeness.from_state(likeness)
         self._restore(state["learned"])
+
+
+def calibration_of(
+    held_out: Sequence[tuple[Task, FloatArray, FloatArray]], *, nonnegative: NDArray[np.bool_], n_draws: int
+) -> Calibration:
+    """Return the errors of tasks, each with the mean and the spread of the draws of its targets."""
+    tasks, mean, sd = zip(*held_out, strict=True)
+    return Calibration.of(
+        np.concatenate([task.truth for task in tasks]),
+        np.concatenate(mean),
+        np.concatenate(sd),
+        subject=np.concatenate([task.targets.subject for task in tasks]),
+        labels=pd.concat([task.shown.labels_at(task.targets.context) for task in tasks], ignore_index=True),
+        gap=np.concatenate([task.targets.gap for task in tasks]),
+        nonnegative=nonnegative,
+        n_draws=n_draws,
+    )

@@ -19,8 +19,10 @@ Progress = Callable[[Mapping[str, Any]], None]
 class Estimator:
     """Settings by constructor, learned names with a trailing underscore, as in scikit-learn.
 
-    Constructors only store. `Imputer` (features) and `VolumeImputer` (images) build on it: each checks its
-    cohorts in ``_begin``, and says what a model folder holds in ``_saved`` and ``_take_saved``.
+    Constructors only store: they are those of dataclasses, whose fields are the settings. `Imputer` (features) and
+    `VolumeImputer` (images) build on it: each checks its cohorts in ``_begin``, and says what a model folder holds in
+    ``_saved`` and ``_take_saved``. What a method itself has learned lies there under the names in ``_LEARNED``;
+    ``_PARTS`` are the classes of those that have a state of their own.
 
     Attributes
     ----------
@@ -42,17 +44,16 @@ class Estimator:
 
     record_: dict[str, Any]
 
+    _LEARNED: ClassVar[tuple[str, ...]]
+    _PARTS: ClassVar[Mapping[str, Any]] = {}
+
     # -- settings ---------------------------------------------------------------------------------
 
     @classmethod
     def setting_names(cls) -> tuple[str, ...]:
-        """Return the names of the constructor's arguments."""
-        return tuple(inspect.signature(cls).parameters)
-
-    def _store(self, given: Mapping[str, Any]) -> None:
-        """Set what the constructor was given, its ``locals()``, as attributes."""
-        for name in given.keys() - {"self", "__class__"}:
-            setattr(self, name, given[name])
+        """Return the names of the constructor's arguments, those that a method has from its base last."""
+        own = inspect.get_annotations(cls)
+        return tuple(sorted(inspect.signature(cls).parameters, key=lambda name: name not in own))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the settings as given to the constructor."""
@@ -206,10 +207,15 @@ class Estimator:
     # -- save -------------------------------------------------------------------------------------
 
     def _state(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """Return what was learned: nested dicts of arrays, numbers, strings."""
+        learned = {name: getattr(self, _attribute(name)) for name in self._LEARNED}
+        return {name: value.state() if name in self._PARTS else value for name, value in learned.items()}
 
     def _restore(self, state: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Undo `_state`."""
+        for name in self._LEARNED:
+            part = self._PARTS.get(name)
+            setattr(self, _attribute(name), state[name] if part is None else part.from_state(state[name]))
 
     def _saved(self) -> dict[str, Any]:
         """Return what a model folder holds besides name and settings: nested dicts of arrays, numbers, strings."""
@@ -228,3 +234,7 @@ class Estimator:
 
         self._check_fitted()
         write_model(Path(path), name=self.name, params=self.get_params(), state=self._saved())
+
+
+def _attribute(name: str) -> str:
+    return f"{name.removesuffix('_')}_"

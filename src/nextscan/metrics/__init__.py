@@ -5,6 +5,7 @@ from nextscan.metrics.distribution import (
     correlation_matrix,
     covariate_correlation_gap,
     frechet_distance,
+    known_mean,
     mean_correlation,
 )
 from nextscan.metrics.intervals import (
@@ -42,6 +43,7 @@ __all__ = [
     "frechet_distance",
     "highest_level",
     "jackknife_interval",
+    "known_mean",
     "mean_correlation",
     "nrmse",
     "pearson_per_feature",

@@ -29,7 +29,7 @@ def frechet_distance(real: Values, drawn: Values) -> float:
 
 def mean_correlation(real: Values, drawn: Values) -> float:
     """Return the correlation over features of the two sets' feature means ("Pearson of means")."""
-    first, second = _column_means(real), _column_means(drawn)
+    first, second = known_mean(real, axis=0), known_mean(drawn, axis=0)
     both = ~np.isnan(first + second)
     first, second = first[both], second[both]
     if not both.any() or np.ptp(first) == 0 or np.ptp(second) == 0:
@@ -55,7 +55,7 @@ def correlation_matrix(values: Values) -> FloatArray:
            [1., 1.]])
     """
     measured = ~np.isnan(values)
-    x = np.where(measured, values - _column_means(values), 0.0)
+    x = np.where(measured, values - known_mean(values, axis=0), 0.0)
     size = np.abs(x).max(axis=0, initial=0.0)
     x /= np.where(size > 0, size, 1.0)
     if measured.all():
@@ -82,7 +82,7 @@ def _moments(values: Values) -> tuple[FloatArray, FloatArray]:
     """Return the mean and a root A of the covariance A'A, with as few rows as it can have."""
     if len(values) < 2:
         raise ValueError(f"a covariance needs at least two subjects, got {len(values)}")
-    mean = _column_means(values)
+    mean = known_mean(values, axis=0)
     centred = np.where(np.isnan(values), 0.0, values - mean) / np.sqrt(len(values) - 1)
     if len(values) > values.shape[1]:
         variances, axes = np.linalg.eigh(centred.T @ centred)
@@ -90,8 +90,9 @@ def _moments(values: Values) -> tuple[FloatArray, FloatArray]:
     return np.nan_to_num(mean), centred
 
 
-def _column_means(values: Values) -> FloatArray:
-    measured = ~np.isnan(values)
-    total = np.where(measured, values, np.float64(0.0)).sum(axis=0)
-    count = measured.sum(axis=0)
+def known_mean(values: Values, axis: int) -> FloatArray:
+    """Average what is known along an axis; NaN where nothing is."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, np.float64(0.0)).sum(axis=axis)
+    count = known.sum(axis=axis)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)

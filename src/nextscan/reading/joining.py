@@ -51,9 +51,9 @@ def join_unpaired(main: VisitRows, pools: list[VisitRows]) -> VisitRows:
             notes.append(f"{Path(pool.source).name} lacks {len(lacking)} features, left out: {', '.join(lacking)}")
         if more := [role for role in pool.files if role not in main.files and with_images]:
             notes.append(f"{Path(pool.source).name}: files that {Path(main.source).name} lacks, left out: {some(more)}")
-    main = _with_features(main, shared)
+    main = main.with_features(shared)
     _check_units(main, pools)
-    pools = [_without_filled(main, _with_features(pool, shared)) for pool in pools]
+    pools = [_without_filled(main, pool.with_features(shared)) for pool in pools]
     joined = _stack([main, *pools], *_agreeing_labels(main, pools))
     origin = np.repeat(np.arange(1 + len(pools)), [len(main), *map(len, pools)])
     return _without_known_scans(joined, origin, [main, *pools]).telling(notes)
@@ -83,15 +83,6 @@ def _first_visits(pool: VisitRows) -> VisitRows:
     )
     cure = "make it the main table to use its follow-ups"
     return pool.take(~later).telling(findings=[Finding("warning", "pool-follow-ups", line, cure=cure)])
-
-
-def _with_features(rows: VisitRows, names: list[str]) -> VisitRows:
-    if list(rows.feature_names) == names:
-        return rows
-    position = {name: i for i, name in enumerate(rows.feature_names)}
-    units = {name: rows.units[name] for name in names if name in rows.units}
-    features = rows.features[:, [position[name] for name in names]]
-    return replace(rows, features=features, feature_names=tuple(names), units=units)
 
 
 def _without_filled(main: VisitRows, pool: VisitRows) -> VisitRows:

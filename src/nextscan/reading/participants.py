@@ -38,18 +38,10 @@ def join_participants(rows: VisitRows, path: Path, schema: TableSchema, *, schem
         If the table names a subject (and visit) twice, or knows none of the subjects.
     """
     table = open_table(path)
-    named = {
-        "subject": schema.subject,
-        "visit": schema.visit,
-        "time": schema.time.column if schema.time else None,
-    }
-    elsewhere = {key: None for key, column in named.items() if column not in table.columns}
-    schema = schema.model_copy(update=elsewhere)  # the schema may mean the other table
-    people, _ = read_long(table, schema, schema_path=schema_path, only_labels=True)
+    people, _ = read_long(table, schema.within(table.columns), schema_path=schema_path, only_labels=True)
     by_visit = people.visits is not None and rows.visits is not None
     at = _found(rows, people, by_visit=by_visit)
-    labels = people.labels.iloc[at].set_axis(range(len(rows)), axis=0)
-    labels.loc[at < 0] = None
+    labels = people.labels_at(at)
     if not by_visit and pd.Series(rows.subjects).duplicated().any():
         labels = labels.rename(columns={"age": "age_at_entry"})
     labels = labels[[name for name in labels if name not in rows.labels]]

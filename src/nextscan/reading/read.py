@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +97,7 @@ def read_cohort(
     if pools:
         read = [read_rows(Path(pool), rules, like=rows, dictionary=dictionary, suffix=suffix)[0] for pool in pools]
         rows = join_unpaired(rows, read)
-    law = path.with_suffix("").with_name(path.with_suffix("").name + ".law.npz")
+    law = path.with_suffix(".law.npz")
     known_law = law_in(path) if path.is_dir() else str(law) if law.is_file() else ""
     permitted = {*rules.allow, *([allow] if isinstance(allow, str) else allow)}
     cohort, _ = assemble(rows, rules.name or path.stem or path.resolve().name, law=known_law, allow=permitted)
@@ -162,10 +161,7 @@ def _excluding(rows: VisitRows, exclude: Iterable[str]) -> VisitRows:
     gone = set(matching(exclude, rows.feature_names, f"{rows.source}, exclude", CohortError))
     if not gone:
         return rows
-    stay = [i for i, name in enumerate(rows.feature_names) if name not in gone]
+    stay = [name for name in rows.feature_names if name not in gone]
     if not stay:
         raise CohortError(f"{rows.source}, exclude: no feature is left")
-    names = tuple(rows.feature_names[i] for i in stay)
-    units = {name: unit for name, unit in rows.units.items() if name not in gone}
-    smaller = replace(rows, features=rows.features[:, stay], feature_names=names, units=units)
-    return smaller.telling([f"{Path(rows.source).name}: excluded features: {some(sorted(gone))}"])
+    return rows.with_features(stay).telling([f"{Path(rows.source).name}: excluded features: {some(sorted(gone))}"])

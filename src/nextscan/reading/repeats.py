@@ -132,11 +132,12 @@ def _check_distinct(rows: VisitRows, kept: pd.DataFrame) -> None:
     first, second = clash[clash["subject"].eq(clash["subject"].iloc[0])]["row"].iloc[:2]
     subject = rows.subjects[first]
     which = f"visit {rows.visits[first]}" if rows.visits is not None else rows.moment(first)
+    what = f"has {which}" if which else "is there"
     places = f"{rows.place(int(rows.rows[first]))} and {rows.place(int(rows.rows[second]))}"
     if rows.has_volume[[first, second]].any():
         one, other = (Path(rows.files["volume"][row]).name or "none" for row in (first, second))
         raise CohortError(
-            f"{rows.source}: subject {subject} {f'has {which}' if which else 'is there'} twice with different images "
+            f"{rows.source}: subject {subject} {what} twice with different images "
             f"({places}: {one} and {other}); keep one row, or tell visits apart by a visit or time column"
         )
     differs = np.flatnonzero(rows.features[first] != rows.features[second])
@@ -144,7 +145,7 @@ def _check_distinct(rows: VisitRows, kept: pd.DataFrame) -> None:
     left, right = rows.features[first, column], rows.features[second, column]
     taken = f"; visits are taken from column {rows.visit_column}" if rows.visit_column else ""
     raise CohortError(
-        f"{rows.source}: subject {subject} {f'has {which}' if which else 'is there'} twice with different values "
+        f"{rows.source}: subject {subject} {what} twice with different values "
         f"({places}; {rows.feature_names[column]} is {left:g} and {right:g}); keep one row, or tell "
         f"visits apart by a visit or time column{taken}"
     )

@@ -36,7 +36,7 @@ import difflib
 import fnmatch
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -138,6 +138,11 @@ class TableSchema(_Closed):
     subject_prefix: str = ""
     """Put before subject names, to keep people of different studies apart."""
 
+    def within(self, columns: Collection[str]) -> TableSchema:
+        """Return the schema without subject, visit and time columns that a table lacks: it may mean another table."""
+        named = {"subject": self.subject, "visit": self.visit, "time": self.time.column if self.time else None}
+        return self.model_copy(update={key: None for key, column in named.items() if column not in columns})
+
 
 class Schema(TableSchema):
     """A schema file: one table, or several with what differs under ``[files."name"]``."""
@@ -221,6 +226,11 @@ def nearest(name: str, names: Iterable[str]) -> str:
     lower = {known.lower(): known for known in names}
     close = difflib.get_close_matches(name.lower(), lower, n=1)
     return f"did you mean {lower[close[0]]}? " if close else ""
+
+
+def no_column(where: str, table: Path, name: str, columns: Sequence[str]) -> SchemaError:
+    """Return the error about a column that a schema names and a table lacks."""
+    return SchemaError(f"{where}: {table} has no column {name}; {nearest(name, columns)}it has {some(columns)}")
 
 
 def matching(patterns: Iterable[str], names: Iterable[str], where: str, error: type[NextscanError]) -> list[str]:

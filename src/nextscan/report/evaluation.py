@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nextscan.atomic import atomic_path
+from nextscan.atomic import write_text
 from nextscan.report.methods import BASELINES, ORACLE, candidates, title
 from nextscan.report.page import render_page
 from nextscan.report.run_folder import Run, read_run
@@ -61,10 +61,8 @@ def write_report(run_folder: str | Path) -> Path:
         If the page cannot be written.
     """
     run = read_run(Path(run_folder))
-    page = evaluation_page(run)
     path = run.folder / "report.html"
-    with atomic_path(path) as beside:
-        beside.write_text(page, encoding="utf-8")
+    write_text(path, evaluation_page(run))
     return path
 
 

@@ -67,7 +67,17 @@ def candidates(methods: Iterable[str]) -> list[str]:
     return [method for method in methods if part(method) == "method"]
 
 
+def baselines(methods: Iterable[str]) -> list[str]:
+    """Return the baselines among methods, in their order."""
+    return [method for method in methods if part(method) == "baseline"]
+
+
 def method_looks(methods: Sequence[str]) -> dict[str, Look]:
     """Return each method's look; baselines and the oracle always have the same one."""
     free = itertools.cycle(LOOKS)
     return {method: _LOOKS.get(method) or next(free) for method in methods}
+
+
+def titled_looks(methods: Sequence[str]) -> dict[str, Look]:
+    """Return each method's look by its title."""
+    return {title(method): look for method, look in method_looks(methods).items()}

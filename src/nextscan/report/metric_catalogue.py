@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 PROPER = "Main scores"
@@ -158,64 +159,64 @@ _DISTRIBUTIONS = {
     ),
 }
 
-# name: title, group, better, meaning, target
-_OF_IMAGES: dict[str, tuple[str, str, str, str, float]] = {
-    "roi_volume_error": (
+_OF_IMAGES = (
+    Metric(
+        "roi_volume_error",
         "Regional volume error",
         REGIONS,
         "lower",
-        "Absolute error of predicted regional volumes in percent of the true ones, averaged over regions",
-        float("nan"),
+        "Absolute error of predicted regional volumes in percent of the true ones, averaged over regions.",
     ),
-    "roi_change_error": (
+    Metric(
+        "roi_change_error",
         "Regional change error",
         REGIONS,
         "lower",
-        "Absolute error of predicted regional change in percent of the source scan’s volume, averaged over regions",
-        float("nan"),
+        "Absolute error of predicted regional change in percent of the source scan’s volume, averaged over regions.",
     ),
-    "roi_change_correlation": (
+    Metric(
+        "roi_change_correlation",
         "Regional change correlation",
         REGIONS,
         "higher",
         "Correlation over subjects of predicted and real relative change, averaged over regions; 0 where the same "
-        "change is predicted for everybody",
-        float("nan"),
+        "change is predicted for everybody.",
     ),
-    "voxel_change_correlation": (
+    Metric(
+        "voxel_change_correlation",
         "Voxel change correlation",
         IMAGES,
         "higher",
         "Correlation over voxels of predicted and real change since the source scan, averaged over subjects; where "
         "the source is known without noise, given that noise, so that denoising counts for nothing; in real data it is "
-        "in both, and denoising alone yields a positive value",
-        float("nan"),
+        "in both, and denoising alone yields a positive value.",
     ),
-    "direction_auroc": (
+    Metric(
+        "direction_auroc",
         "Direction AUROC",
         IMAGES,
         "higher",
         "How well predicted change tells brightened from darkened voxels, among those that changed by more than 5% "
-        "of the range of intensities, or from unchanged ones where all change is one way; 0.5 is chance",
-        float("nan"),
+        "of the range of intensities, or from unchanged ones where all change is one way; 0.5 is chance.",
     ),
-    "voxel_coverage_80": (
+    Metric(
+        "voxel_coverage_80",
         "Voxel coverage of 80% intervals",
         IMAGES,
         "target",
         "Share of voxels of the follow-up as measured inside the central 80% interval of the draws; honest "
-        "uncertainty gives 0.8",
+        "uncertainty gives 0.8.",
         0.8,
     ),
-    "fid": (
+    Metric(
+        "fid",
         "Fréchet distance of images",
         IMAGES,
         "lower",
         "Distance between Gaussians fitted to descriptions of imputed and real images; not comparable with published "
-        "FID values, whose descriptions come from a network, nor between runs",
-        float("nan"),
+        "FID values, whose descriptions come from a network, nor between runs.",
     ),
-}
+)
 
 _LIKENESS = {
     "ssim": ("SSIM", "higher", "Structural similarity of the predictive mean and the real follow-up"),
@@ -279,22 +280,33 @@ _ENTRIES = (
     ),
 )
 
-_CATALOGUE = {entry.name: entry for entry in _ENTRIES}
-for _suffix, _words, _group in (
-    ("_of_mean", "of the predictive mean", MEAN),
-    ("", "of one draw, averaged over draws", DRAW),
-):
-    for _name, (_title, _better, _meaning) in _TWICE.items():
-        _CATALOGUE[_name + _suffix] = Metric(_name + _suffix, _title, _group, _better, f"{_meaning}; {_words}.")
-for _suffix, _words in (("", "against the test set"), ("_train", "against the training set, as published")):
-    for _name, (_title, _better, _meaning) in _DISTRIBUTIONS.items():
-        _name += _suffix
-        _title += ", to training" if _suffix else ""
-        _CATALOGUE[_name] = Metric(_name, _title, DISTRIBUTION, _better, f"{_meaning}; {_words}.")
-for _name, (_title, _group, _better, _meaning, _target) in _OF_IMAGES.items():
-    _CATALOGUE[_name] = Metric(_name, _title, _group, _better, f"{_meaning}.", _target)
-for _suffix, _words in (("", "over the whole image"), ("_mask", "inside the mask")):
-    for _name, (_title, _better, _meaning) in _LIKENESS.items():
-        _name += _suffix
-        _title += ", inside the mask" if _suffix else ""
-        _CATALOGUE[_name] = Metric(_name, _title, IMAGES, _better, f"{_meaning}; {_words}.")
+
+def _variants(entries: dict[str, tuple[str, str, str]], *kinds: tuple[str, str, str, str]) -> Iterator[Metric]:
+    """Yield every entry as each kind: what follows its name, its group, what follows its title and its meaning."""
+    for suffix, group, more, words in kinds:
+        for name, (title, better, meaning) in entries.items():
+            yield Metric(name + suffix, title + more, group, better, f"{meaning}; {words}.")
+
+
+_CATALOGUE = {
+    entry.name: entry
+    for entry in (
+        *_ENTRIES,
+        *_variants(
+            _TWICE,
+            ("_of_mean", MEAN, "", "of the predictive mean"),
+            ("", DRAW, "", "of one draw, averaged over draws"),
+        ),
+        *_variants(
+            _DISTRIBUTIONS,
+            ("", DISTRIBUTION, "", "against the test set"),
+            ("_train", DISTRIBUTION, ", to training", "against the training set, as published"),
+        ),
+        *_OF_IMAGES,
+        *_variants(
+            _LIKENESS,
+            ("", IMAGES, "", "over the whole image"),
+            ("_mask", IMAGES, ", inside the mask", "inside the mask"),
+        ),
+    )
+}

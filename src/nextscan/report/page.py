@@ -7,11 +7,14 @@ inside. Text is escaped unless it is `markupsafe.Markup`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, ClassVar
+
+from nextscan.wording import number
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -71,6 +74,11 @@ class Cell:
     sort: float | str | None = None
     detail: str = ""
     strong: bool = False
+
+
+def number_cell(value: float, places: int | None = None) -> Cell:
+    """Return a number as a cell that sorts by it; unknown ones sort last."""
+    return Cell(number(value, places), float(value) if math.isfinite(value) else None)
 
 
 @dataclass(frozen=True)

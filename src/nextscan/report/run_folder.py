@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
 from nextscan.errors import RunFolderError, some
-from nextscan.report.methods import ORACLE, part
-from nextscan.report.volumes.examples import VolumeExample, read_examples
+from nextscan.report.methods import ORACLE, baselines, candidates
+from nextscan.report.volumes.examples import AGAIN, VolumeExample, read_examples
 
 Values = NDArray[np.float32]
 
@@ -32,9 +32,9 @@ _COLUMNS = {
     "calibration.csv": ["method", "level", "coverage", "low", "high", "n"],
     "learning.csv": [*_KEYS, "epoch", "step", "train_loss", "validation_score", "skipped", "clipped"],
 }
-_NUMBERS = {"value", "low", "high", "n", "years", "gap", "quantile", "level", "coverage", "train_loss", "difference"}
-_NUMBERS |= {"p", "q"}
-_AGAIN = "run `nextscan evaluate` again with the same --out"
+_NUMBERS = {
+    "value", "low", "high", "n", "p", "q", "years", "gap", "quantile", "level", "coverage", "train_loss", "difference",
+}  # fmt: skip
 OVERALL = "all"
 
 
@@ -176,18 +176,18 @@ def read_run(folder: Path) -> Run:
     record = _read_record(folder / "run.json")
     scores = _read_table(folder / "scores.csv")
     if scores is None:
-        raise RunFolderError(f"{folder / 'scores.csv'}: not found; the run has not finished: {_AGAIN}")
+        raise RunFolderError(f"{folder / 'scores.csv'}: not found; the run has not finished: {AGAIN}")
     for column in ("seed", "repeat", "fold", "group"):
         scores[column] = scores[column].fillna(OVERALL).astype(str)
     whole = (scores[["seed", "repeat", "fold"]] == "all").all(axis=1)
     if not whole.any():
-        raise RunFolderError(f"{folder / 'scores.csv'}: holds no rows pooled over folds and seeds: {_AGAIN}")
+        raise RunFolderError(f"{folder / 'scores.csv'}: holds no rows pooled over folds and seeds: {AGAIN}")
     pooled = scores[whole].reset_index(drop=True)
     twice = pooled.duplicated(["method", "group", "metric"])
     if twice.any():
         row = pooled[twice].iloc[0]
         raise RunFolderError(
-            f"{folder / 'scores.csv'}: {row['metric']} of {row['method']} stands twice (group {row['group']}): {_AGAIN}"
+            f"{folder / 'scores.csv'}: {row['metric']} of {row['method']} stands twice (group {row['group']}): {AGAIN}"
         )
     return Run(
         folder=folder,
@@ -225,9 +225,9 @@ def _read_record(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise RunFolderError(f"{path}: not found; {path.parent} is not the folder of an evaluation") from None
     except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path}: cannot be read ({error}): {_AGAIN}") from error
+        raise RunFolderError(f"{path}: cannot be read ({error}): {AGAIN}") from error
     if not isinstance(record, dict) or not isinstance(record.get("cohort"), dict):
-        raise RunFolderError(f"{path}: does not hold the record of a run (no cohort in it): {_AGAIN}")
+        raise RunFolderError(f"{path}: does not hold the record of a run (no cohort in it): {AGAIN}")
     return record
 
 
@@ -239,13 +239,13 @@ def _read_table(path: Path) -> pd.DataFrame | None:
             pd.read_csv(path, keep_default_na=False, na_values=[""]) if path.suffix == ".csv" else pd.read_parquet(path)
         )
     except (OSError, ValueError) as error:  # pyarrow's and pandas' parser errors are ValueErrors
-        raise RunFolderError(f"{path}: cannot be read ({str(error).splitlines()[0]}): {_AGAIN}") from error
+        raise RunFolderError(f"{path}: cannot be read ({str(error).splitlines()[0]}): {AGAIN}") from error
     lacking = [column for column in _COLUMNS[path.name] if column not in frame.columns]
     if lacking:
-        raise RunFolderError(f"{path}: lacks column {some(lacking)}: {_AGAIN}")
+        raise RunFolderError(f"{path}: lacks column {some(lacking)}: {AGAIN}")
     for column in _NUMBERS.intersection(_COLUMNS[path.name]):
         if len(frame) and not pd.api.types.is_numeric_dtype(frame[column]):
-            raise RunFolderError(f"{path}: column {column} holds something that is not a number: {_AGAIN}")
+            raise RunFolderError(f"{path}: column {column} holds something that is not a number: {AGAIN}")
     return frame
 
 
@@ -267,20 +267,20 @@ def _read_predictions(path: Path) -> Predictions | None:
     try:
         values = frame[list(names)].to_numpy(np.float32)
     except ValueError as error:
-        raise RunFolderError(f"{path}: a feature holds text, not numbers ({error}): {_AGAIN}") from error
+        raise RunFolderError(f"{path}: a feature holds text, not numbers ({error}): {AGAIN}") from error
     del frame
     head["method"] = head["method"].fillna("")
     head["subject"], head["visit"] = head["subject"].astype(str), head["visit"].astype(str)
     real = head[head["kind"] == "truth"]
     shown = head[head["kind"] == "context"].sort_values("years", kind="stable")
     if real.empty or shown.empty or not set(real["subject"]) <= set(shown["subject"]):
-        raise RunFolderError(f"{path}: lacks the context or the true visit of some subject: {_AGAIN}")
+        raise RunFolderError(f"{path}: lacks the context or the true visit of some subject: {AGAIN}")
     last = shown.groupby("subject").tail(1)
     context = pd.Series(last.index, index=last["subject"])[real["subject"]].to_numpy()
     position = pd.MultiIndex.from_frame(real[["subject", "visit"]])
     if position.has_duplicates:
         subject, visit = position[position.duplicated()][0]
-        raise RunFolderError(f"{path}: the true visit {visit} of subject {subject} stands twice: {_AGAIN}")
+        raise RunFolderError(f"{path}: the true visit {visit} of subject {subject} stands twice: {AGAIN}")
     rows: dict[tuple[str, str], NDArray[np.intp]] = {}
     predicted = head[head["kind"].isin(("mean", "draw"))]
     for (kind, method), part_rows in predicted.groupby(["kind", "method"]):
@@ -302,5 +302,5 @@ def _read_predictions(path: Path) -> Predictions | None:
 
 def featured(run: Run, *, limit: int = 3) -> list[str]:
     """Return the methods worth a figure of their own: those that are no baseline, then the best baseline."""
-    ours = [method for method in run.methods if part(method) == "method"][:limit]
-    return ours + [method for method in run.methods if part(method) == "baseline"][: max(1, 2 - len(ours))]
+    ours = candidates(run.methods)[:limit]
+    return ours + baselines(run.methods)[: max(1, 2 - len(ours))]

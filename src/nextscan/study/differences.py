@@ -18,19 +18,10 @@ from nextscan.study.plan import ORACLE, VOLUME_ORACLE
 COLUMNS = ("metric", "method", "role", "against", "difference", "low", "high", "n")
 
 _HIGHER = {
-    "pearson_per_feature",
-    "pearson_per_feature_of_mean",
-    "pearson_per_subject",
-    "pearson_per_subject_of_mean",
-    "change_correlation",
-    "ssim",
-    "ssim_mask",
-    "psnr",
-    "psnr_mask",
-    "voxel_change_correlation",
-    "direction_auroc",
+    "pearson_per_feature", "pearson_per_feature_of_mean", "pearson_per_subject", "pearson_per_subject_of_mean",
+    "change_correlation", "ssim", "ssim_mask", "psnr", "psnr_mask", "voxel_change_correlation", "direction_auroc",
     "roi_change_correlation",
-}
+}  # fmt: skip
 _TARGETS = {"coverage_80": 0.8, "coverage_95": 0.95, "sd_ratio": 1.0, "voxel_coverage_80": 0.8}
 
 

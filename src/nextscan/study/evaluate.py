@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nextscan.arrays import Progress
 from nextscan.cohort import Cohort, Task, check_splits, folds, hide
 from nextscan.cohort.findings import refuse_errors
 from nextscan.errors import NextscanError, NextscanWarning, OutputError
 from nextscan.imputers.estimator import Estimator
 from nextscan.study import differences, feature_differences, tables
 from nextscan.study.groups import groups_of
-from nextscan.study.jobs import JobResult, Outcome, Progress, draws_path, result_path, run_jobs
+from nextscan.study.jobs import JobResult, Load, Outcome, draws_path, result_path, run_jobs
 from nextscan.study.plan import Job, Plan
 from nextscan.study.pooling import pool
 from nextscan.study.run_record import check_folder, failures, job_record, now, run_record, write_record
@@ -31,23 +32,11 @@ if TYPE_CHECKING:
 N_CHOSEN = 6
 """Subjects whose trajectories are kept."""
 
-_SCORES = (
-    "study",
-    "cohort",
-    "method",
-    "seed",
-    "repeat",
-    "fold",
-    "group",
-    "metric",
-    "value",
-    "low",
-    "high",
-    "n",
-)
+_PLACE = ("method", "seed", "repeat", "fold")
+_SCORES = ("study", "cohort", *_PLACE, "group", "metric", "value", "low", "high", "n")
 _CALIBRATION = ("method", "level", "coverage", "low", "high", "n")
 _FEATURES = ("method", "feature", "metric", "value")
-_LEARNING = ("method", "seed", "repeat", "fold", *tables.LEARNING)
+_LEARNING = (*_PLACE, *tables.LEARNING)
 
 
 def evaluate(
@@ -269,9 +258,7 @@ class _Clock:
         self.progress(event | ({"error": error} if error else {}))
 
 
-def _write(
-    out: Path, cohort: Cohort, plan: Plan, methods: list[str], task: Task, jobs: list[Job], load: tables.Load
-) -> None:
+def _write(out: Path, cohort: Cohort, plan: Plan, methods: list[str], task: Task, jobs: list[Job], load: Load) -> None:
     """Write every table of the run folder."""
     names = cohort.feature_names
     pooled = pool(plan, methods, task, groups_of(task), load)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from nextscan.arrays import FloatArray, IntArray
 from nextscan.cohort import Task
 from nextscan.metrics import benjamini_hochberg, percentile_interval, resampled_means
-from nextscan.study.jobs import JobResult
-from nextscan.study.plan import CLOSED_FORM, ORACLE, Job, Plan
+from nextscan.study.jobs import Load
+from nextscan.study.plan import CLOSED_FORM, ORACLE, Plan
 
 COLUMNS = ("metric", "feature", "method", "against", "value", "low", "high", "p", "q", "n")
 RELIABILITY = "reliability"
@@ -116,7 +116,7 @@ def differences_of_run(
     *,
     task: Task,
     feature_names: Sequence[str],
-    load: Callable[[Job], JobResult],
+    load: Load,
 ) -> list[Row]:
     """Compare the methods of a run feature by feature, on the first repeat and seed.
 
@@ -127,7 +127,7 @@ def differences_of_run(
     position = {subject: i for i, subject in enumerate(task.targets.subject)}
     predicted = {}
     for method in methods:
-        results = [load(plan.job(method, plan.seeds[0], 0, fold)) for fold in range(plan.n_folds)]
+        results = [load(job) for job in plan.shown_jobs(method)]
         order = np.argsort([position[name] for result in results for name in result.subject])
         mean = np.concatenate([result.mean for result in results])[order]
         kept = all(len(result.scores.crps) == len(result.subject) for result in results)

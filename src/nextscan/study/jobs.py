@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nextscan.arrays import FloatArray
+from nextscan.arrays import FloatArray, Progress, read_npz
 from nextscan.atomic import atomic_path
 from nextscan.cohort import Cohort, Imputation, Split, Task, hide
 from nextscan.errors import NextscanError, OutputError
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 """Quantiles of the fans."""
-
-Progress = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +85,7 @@ class JobResult:
     def load(cls, path: Path) -> Self | None:
         """Read a result, or return None where there is none that can be read."""
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                flat = {name: file[name] for name in file.files}
+            flat = read_npz(path)
             tables = {
                 name: dict(zip(flat.pop(f"{name}.names").tolist(), flat.pop(name), strict=True))
                 for name in ("by_subject", "by_feature", "against_training")
@@ -100,6 +97,10 @@ class JobResult:
             return cls(scores=scores, units=units, record=json.loads(str(flat.pop("record"))), **flat)
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return None
+
+
+Load = Callable[[Job], JobResult]
+"""Returns the result of a job that is finished."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,11 @@ class Job:
     key: str
 
     @property
+    def place(self) -> dict[str, Any]:
+        """Method, seed, repeat and fold, as tables have them."""
+        return {"method": self.method, "seed": self.seed, "repeat": self.repeat, "fold": self.fold}
+
+    @property
     def stem(self) -> str:
         """Name of its files."""
         return f"{self.method}-seed{self.seed}-repeat{self.repeat}-fold{self.fold}-{self.key}"
@@ -186,14 +191,12 @@ class Plan:
     def job(self, method: str, seed: int, repeat: int, fold: int) -> Job:
         """Return one job."""
         shown = repeat == 0 and seed == self.seeds[0]
-        return Job(
-            method,
-            seed,
-            repeat,
-            fold,
-            shown,
-            self.key(method, seed=seed, repeat=repeat, fold=fold, shown=shown),
-        )
+        key = self.key(method, seed=seed, repeat=repeat, fold=fold, shown=shown)
+        return Job(method, seed, repeat, fold, shown, key)
+
+    def shown_jobs(self, method: str) -> list[Job]:
+        """Return the jobs of a method whose predictions go into the report, by fold."""
+        return [self.job(method, self.seeds[0], 0, fold) for fold in range(self.n_folds)]
 
     def jobs(self) -> Iterator[Job]:
         """Yield all jobs: by method, seed, repeat, fold."""

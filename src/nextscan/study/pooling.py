@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +18,8 @@ from nextscan.metrics import (
     standard_error_interval,
 )
 from nextscan.study.groups import Group
-from nextscan.study.jobs import JobResult
-from nextscan.study.plan import ORACLE, Job, Plan
+from nextscan.study.jobs import JobResult, Load
+from nextscan.study.plan import ORACLE, Plan
 from nextscan.study.scoring import DISTRIBUTION, LEVELS
 from nextscan.study.units import feature_sd
 
@@ -49,9 +49,7 @@ class Pooled:
     subjects: dict[str, Scores] = field(default_factory=dict)
 
 
-def pool(
-    plan: Plan, methods: Iterable[str], task: Task, groups: list[Group], load: Callable[[Job], JobResult]
-) -> Pooled:
+def pool(plan: Plan, methods: Iterable[str], task: Task, groups: list[Group], load: Load) -> Pooled:
     """Pool the results of methods that finished all their jobs.
 
     Scores are averaged over subjects, each of whom is in one test set per repeat, that is over folds
@@ -92,7 +90,7 @@ class _OneSeed:
         Scores that no subject has a part in; behind the value those with parts of the subjects left out.
     """
 
-    def __init__(self, plan: Plan, method: str, seed: int, task: Task, load: Callable[[Job], JobResult]) -> None:
+    def __init__(self, plan: Plan, method: str, seed: int, task: Task, load: Load) -> None:
         self.seed = seed
         self.rows: list[Row] = []
         repeats = [self._repeat(plan, method, repeat, task, load) for repeat in range(plan.repeats)]
@@ -101,7 +99,7 @@ class _OneSeed:
         self.whole = _average([whole for _, _, whole in repeats])
 
     def _repeat(
-        self, plan: Plan, method: str, repeat: int, task: Task, load: Callable[[Job], JobResult]
+        self, plan: Plan, method: str, repeat: int, task: Task, load: Load
     ) -> tuple[Scores, FloatArray, Scores]:
         results = [load(plan.job(method, self.seed, repeat, fold)) for fold in range(plan.n_folds)]
         place = {"method": method, "seed": self.seed, "repeat": repeat}
@@ -209,15 +207,7 @@ def _subject_rows(place: Row, scores: Scores, seed: int, *, group: str = ALL) ->
 
 def _row(place: Row, metric: str, value: float, n: int, interval: Interval = _UNKNOWN, *, group: str = ALL) -> Row:
     low, high = interval
-    return {
-        **place,
-        "group": group,
-        "metric": metric,
-        "value": float(value),
-        "low": low,
-        "high": high,
-        "n": n,
-    }
+    return {**place, "group": group, "metric": metric, "value": float(value), "low": low, "high": high, "n": n}
 
 
 def _interval(values: FloatArray) -> Interval:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nextscan
-from nextscan.atomic import atomic_path
+from nextscan.atomic import write_text
 from nextscan.cohort import Cohort
 from nextscan.errors import SettingError
 from nextscan.study.jobs import JobResult, Outcome
@@ -57,8 +57,7 @@ def run_record(cohort: Cohort, plan: Plan, *, command: str, started: str) -> dic
 def job_record(job: Job, result: JobResult) -> dict[str, Any]:
     """Return the entry of a finished job, without learning curves: they have a table of their own."""
     record = _without_curves(result.record["record"])
-    place = {"method": job.method, "seed": job.seed, "repeat": job.repeat, "fold": job.fold}
-    return place | result.record | {"record": record}
+    return job.place | result.record | {"record": record}
 
 
 def _without_curves(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,8 +73,7 @@ def failures(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """Write `run.json`."""
-    with atomic_path(path) as beside:
-        beside.write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(record, indent=1, default=str) + "\n")
 
 
 def check_folder(path: Path, plan: Plan) -> None:

@@ -87,7 +87,8 @@ def score_fold(task: Task, imputation: Imputation, units: Units, training_follow
     return FoldScores(
         by_subject=by_subject | {name: score.per_subject for name, score in grouped.items()},
         covered=covered,
-        by_feature={name: score.per_feature for name, score in grouped.items()} | {"crps": _mean(crps, axis=0)},
+        by_feature={name: score.per_feature for name, score in grouped.items()}
+        | {"crps": metrics.known_mean(crps, axis=0)},
         crps=crps.astype(np.float32),
         against_training={
             f"{name}_train": score(training, drawn) if several else float("nan") for name, score in DISTRIBUTION.items()
@@ -111,21 +112,13 @@ def _score_part(
         scores[f"{name}_of_mean"] = score(real, centre[None])
     real, drawn = units.spread(truth), units.spread(draws)
     crps = metrics.crps(real, drawn)
-    scores["crps"] = _mean(crps, axis=1)
+    scores["crps"] = metrics.known_mean(crps, axis=1)
     scores["energy_score"] = metrics.energy_score(real, drawn)
     central = metrics.central_level(real, drawn)
     highest = metrics.highest_level(len(draws))
     covered = np.full((len(truth), len(LEVELS)), np.nan)
     for i, level in enumerate(LEVELS[highest >= LEVELS]):
-        covered[:, i] = _mean(metrics.covered(central, level), axis=1)
+        covered[:, i] = metrics.known_mean(metrics.covered(central, level), axis=1)
     for name, level in (("coverage_80", 0.8), ("coverage_95", 0.95)):
         scores[name] = covered[:, int(np.searchsorted(LEVELS, level))]
     return scores, covered, crps
-
-
-def _mean(values: FloatArray, axis: int) -> FloatArray:
-    """Average what is there; NaN where nothing is."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=axis)
-    total = np.where(known, values, 0.0).sum(axis=axis)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

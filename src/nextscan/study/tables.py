@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from nextscan.arrays import IntArray
 from nextscan.atomic import atomic_path
 from nextscan.cohort import Task
-from nextscan.study.jobs import QUANTILES, JobResult, draws_path
+from nextscan.study.jobs import QUANTILES, Load, draws_path
 from nextscan.study.plan import Job, Plan
-
-Load = Callable[[Job], JobResult]
 
 LEARNING = ("epoch", "step", "train_loss", "validation_score", "skipped", "clipped", "seconds")
 
@@ -39,10 +37,7 @@ def write_subject_scores(path: Path, jobs: Iterable[Job], task: Task, load: Load
             n = len(result.subject)
             yield pd.DataFrame(
                 {
-                    "method": job.method,
-                    "seed": job.seed,
-                    "repeat": job.repeat,
-                    "fold": job.fold,
+                    **job.place,
                     "subject": np.tile(result.subject, len(scores)),
                     "visit": np.tile([visit[name] for name in result.subject], len(scores)),
                     "metric": np.repeat(list(scores), n),
@@ -58,7 +53,7 @@ def feature_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield scores per feature, averaged over the folds of the first repeat and seed."""
     for method in methods:
-        folds = [load(job).scores.by_feature for job in _shown(plan, method)]
+        folds = [load(job).scores.by_feature for job in plan.shown_jobs(method)]
         for metric in folds[0]:
             values = np.mean([scores[metric] for scores in folds], axis=0)
             for feature, value in zip(feature_names, values, strict=True):
@@ -79,7 +74,7 @@ def write_predictions(
     methods = list(methods)
     position = {subject: i for i, subject in enumerate(wanted.subject)}
     fold_of = np.zeros(len(wanted), np.int64)
-    for job in _shown(plan, methods[0]):
+    for job in plan.shown_jobs(methods[0]):
         fold_of[[position[name] for name in load(job).subject]] = job.fold
     told = wanted.to_frame()
     told.insert(0, "method", "")
@@ -97,7 +92,7 @@ def write_predictions(
         yield frame(of, shown.features[seen], kind="context", **at)
         yield frame(np.arange(len(wanted)), task.truth, kind="truth")
         for method in methods:
-            for job in _shown(plan, method):
+            for job in plan.shown_jobs(method):
                 result = load(job)
                 rows = np.array([position[name] for name in result.subject])
                 yield frame(rows, result.mean, kind="mean", method=method)
@@ -114,7 +109,7 @@ def write_fans(
 
     def frames() -> Iterator[pd.DataFrame]:
         for method in methods:
-            for job in _shown(plan, method):
+            for job in plan.shown_jobs(method):
                 result = load(job)
                 for subject, fan in zip(result.fan_subject, result.fan, strict=True):
                     yield pd.DataFrame(
@@ -134,19 +129,14 @@ def write_fans(
 
 def write_draws(path: Path, plan: Plan, method: str, folder: Path) -> None:
     """Join the draws of the folds of the first repeat and seed, long form, native units."""
-    _write_parquet(path, (pd.read_parquet(draws_path(folder, job)) for job in _shown(plan, method)))
+    _write_parquet(path, (pd.read_parquet(draws_path(folder, job)) for job in plan.shown_jobs(method)))
 
 
 def learning_rows(jobs: Iterable[Job], load: Load) -> Iterator[dict[str, Any]]:
     """Yield a row per epoch of every job that trained in epochs."""
     for job in jobs:
-        place = {"method": job.method, "seed": job.seed, "repeat": job.repeat, "fold": job.fold}
         for epoch in load(job).record["record"].get("learning", ()):
-            yield place | epoch
-
-
-def _shown(plan: Plan, method: str) -> list[Job]:
-    return [plan.job(method, plan.seeds[0], 0, fold) for fold in range(plan.n_folds)]
+            yield job.place | epoch
 
 
 def _write_parquet(path: Path, frames: Iterable[pd.DataFrame]) -> None:

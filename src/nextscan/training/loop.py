@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nextscan.arrays import Progress
 from nextscan.errors import SettingError, TrainingError, some
 from nextscan.training.batches import Batch, Batches
 from nextscan.training.checkpoint import read_checkpoint, write_checkpoint
@@ -20,8 +21,6 @@ from nextscan.training.optimiser import ReplicaAdam
 from nextscan.training.problem import Problem, TrainingResult
 from nextscan.training.processes import Processes, together
 from nextscan.training.settings import TrainingSettings
-
-Progress = Callable[[Mapping[str, Any]], None]
 
 
 def train(
@@ -279,20 +278,10 @@ class _Run:
         if self.progress is None:
             return
         last = self.history[-1] if self.history else {}
-        self.progress(
-            {
-                "phase": phase,
-                "epoch": self.epoch,
-                "epochs": self.settings.epochs,
-                "seconds": self.seconds,
-                "remaining_seconds": remaining,
-                **{
-                    key: float(np.mean(last[key]))
-                    for key in ("train_loss", "validation_score", "skipped")
-                    if key in last
-                },
-            }
-        )
+        numbers = ("train_loss", "validation_score", "skipped")
+        told: dict[str, Any] = {key: float(np.mean(last[key])) for key in numbers if key in last}
+        where = {"phase": phase, "epoch": self.epoch, "epochs": self.settings.epochs}
+        self.progress({**where, "seconds": self.seconds, "remaining_seconds": remaining, **told})
 
     def result(self) -> TrainingResult:
         """Return what was found."""
@@ -337,11 +326,7 @@ class _Run:
         for name in ("best_score", "best_epoch", "active"):
             setattr(self, name, tensors[name])
         self.thresholds = tensors["thresholds"].to(self.device)
-        self.epoch, self.seconds, self.history = (
-            document["epoch"],
-            document["seconds"],
-            list(document["history"]),
-        )
+        self.epoch, self.seconds, self.history = (document[name] for name in ("epoch", "seconds", "history"))
 
 
 def _exists(checkpoint: Path | None) -> TypeGuard[Path]:

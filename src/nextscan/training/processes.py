@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, TypeVar
 
 import torch
@@ -159,11 +162,17 @@ def together() -> Iterator[Processes]:
     if torch.cuda.is_available():
         torch.cuda.set_device(here.device())
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    # Imported later, when a network is wrapped, its functions would have the group for a default, and keep it for good.
+    import_module("torch.distributed.nn")
     distributed.init_process_group(backend, timeout=_PATIENCE, rank=here.rank, world_size=size)
     try:
         yield here
     finally:
         distributed.destroy_process_group()
+        # The group's threads end with it, and one that still lets go of a tensor while Python ends aborts the process.
+        # A wrapped network holds the group, and is held in a circle; after an error, by the traceback until later.
+        gc.collect()
+        atexit.register(gc.collect)
 
 
 def _number(name: str, default: int) -> int:

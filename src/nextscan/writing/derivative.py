@@ -15,16 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nextscan.atomic import atomic_path
+from nextscan.arrays import Progress
+from nextscan.atomic import write_text
 from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.imputation import interval_tail
 from nextscan.cohort.volume_imputation import PredictedVolume, VolumeImputation
 from nextscan.errors import OutputError, SettingError
 from nextscan.images.names import image_name
-from nextscan.writing.derivative_dataset import Dataset, derivative_folder
+from nextscan.writing.derivative_dataset import Dataset, as_json, derivative_folder
 from nextscan.writing.derivative_names import check_labels, session_label, subject_label, warn_of_suffixes
-
-Progress = Callable[[Mapping[str, Any]], None]
 
 _KEY = "NextscanProvenance"
 
@@ -330,5 +329,4 @@ def _write(dataset: Dataset, target: _Target, image: _Image, volume: PredictedVo
     except OSError as error:
         raise OutputError(f"{place.parent}: cannot be written: {error.strerror or error}") from None
     write_image(place.with_name(place.name + ".nii.gz"), image.of(volume), volume.affine, like=volume.source)
-    with atomic_path(place.with_name(place.name + ".json")) as beside:
-        beside.write_text(json.dumps(_sidecar(dataset, target, image), indent=2) + "\n")
+    write_text(place.with_name(place.name + ".json"), as_json(_sidecar(dataset, target, image)))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nextscan.atomic import atomic_path
+from nextscan.atomic import write_text
 from nextscan.errors import OutputError
 
 BIDS_VERSION = "1.10.0"
@@ -39,7 +39,7 @@ _PEOPLE = {"subject": {"Description": "Name of the subject in the cohort that wa
 
 def _columns(time_unit: str) -> dict[str, dict[str, str]]:
     return {
-        "subject": {"Description": "Name of the subject in the cohort that was imputed"},
+        **_PEOPLE,
         "visit": {"Description": "Name of the imputed visit in that cohort, or how it was asked for"},
         "years": {"Description": "Time of the imputed visit since the subject's first visit", "Units": time_unit},
         "gap": {"Description": "Time from the source image to the imputed visit", "Units": time_unit},
@@ -137,17 +137,17 @@ class Dataset:
         }
         if self._links:
             description["DatasetLinks"] = self._links
-        self._put("dataset_description.json", _json(description))
+        self._put("dataset_description.json", as_json(description))
         self._put("README.md", _README)
         self._put(".bidsignore", _BIDSIGNORE)
-        self._put("participants.json", _json(_PEOPLE))
+        self._put("participants.json", as_json(_PEOPLE))
 
     def tell(self, subject: str, name: str, session: str, row: Mapping[str, object]) -> None:
         """Enter a visit whose images are there."""
         self._people[f"sub-{subject}"] = {"subject": name}
         place = f"sub-{subject}/sub-{subject}_sessions"
         (self.folder / f"sub-{subject}").mkdir(exist_ok=True)
-        self._put(f"{place}.json", _json(_columns(self.time_unit)))
+        self._put(f"{place}.json", as_json(_columns(self.time_unit)))
         self._merge(f"{place}.tsv", "session_id", {f"ses-{session}": row})
 
     def end(self) -> None:
@@ -172,8 +172,7 @@ class Dataset:
         place = self.folder / name
         if place.is_file() and place.read_bytes() == content.encode():
             return
-        with atomic_path(place) as beside:
-            beside.write_text(content, encoding="utf-8")
+        write_text(place, content)
 
 
 def _link_names() -> Sequence[str]:
@@ -191,5 +190,6 @@ def _cell(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split()) or "n/a"
 
 
-def _json(content: Mapping[str, Any]) -> str:
+def as_json(content: Mapping[str, Any]) -> str:
+    """Return the text of a JSON file."""
     return json.dumps(content, indent=2) + "\n"

@@ -31,23 +31,15 @@ class Summaries:
         What is known besides the mean.
     """
 
-    def __init__(self, file: BinaryIO, companions: tuple[str, ...]) -> None:
+    def __init__(self, file: BinaryIO, level: float | None, annual: bool, interval: Method, by: str | None) -> None:
         self.feature_names: tuple[str, ...] = ()
         self.targets: list[Targets] = []
         self.unlike: list[bool | None] = []
-        self.companions = companions
-        self._file = file
+        self.companions = () if level is None else COMPANIONS
+        self._file, self._level, self._annual, self._interval, self._by = file, level, annual, interval, by
 
-    def add(
-        self,
-        imputation: Imputation,
-        level: float | None,
-        *,
-        annual: bool = True,
-        interval: Method = "draws",
-        by: str | None = None,
-    ) -> None:
-        """Append the targets of a chunk; without `annual`, yearly change is missing.
+    def add(self, imputation: Imputation) -> None:
+        """Append the targets of a chunk.
 
         Raises
         ------
@@ -62,9 +54,9 @@ class Summaries:
         marks = zip(np.isnan(known), imputation.unlike_training.tolist(), strict=True)
         self.unlike += [None if unknown else mark for unknown, mark in marks]
         parts = [imputation.mean()]
-        if level is not None:
-            change = imputation.annual_change() if annual else np.full_like(parts[0], np.nan, dtype=np.float64)
-            parts += [*imputation.interval(level, interval, by=by), change]
+        if self._level is not None:
+            change = imputation.annual_change() if self._annual else np.full_like(parts[0], np.nan, dtype=np.float64)
+            parts += [*imputation.interval(self._level, self._interval, by=self._by), change]
         self._file.write(np.stack(parts, axis=1).astype(np.float64).tobytes())
 
     def read(self, positions: list[int]) -> FloatArray:
@@ -104,7 +96,7 @@ def summarise(
         How intervals are made, as in `Imputation.interval`.
     """
     with tempfile.TemporaryFile(dir=folder) as file:
-        summaries = Summaries(file, () if level is None else COMPANIONS)
+        summaries = Summaries(file, level, annual, interval, by)
         for imputation in imputations:
-            summaries.add(imputation, level, annual=annual, interval=interval, by=by)
+            summaries.add(imputation)
         yield summaries

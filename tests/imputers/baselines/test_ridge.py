@@ -116,13 +116,6 @@ def test_draws_are_honest_where_ridge_could_overfit():
     assert model.residuals_.std() == pytest.approx(error.std(), rel=0.05)
 
 
-def test_residuals_are_honest_with_many_visits_per_subject():
-    model = Ridge().fit(many_visits(24))
-    task = hide(many_visits(200, seed=9))
-    error = task.truth - model.impute(task.shown, 2).mean()
-    assert model.residuals_.std() == pytest.approx(error.std(), rel=0.05)
-
-
 def test_pairs_of_one_subject_only_are_refused():
     with pytest.raises(TooFewPairsError, match="all pairs of visits are of one subject"):
         Ridge().fit(many_visits(1, n_visits=8))

@@ -11,8 +11,9 @@ from nextscan.cohort import concatenate, hide, pairs, split_validation, targets
 from nextscan.errors import SettingError, TooFewPairsError
 from nextscan.imputers.contract.check import check_imputer
 from nextscan.imputers.secondgram.encoding import Encoding
-from nextscan.imputers.secondgram.presets import PRESETS, resolve
+from nextscan.imputers.secondgram.presets import PRESETS
 from nextscan.imputers.secondgram.training import PairProblem
+from nextscan.imputers.settings import resolve
 from nextscan.metrics import energy_score
 from samples import tiny_cohort
 
@@ -71,7 +72,7 @@ class TestPresets:
             quick(**changes).fit(tiny_cohort())
 
     def test_none_means_as_in_the_preset(self) -> None:
-        assert resolve("paper", {"epochs": 7, "clip": None}) == replace(PRESETS["paper"], epochs=7)
+        assert resolve(PRESETS, "paper", {"epochs": 7, "clip": None}) == replace(PRESETS["paper"], epochs=7)
 
 
 def problem(preset: str, **changes: object) -> tuple[PairProblem, Encoding]:

@@ -20,7 +20,6 @@ from nextscan.imputers.baselines.mean_change import MeanChange
 from nextscan.imputers.baselines.reliability import Reliability
 from nextscan.imputers.baselines.ridge import Ridge
 from nextscan.imputers.mixed_factor.imputer import MixedFactor
-from nextscan.imputers.mixed_factor.logistic_curves import bent, straightened
 from nextscan.imputers.mixed_factor.predictive import Predictive
 from nextscan.imputers.mixed_factor.visit_times import filled_years, target_years
 from nextscan.imputers.stages import Stages
@@ -114,19 +113,13 @@ class Anchor:
         weighted = np.tensordot(self.weights, means, 1)
         return np.where(forward[:, None], weighted, means[0])
 
-    @property
-    def unit(self) -> FloatArray:
-        """What one unit of the model is in native units, shape (p,); 1 for constant features."""
-        return np.where(self.model.scale_ > 0, self.model.scale_, 1.0)
-
     def scaled(self, values: FloatArray) -> Tensor:
         """Return native values in units of the model."""
-        return torch.from_numpy((straightened(values, self.model.curved_) - self.model.mean_) / self.unit)
+        return torch.from_numpy(self.model.scaled(values))
 
     def native(self, scaled: NDArray[Any]) -> NDArray[Any]:
         """Return values in units of the model as native ones, of the same type."""
-        values = scaled * self.model.scale_.astype(scaled.dtype) + self.model.mean_.astype(scaled.dtype)
-        return bent(values, self.model.curved_)
+        return self.model.native(scaled)
 
     def predictive(
         self, cohort: Cohort, wanted: Targets, gap: FloatArray, means: FloatArray | None = None

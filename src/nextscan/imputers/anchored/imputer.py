@@ -20,9 +20,10 @@ The method, in order:
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from torch import Tensor
 from nextscan.arrays import FloatArray
 from nextscan.cohort import Cohort, Targets, merge
 from nextscan.diffusion import counter_normal
-from nextscan.errors import SettingError, TooFewPairsError
+from nextscan.errors import TooFewPairsError
 from nextscan.imputers.anchored.anchor import COMPANIONS, Anchor, held_out, weigh
 from nextscan.imputers.anchored.residual_choice import inputs_of
 from nextscan.imputers.anchored.residual_fit import ResidualSettings, SelfConditioning, fit_residual
@@ -40,6 +41,7 @@ from nextscan.imputers.anchored.residual_model import ResidualModel
 from nextscan.imputers.base import Imputer, Progress
 from nextscan.imputers.baselines.paired_visits import donors
 from nextscan.imputers.mixed_factor.imputer import MixedFactor, check_follow_ups
+from nextscan.imputers.settings import one_of
 from nextscan.imputers.stages import Stages, fingerprint
 from nextscan.randomness import subject_keys
 
@@ -47,6 +49,7 @@ _STAGES = 13  # about ten fits to choose ranks by, the anchor, two networks
 _SHARED, _OWN = range(2)  # what a stream of random numbers is for
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class AnchoredSecondgram(Imputer):
     """Predict by the best closed-form law, and leave it only where held-out subjects prove the gain.
 
@@ -90,35 +93,21 @@ class AnchoredSecondgram(Imputer):
     uses_time: ClassVar[bool] = True
     predicts_backward: ClassVar[bool] = True
     minimum_pairs: ClassVar[int] = 10
+    _LEARNED: ClassVar[tuple[str, ...]] = ("anchor", "residual")
+    _PARTS: ClassVar[dict[str, Any]] = {"anchor": Anchor, "residual": ResidualModel}
 
-    def __init__(
-        self,
-        *,
-        n_factors: int | None = None,
-        n_slopes: int | None = None,
-        unpaired: str = "auto",
-        companions: bool = True,
-        network: bool = True,
-        diffusion: bool = True,
-        self_conditioning: SelfConditioning = "auto",
-        perturbation: Literal["measured"] | float = "measured",
-        out_of_fold: bool = True,
-        whiten: bool = True,
-        n_folds: int = 5,
-        epochs: int = 300,
-    ) -> None:
-        self.n_factors = n_factors
-        self.n_slopes = n_slopes
-        self.unpaired = unpaired
-        self.companions = companions
-        self.network = network
-        self.diffusion = diffusion
-        self.self_conditioning = self_conditioning
-        self.perturbation = perturbation
-        self.out_of_fold = out_of_fold
-        self.whiten = whiten
-        self.n_folds = n_folds
-        self.epochs = epochs
+    n_factors: int | None = None
+    n_slopes: int | None = None
+    unpaired: str = "auto"
+    companions: bool = True
+    network: bool = True
+    diffusion: bool = True
+    self_conditioning: SelfConditioning = "auto"
+    perturbation: Literal["measured"] | float = "measured"
+    out_of_fold: bool = True
+    whiten: bool = True
+    n_folds: int = 5
+    epochs: int = 300
 
     # -- learning ---------------------------------------------------------------------------------
 
@@ -130,7 +119,8 @@ class AnchoredSecondgram(Imputer):
         checkpoint: Path | None,
         progress: Progress | None,
     ) -> None:
-        self._check_settings()
+        settings = ResidualSettings(**{spec.name: getattr(self, spec.name) for spec in fields(ResidualSettings)})
+        one_of(("auto", "use", "ignore"), unpaired=self.unpaired)
         cohort = merge(train, validation)
         cohort = cohort.select_visits(~cohort.is_request)
         n_paired = int(cohort.is_paired.sum())
@@ -148,14 +138,6 @@ class AnchoredSecondgram(Imputer):
         whole = Anchor.from_state(stages("anchor", lambda: fit(cohort).state()))
         whole, cases = held_out(cohort, whole, fit if self.out_of_fold else lambda _: whole, self.n_folds, stages)
         self.anchor_ = weigh(whole, cases)
-        settings = ResidualSettings(
-            network=self.network,
-            diffusion=self.diffusion,
-            self_conditioning=self.self_conditioning,
-            perturbation=self.perturbation,
-            n_folds=self.n_folds,
-            epochs=self.epochs,
-        )
         restraint, record = fit_residual(cohort, self.anchor_, cases, settings, stages, seed=seed)
         self.residual_ = restraint.kept
         if self.out_of_fold and cohort.observed_visits.max() == 2:  # else one visit ahead would stand for all
@@ -163,18 +145,6 @@ class AnchoredSecondgram(Imputer):
         self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()} | restraint.record | record
         self.record_["held_out_energy_score"] = tried
         self.record_["weights"] = self.anchor_.weights_by_name()
-
-    def _check_settings(self) -> None:
-        """Refuse settings before the long work, not within it."""
-        kinds = {"self_conditioning": get_args(SelfConditioning), "unpaired": ("auto", "use", "ignore")}
-        for name, allowed in kinds.items():
-            if getattr(self, name) not in allowed:
-                raise SettingError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        for name, least in (("n_folds", 2), ("epochs", 1)):
-            if getattr(self, name) < least:
-                raise SettingError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.perturbation != "measured" and (isinstance(self.perturbation, str) or self.perturbation < 0):
-            raise SettingError(f"perturbation must be measured or a fraction of the spread, got {self.perturbation!r}")
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -227,12 +197,3 @@ class AnchoredSecondgram(Imputer):
             normal = counter_normal(of, seed, draw, purpose, (len(stable),), dtype=torch.float64)
             total += share.sqrt() * normal.view(total.shape)
         return total
-
-    # -- parts ------------------------------------------------------------------------------------
-
-    def _state(self) -> dict[str, Any]:
-        return {"anchor": self.anchor_.state(), "residual": self.residual_.state()}
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.anchor_ = Anchor.from_state(state["anchor"])
-        self.residual_ = ResidualModel.from_state(state["residual"])

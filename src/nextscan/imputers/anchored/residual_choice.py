@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -15,6 +14,7 @@ from nextscan.arrays import FloatArray
 from nextscan.cohort import Calibration, Cohort, Targets
 from nextscan.imputers.anchored.anchor import Anchor, HeldOut, is_forward
 from nextscan.imputers.anchored.residual_model import Conditioning, ResidualModel
+from nextscan.imputers.base import calibration_of
 from nextscan.metrics import energy_score
 
 _DRAWS = 40
@@ -62,27 +62,12 @@ class Restraint:
 
     def calibration(self, nonnegative: NDArray[np.bool_]) -> Calibration:
         """Return the errors of what is kept on held-out visits, for conformal intervals without another fit."""
-        truth, mean, sd, subject, labels, gap = [], [], [], [], [], []
-        floor = np.where(nonnegative, 0.0, -np.inf)
+        held_out, floor = [], np.where(nonnegative, 0.0, -np.inf)
         for case, inputs in zip(self.cases, self.inputs, strict=True):
-            wanted = case.task.targets
             made = [self.anchor.native(drawn.numpy()) for drawn, _ in self._drawn(self.kept, case, inputs)]
             draws = np.maximum(np.concatenate(made, axis=1), floor)
-            truth.append(case.task.truth)
-            mean.append(draws.mean(axis=0))
-            sd.append(draws.std(axis=0, ddof=1))
-            subject.append(wanted.subject)
-            labels.append(case.task.shown.labels_at(wanted.context))
-            gap.append(wanted.gap)
-        arrays = (np.concatenate(part) for part in (truth, mean, sd))
-        return Calibration.of(
-            *arrays,
-            subject=np.concatenate(subject),
-            labels=pd.concat(labels, ignore_index=True),
-            gap=np.concatenate(gap),
-            nonnegative=nonnegative,
-            n_draws=_DRAWS,
-        )
+            held_out.append((case.task, draws.mean(axis=0), draws.std(axis=0, ddof=1)))
+        return calibration_of(held_out, nonnegative=nonnegative, n_draws=_DRAWS)
 
     def _energy(self, model: ResidualModel) -> FloatArray:
         """Return the energy score of each held-out subject, the mean over its visits."""

@@ -9,19 +9,21 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from nextscan.arrays import FloatArray
 from nextscan.cohort import Cohort, Targets
+from nextscan.errors import SettingError
 from nextscan.imputers.anchored.anchor import Anchor, HeldOut
 from nextscan.imputers.anchored.residual_choice import Restraint, by_subject, inputs_of, mean_and_error
 from nextscan.imputers.anchored.residual_law import Spread, effect_of, log_sizes, n_located
 from nextscan.imputers.anchored.residual_model import Conditioning, Parameters, ResidualModel
 from nextscan.imputers.anchored.residual_training import LocationProblem, ShapeProblem, to_numpy
 from nextscan.imputers.mixed_factor.predictive import Predictive
+from nextscan.imputers.settings import Settings, at_least
 from nextscan.imputers.stages import Stages
 from nextscan.networks import LocationScale, Shape
-from nextscan.training import TrainingSettings, train
+from nextscan.training import Problem, TrainingResult, TrainingSettings, train
 
 _WEIGHT_DECAYS = (0.5, 1.0)
 _RIDGES = tuple(10.0**power for power in range(-1, 5))
@@ -33,7 +35,7 @@ SelfConditioning = Literal["auto", "flagged", "unflagged", "none"]
 
 
 @dataclass(frozen=True)
-class ResidualSettings:
+class ResidualSettings(Settings):
     """What to try; see `nextscan.imputers.anchored.imputer.AnchoredSecondgram`."""
 
     network: bool
@@ -42,6 +44,13 @@ class ResidualSettings:
     perturbation: Literal["measured"] | float
     n_folds: int
     epochs: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(2, n_folds=self.n_folds)
+        at_least(1, epochs=self.epochs)
+        if self.perturbation != "measured" and (isinstance(self.perturbation, str) or self.perturbation < 0):
+            raise SettingError(f"perturbation must be measured or a fraction of the spread, got {self.perturbation!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +144,7 @@ def _gather(anchor: Anchor, cases: Sequence[HeldOut], inputs: Sequence[tuple[Ten
     for case in cases:
         generator = torch.Generator().manual_seed(case.fold)
         for _, law, truth in case.laws(anchor):
-            z.append(law.whiten(_without_gaps(truth - law.mean, law, generator)).numpy())
+            z.append(_whitened(truth, law, generator))
     subject = np.concatenate([case.task.targets.subject for case in cases])
     return Residuals(
         z=np.concatenate(z),
@@ -146,13 +155,16 @@ def _gather(anchor: Anchor, cases: Sequence[HeldOut], inputs: Sequence[tuple[Ten
     )
 
 
-def _without_gaps(deviation: Tensor, law: Predictive, generator: torch.Generator) -> Tensor:
-    """Fill missing cells with draws from the anchor's law given the cells that were seen (Matheron's rule)."""
+def _whitened(truth: Tensor, law: Predictive, generator: torch.Generator) -> FloatArray:
+    """Whiten residuals, missing cells drawn from the anchor's law given the cells that were seen (Matheron's rule)."""
+    deviation = truth - law.mean
     missing = torch.isnan(deviation)
-    if not missing.any():
-        return deviation
-    drawn = law.colouring()(torch.randn(deviation.shape, generator=generator, dtype=deviation.dtype))
-    return torch.where(missing, drawn + law.given(torch.where(missing, 0.0, deviation - drawn), ~missing), deviation)
+    if missing.any():
+        drawn = law.colouring()(torch.randn(deviation.shape, generator=generator, dtype=deviation.dtype))
+        filled = drawn + law.given(torch.where(missing, 0.0, deviation - drawn), ~missing)
+        deviation = torch.where(missing, filled, deviation)
+    whitened: FloatArray = law.whiten(deviation).numpy()
+    return whitened
 
 
 def _effect(anchor: Anchor, cases: Sequence[HeldOut]) -> FloatArray:
@@ -188,7 +200,7 @@ def _alone(
     flagged = settings.self_conditioning != "unflagged"
     z, fills = [], torch.Generator().manual_seed(seed)
     for here, law in anchor.predictive(shown, wanted, none):
-        z.append(law.whiten(_without_gaps(truth[here] - law.mean, law, fills)).numpy())
+        z.append(_whitened(truth[here], law, fills))
     condition, _ = inputs_of(anchor, shown, wanted, none, conditioning, alone=flagged)
     return Residuals(np.concatenate(z), condition, torch.ones(len(rows), 1), torch.full((len(rows),), -1), -rows)
 
@@ -227,8 +239,7 @@ def _train_network(
         log_scale=before.log_scales(examples.condition).expand(settings.n_folds, -1, -1),
         fold=examples.fold,
     )
-    training = _training(settings, len(e), decay)
-    found = train(network, problem, training, seeds=_seeds(settings, seed), progress=stages.progress)
+    found = _trained(network, problem, decay, settings, stages, seed)
     return to_numpy(found.best), float(found.best_score.mean())
 
 
@@ -293,27 +304,23 @@ def _train_shape(
     m = n_located(u.shape[1])
     # The size of a visit is told by the other coordinates, as far as they are many.
     size = np.sqrt((1 + (u[:, m:] ** 2).sum(axis=1)) / (1 + u.shape[1] - m))
-    network = Shape(
-        m,
-        data.condition.shape[1],
-        generators=_generators(settings, seed),
-    )
+    network = Shape(m, data.condition.shape[1], generators=_generators(settings, seed))
     problem = ShapeProblem(torch.from_numpy(u[:, :m] / size[:, None]).float(), data.condition, data.fold)
-    found = train(
-        network, problem, _training(settings, len(u), 1.0), seeds=_seeds(settings, seed), progress=stages.progress
-    )
-    return to_numpy(found.best)
+    return to_numpy(_trained(network, problem, 1.0, settings, stages, seed).best)
 
 
-def _training(settings: ResidualSettings, n: int, decay: float) -> TrainingSettings:
-    return TrainingSettings(
+def _trained(
+    network: nn.Module, problem: Problem, decay: float, settings: ResidualSettings, stages: Stages, seed: int
+) -> TrainingResult:
+    how = TrainingSettings(
         epochs=settings.epochs,
-        batch_size=int(np.clip(n // 16, 32, 256)),
+        batch_size=int(np.clip(problem.n_examples // 16, 32, 256)),
         learning_rate=1e-3,
         weight_decay=decay,
         patience=40,
         average=0.98,
     )
+    return train(network, problem, how, seeds=_seeds(settings, seed), progress=stages.progress)
 
 
 def _seeds(settings: ResidualSettings, seed: int) -> list[int]:

@@ -177,28 +177,16 @@ class ResidualModel:
 
     def state(self) -> dict[str, Any]:
         """Return what was learned, as nested dicts of arrays and numbers."""
-        return {
-            "conditioning": vars(self.conditioning),
-            "spread": self.spread.state(),
-            "turned": None if self.turned is None else self.turned.state(),
-            "location": self.location,
-            "scale": self.scale,
-            "shape": self.shape,
-            "stable": self.stable,
-        }
+        own = {name: getattr(self, name) for name in ("location", "scale", "shape", "stable")}
+        turned = None if self.turned is None else self.turned.state()
+        return {"conditioning": vars(self.conditioning), "spread": self.spread.state(), "turned": turned, **own}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Rebuild the model from `state`."""
-        return cls(
-            Conditioning(**state["conditioning"]),
-            Spread(**state["spread"]),
-            None if state["turned"] is None else Spread(**state["turned"]),
-            state["location"],
-            state["scale"],
-            state["shape"],
-            state["stable"],
-        )
+        turned = None if state["turned"] is None else Spread(**state["turned"])
+        conditioning, spread = Conditioning(**state["conditioning"]), Spread(**state["spread"])
+        return cls(**{**state, "conditioning": conditioning, "spread": spread, "turned": turned})
 
 
 def _generators(replicas: int) -> list[torch.Generator]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from nextscan.arrays import FloatArray
 from nextscan.cohort import Cohort, Targets
-from nextscan.imputers.base import Imputer, Progress
-from nextscan.imputers.baselines.paired_visits import PairedVisits, centred, resampled
-from nextscan.preprocess import CellImputer
+from nextscan.imputers.baselines.paired_visits import PairedVisits, centred
+from nextscan.imputers.baselines.resampling import ResamplingImputer
 
 
-class CarryForward(Imputer):
+class CarryForward(ResamplingImputer):
     """Predict that nothing changes: the row every other method has to beat.
 
     The mean is the context visit, exactly. Draws add whole change vectors of training pairs, not
@@ -27,28 +25,15 @@ class CarryForward(Imputer):
     """
 
     name: ClassVar[str] = "carry-forward"
+    _LEARNED: ClassVar[tuple[str, ...]] = ("cells", "changes")
 
-    def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
-    ) -> None:
-        data = PairedVisits.of(train, validation, minimum=self.minimum_pairs)
-        self.cells_ = data.cells
+    def _learn(self, data: PairedVisits, cohort: Cohort) -> None:
         self.changes_: FloatArray = centred(data.change) + np.nanmean(data.change, axis=0)
 
-    def _draw(
-        self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int, progress: Progress | None
-    ) -> tuple[FloatArray, FloatArray]:
-        context = self.cells_.transform(cohort.features[wanted.context])
-        return resampled(context, self.changes_, wanted.subject, n_draws, seed), context
+    def _mean(self, context: FloatArray, cohort: Cohort, wanted: Targets) -> FloatArray:
+        return context
 
-    def _state(self) -> dict[str, Any]:
-        return {"cells": self.cells_.state(), "changes": self.changes_}
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.cells_ = CellImputer.from_state(state["cells"])
-        self.changes_ = state["changes"]
+    @property
+    def residuals_(self) -> FloatArray:  # type: ignore[override]
+        """What draws add to the mean: whole changes."""
+        return self.changes_

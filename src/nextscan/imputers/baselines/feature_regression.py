@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from nextscan.arrays import FloatArray
 from nextscan.cohort import Cohort, Targets
-from nextscan.imputers.base import Imputer, Progress
-from nextscan.imputers.baselines.paired_visits import PairedVisits, centred, resampled
-from nextscan.preprocess import CellImputer
+from nextscan.imputers.baselines.paired_visits import PairedVisits, centred
+from nextscan.imputers.baselines.resampling import ResamplingImputer
 
 
-class FeatureRegression(Imputer):
+class FeatureRegression(ResamplingImputer):
     """Regress each follow-up feature on the same feature at the context visit, by least squares.
 
     Draws add resampled vectors of leave-one-out residuals ``r / (1 - h)``, h being the leverage of the
@@ -30,16 +28,9 @@ class FeatureRegression(Imputer):
 
     name: ClassVar[str] = "feature-regression"
     minimum_pairs: ClassVar[int] = 5
+    _LEARNED: ClassVar[tuple[str, ...]] = ("cells", "intercept", "slope", "residuals")
 
-    def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
-    ) -> None:
-        data = PairedVisits.of(train, validation, minimum=self.minimum_pairs)
+    def _learn(self, data: PairedVisits, cohort: Cohort) -> None:
         seen = ~np.isnan(data.target)
         n = seen.sum(axis=0)
         mean_context = np.where(seen, data.context, 0.0).sum(axis=0) / n
@@ -55,23 +46,6 @@ class FeatureRegression(Imputer):
         # A pair that alone determines the slope has leverage 1 and residual 0: nothing is learned of it.
         outside = np.where(leverage < 1 - 1e-9, 1 - leverage, 1.0)
         self.residuals_ = centred(np.where(seen, (y - self.slope_ * x) / outside, np.nan))
-        self.cells_ = data.cells
 
-    def _draw(
-        self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int, progress: Progress | None
-    ) -> tuple[FloatArray, FloatArray]:
-        mean = self.intercept_ + self.slope_ * self.cells_.transform(cohort.features[wanted.context])
-        return resampled(mean, self.residuals_, wanted.subject, n_draws, seed), mean
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "cells": self.cells_.state(),
-            "intercept": self.intercept_,
-            "slope": self.slope_,
-            "residuals": self.residuals_,
-        }
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.cells_ = CellImputer.from_state(state["cells"])
-        self.intercept_, self.slope_ = state["intercept"], state["slope"]
-        self.residuals_ = state["residuals"]
+    def _mean(self, context: FloatArray, cohort: Cohort, wanted: Targets) -> FloatArray:
+        return self.intercept_ + self.slope_ * context

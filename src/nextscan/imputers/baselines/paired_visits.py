@@ -77,6 +77,11 @@ class PairedVisits:
         """Target minus context, shape (n_pairs, n_features); NaN where the target is missing."""
         return self.target - self.context
 
+    @property
+    def scale(self) -> FloatArray:
+        """Spread of each feature over the context visits, 1 where it is constant."""
+        return np.where(np.ptp(self.context, axis=0) > 0, self.context.std(axis=0), 1.0)
+
 
 def rows_of_subjects(subject: Sequence[str] | NDArray[np.str_]) -> list[NDArray[np.int64]]:
     """Return the pairs of each subject: one array per number of pairs, shape (n_subjects, n_pairs).

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from nextscan.arrays import FloatArray
-from nextscan.cohort import Cohort, Targets, merge
+from nextscan.cohort import Cohort, Targets
 from nextscan.errors import SettingError
-from nextscan.imputers.base import Imputer, Progress
-from nextscan.imputers.baselines.paired_visits import (
-    PairedVisits,
-    centred,
-    donors,
-    resampled,
-    rows_of_subjects,
-    without_subject,
-)
+from nextscan.imputers.baselines.paired_visits import PairedVisits, centred, donors, rows_of_subjects, without_subject
+from nextscan.imputers.baselines.resampling import ResamplingImputer
 from nextscan.preprocess import CellImputer, context_rows
 
 _DRAWS_TO_CHOOSE = 20
 
 
-class Reliability(Imputer):
+@dataclass(eq=False, repr=False)
+class Reliability(ResamplingImputer):
     """Predict the expected second measurement of the same brain, plus the mean change.
 
     A scan is a stable part plus noise that differs between visits and features, with covariance M. With
@@ -66,23 +59,15 @@ class Reliability(Imputer):
     name: ClassVar[str] = "reliability"
     uses_unpaired: ClassVar[bool] = True
     minimum_pairs: ClassVar[int] = 5
+    _LEARNED: ClassVar[tuple[str, ...]] = ("cells", "mean", "drift", "shrink", "residuals")
 
-    def __init__(self, unpaired: Literal["auto", "use", "ignore"] = "auto") -> None:
-        self.unpaired = unpaired
+    unpaired: Literal["auto", "use", "ignore"] = "auto"
 
-    def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
-    ) -> None:
+    def _learn(self, data: PairedVisits, cohort: Cohort) -> None:
         choices = {"auto": (False, True), "use": (True,), "ignore": (False,)}
         if self.unpaired not in choices:
             raise SettingError(f"unpaired must be auto, use or ignore, got {self.unpaired!r}")
-        data = PairedVisits.of(train, validation, minimum=self.minimum_pairs)
-        pool = _pool(merge(train, validation), data.cells)
+        pool = _pool(cohort, data.cells)
         fits = {
             use: _shrinkage(data, pool if use else pool[:0])
             for use in (choices[self.unpaired] if len(pool) else (False,))
@@ -90,7 +75,6 @@ class Reliability(Imputer):
         scores = {use: _left_out_energy(data, fit) for use, fit in fits.items()} if len(fits) > 1 else {}
         used = min(fits, key=lambda use: scores.get(use, 0.0))
         best = fits[used]
-        self.cells_ = data.cells
         self.mean_: FloatArray = best.mean
         self.drift_: FloatArray = best.drift
         self.shrink_: FloatArray = best.shrink
@@ -104,26 +88,8 @@ class Reliability(Imputer):
             },
         }
 
-    def _draw(
-        self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int, progress: Progress | None
-    ) -> tuple[FloatArray, FloatArray]:
-        context = self.cells_.transform(cohort.features[wanted.context])
-        mean = context + self.drift_ - (context - self.mean_) @ self.shrink_
-        return resampled(mean, self.residuals_, wanted.subject, n_draws, seed), mean
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "cells": self.cells_.state(),
-            "mean": self.mean_,
-            "drift": self.drift_,
-            "shrink": self.shrink_,
-            "residuals": self.residuals_,
-        }
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.cells_ = CellImputer.from_state(state["cells"])
-        self.mean_, self.drift_ = state["mean"], state["drift"]
-        self.shrink_, self.residuals_ = state["shrink"], state["residuals"]
+    def _mean(self, context: FloatArray, cohort: Cohort, wanted: Targets) -> FloatArray:
+        return context + self.drift_ - (context - self.mean_) @ self.shrink_
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,8 +114,7 @@ def _shrinkage(data: PairedVisits, pool: FloatArray) -> _Shrinkage:
     """Fit in units of the paired context visits; a pair's error leaves out its subject in μ, Σ and drift."""
     from sklearn.covariance import ledoit_wolf
 
-    mean, change = data.context.mean(axis=0), data.change
-    scale = np.where(np.ptp(data.context, axis=0) > 0, data.context.std(axis=0), 1.0)
+    mean, change, scale = data.context.mean(axis=0), data.change, data.scale
     z = (data.context - mean) / scale
     together = np.concatenate([z, pool / scale])
     covariance, towards_identity = ledoit_wolf(together, assume_centered=True)
@@ -202,8 +167,7 @@ def _left_out_energy(data: PairedVisits, fitted: _Shrinkage) -> float:
     """Score leave-one-out predictions of the pairs by energy score, with residuals of other subjects."""
     from nextscan.metrics import energy_score
 
-    unit = np.where(np.ptp(data.context, axis=0) > 0, data.context.std(axis=0), 1.0)
-    errors, residuals = fitted.errors / unit, fitted.residuals / unit
+    errors, residuals = fitted.errors / data.scale, fitted.residuals / data.scale
     which = donors(len(residuals), data.subject, _DRAWS_TO_CHOOSE, 0)
     while (own := data.subject[which] == data.subject).any():
         which = np.where(own, (which + 1) % len(residuals), which)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,14 +13,8 @@ from numpy.typing import NDArray
 from nextscan.arrays import FloatArray
 from nextscan.cohort import Cohort, Targets
 from nextscan.errors import SettingError
-from nextscan.imputers.base import Imputer, Progress
-from nextscan.imputers.baselines.paired_visits import (
-    PairedVisits,
-    centred,
-    resampled,
-    rows_of_subjects,
-    without_subject,
-)
+from nextscan.imputers.baselines.paired_visits import PairedVisits, centred, rows_of_subjects, without_subject
+from nextscan.imputers.baselines.resampling import ResamplingImputer
 from nextscan.preprocess import CellImputer, LabelEncoder
 
 _PENALTIES = np.geomspace(1e-3, 1e4, 15)
@@ -29,7 +22,8 @@ _FILLINGS = 6
 _GAP = "years to the follow-up"
 
 
-class Ridge(Imputer):
+@dataclass(eq=False, repr=False)
+class Ridge(ResamplingImputer):
     """Regress the follow-up on all context features, labels and years, shrunk towards the context visit.
 
     With z-scored context x1 and follow-up x2 (both by mean and spread of the context visits) and
@@ -71,26 +65,20 @@ class Ridge(Imputer):
     name: ClassVar[str] = "ridge"
     minimum_pairs: ClassVar[int] = 5
     uses_time: ClassVar[bool] = True
+    _LEARNED: ClassVar[tuple[str, ...]] = (
+        *("cells", "labels", "mean_", "scale_", "label_mean_", "label_scale_"),
+        *("intercept_", "carried_", "coefficients_", "residuals_"),
+    )
+    _PARTS: ClassVar[dict[str, Any]] = {"cells": CellImputer, "labels": LabelEncoder}
 
-    def __init__(self, carried: float | None = None) -> None:
-        self.carried = carried
+    carried: float | None = None
 
-    def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
-    ) -> None:
+    def _learn(self, data: PairedVisits, cohort: Cohort) -> None:
         if self.carried is not None and not 0 <= self.carried <= 1:
             raise SettingError(f"carried is a fraction of the context visit in [0, 1], got {self.carried}")
-        data = PairedVisits.of(train, validation, minimum=self.minimum_pairs)
-        self.cells_ = data.cells
         self.labels_ = LabelEncoder.fit(_with_gap(data.labels, data.gap))
         self.mean_: FloatArray = data.context.mean(axis=0)
-        spread = data.context.std(axis=0)
-        self.scale_: FloatArray = np.where(np.ptp(data.context, axis=0) > 0, spread, 1.0)
+        self.scale_: FloatArray = data.scale
         context = (data.context - self.mean_) / self.scale_
         encoded = self.labels_.transform(_with_gap(data.labels, data.gap))
         self.label_mean_: FloatArray = encoded.mean(axis=0)
@@ -105,36 +93,12 @@ class Ridge(Imputer):
         self.residuals_ = centred(fitted.residuals * self.scale_)
         self.record_ |= {"carried": fitted.carried, "penalty": fitted.penalty}
 
-    def _draw(
-        self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int, progress: Progress | None
-    ) -> tuple[FloatArray, FloatArray]:
-        context = (self.cells_.transform(cohort.features[wanted.context]) - self.mean_) / self.scale_
+    def _mean(self, context: FloatArray, cohort: Cohort, wanted: Targets) -> FloatArray:
+        context = (context - self.mean_) / self.scale_
         encoded = self.labels_.transform(_with_gap(cohort.labels_at(wanted.context), wanted.gap))
         predictors = np.concatenate([context, (encoded - self.label_mean_) / self.label_scale_], axis=1)
         scaled = self.intercept_ + self.carried_ * context + predictors @ self.coefficients_
-        mean = scaled * self.scale_ + self.mean_
-        return resampled(mean, self.residuals_, wanted.subject, n_draws, seed), mean
-
-    _LEARNED: ClassVar[tuple[str, ...]] = (
-        "mean_",
-        "scale_",
-        "label_mean_",
-        "label_scale_",
-        "intercept_",
-        "carried_",
-        "coefficients_",
-        "residuals_",
-    )
-
-    def _state(self) -> dict[str, Any]:
-        learned = {name: getattr(self, name) for name in self._LEARNED}
-        return {"cells": self.cells_.state(), "labels": self.labels_.state(), **learned}
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.cells_ = CellImputer.from_state(state["cells"])
-        self.labels_ = LabelEncoder.from_state(state["labels"])
-        for name in self._LEARNED:
-            setattr(self, name, state[name])
+        return scaled * self.scale_ + self.mean_
 
 
 def _with_gap(labels: pd.DataFrame, gap: FloatArray) -> pd.DataFrame:

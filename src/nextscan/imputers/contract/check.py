@@ -1,6 +1,6 @@
 """The executable contract of an imputer: what users and the other rooms may rely on.
 
-    from nextscan.imputers.contract import Candidate, check_imputer, imputer_checks
+    from nextscan.imputers.contract.check import Candidate, check_imputer, imputer_checks
 
     check_imputer(lambda: MyImputer(epochs=2))
 
@@ -21,8 +21,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nextscan.cohort import Cohort
-from nextscan.imputers.contract import checks as contract_checks
-from nextscan.imputers.contract.candidate import Candidate
+from nextscan.imputers.contract import checks
+from nextscan.imputers.contract.candidate import BaseCandidate, Candidate
+from nextscan.imputers.contract.volume_candidate import VolumeCandidate
 from nextscan.imputers.registry import Kind
 from nextscan.imputers.volumes.base import VolumeImputer
 
@@ -51,24 +52,23 @@ def check_imputer(
         At the first broken promise.
     """
     candidate = candidate_for(make, cohort=cohort, tolerance=tolerance)
-    for check in imputer_checks("features" if isinstance(candidate, Candidate) else "volumes"):
+    for check in imputer_checks(candidate.kind):
         if check.__name__ not in (deviations or {}):
             check(candidate)
 
 
-def candidate_for(make: Callable[[], Any], *, cohort: Cohort | None = None, tolerance: float | None = None) -> Any:
+def candidate_for(
+    make: Callable[[], Any], *, cohort: Cohort | None = None, tolerance: float | None = None
+) -> BaseCandidate:
     """Return what the checks of an imputer run on: a `Candidate` or a `VolumeCandidate`."""
     given = {} if tolerance is None else {"tolerance": tolerance}
-    if not isinstance(make(), VolumeImputer):
-        return Candidate(make, cohort=cohort, **given)
-    from nextscan.imputers.contract.volume_candidate import VolumeCandidate
-
-    return VolumeCandidate(make, cohort=cohort, **given)
+    kind = VolumeCandidate if isinstance(make(), VolumeImputer) else Candidate
+    return kind(make, cohort=cohort, **given)
 
 
 def imputer_checks(kind: Kind = "features") -> tuple[Callable[[Any], None], ...]:
     """Return the checks of imputers of features or of volumes, in the order in which they are best read."""
-    module = contract_checks
+    module = checks
     if kind == "volumes":
         from nextscan.imputers.contract import volume_checks as module  # type: ignore[no-redef]
     return tuple(value for name, value in vars(module).items() if name.startswith("check_"))

@@ -1,4 +1,7 @@
-"""The clauses of the contract, one function each; `nextscan.imputers.contract.check` runs them."""
+"""The clauses of the contract, one function each; `nextscan.imputers.contract.check` runs them.
+
+Those that take a `BaseCandidate` hold for imputers of volumes as well; their others are in `volume_checks`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nextscan.cohort import Cohort, hide, targets
+from nextscan.cohort import Cohort, targets
 from nextscan.errors import FeatureMismatchError, NotFittedError, SettingError
-from nextscan.imputers.contract.candidate import DRAWS, Candidate, assert_refused, finite, handled, spread, with_gaps
+from nextscan.imputers.contract.candidate import BaseCandidate, Candidate, assert_refused, finite, handled, with_gaps
 
 POWER_OF_TWO = 1024.0  # changes of unit by it are exact in floating point
 
@@ -20,7 +23,7 @@ POWER_OF_TWO = 1024.0  # changes of unit by it are exact in floating point
 # -- settings and state ---------------------------------------------------------------------------
 
 
-def check_settings_are_stored(candidate: Candidate) -> None:
+def check_settings_are_stored(candidate: BaseCandidate) -> None:
     """Assert that the constructor stores its arguments by identity; get_params, set_params and clone agree."""
     model = candidate.make()
     params = model.get_params()
@@ -34,7 +37,7 @@ def check_settings_are_stored(candidate: Candidate) -> None:
     assert_refused(lambda: copy.set_params(no_such_setting=1), SettingError, "an unknown setting")
 
 
-def check_refuses_before_fit(candidate: Candidate) -> None:
+def check_refuses_before_fit(candidate: BaseCandidate) -> None:
     """Assert that imputing or saving before fitting is a named error."""
     model = candidate.make()
     assert_refused(lambda: model.impute(candidate.task.shown, 2), NotFittedError, "impute before fit")
@@ -42,7 +45,7 @@ def check_refuses_before_fit(candidate: Candidate) -> None:
         assert_refused(lambda: model.save(Path(folder) / "model"), NotFittedError, "save before fit")
 
 
-def check_learned_names(candidate: Candidate) -> None:
+def check_learned_names(candidate: BaseCandidate) -> None:
     """Assert that what fit learns has names ending in an underscore; its record is ready for JSON."""
     settings = set(candidate.fitted.get_params())
     learned = [name for name in vars(candidate.fitted) if name not in settings]
@@ -51,7 +54,7 @@ def check_learned_names(candidate: Candidate) -> None:
     json.dumps(candidate.fitted.record_, allow_nan=False)
 
 
-def check_inputs_unchanged(candidate: Candidate) -> None:
+def check_inputs_unchanged(candidate: BaseCandidate) -> None:
     """Assert that fitting and imputing leave the cohorts and the settings as they were."""
     assert candidate.fitted.get_params() == candidate.make().get_params(), "fit must not change the settings"
     assert candidate.result is not None
@@ -59,13 +62,13 @@ def check_inputs_unchanged(candidate: Candidate) -> None:
     assert now == candidate.fingerprints, "fit and impute must not change the cohorts"
 
 
-def check_fit_is_reproducible(candidate: Candidate) -> None:
+def check_fit_is_reproducible(candidate: BaseCandidate) -> None:
     """Assert that the same data and seed give the same model."""
     model = candidate.make().fit(candidate.train, candidate.validation, seed=1)
     candidate.agree(candidate.impute(candidate.task.shown, model).draws, candidate.result.draws, "fit again, same seed")
 
 
-def check_save_and_load(candidate: Candidate) -> None:
+def check_save_and_load(candidate: BaseCandidate) -> None:
     """Assert that a saved and loaded model makes the same draws, exactly."""
     from nextscan.imputers.model_folder import load
 
@@ -86,7 +89,7 @@ def check_save_and_load(candidate: Candidate) -> None:
 def check_shape_and_names(candidate: Candidate) -> None:
     """Assert that draws are (draws, targets, features), finite, for the targets asked for."""
     result, wanted = candidate.result, targets(candidate.task.shown)
-    shape = (DRAWS, len(wanted), candidate.train.n_features)
+    shape = (candidate.n_draws, len(wanted), candidate.train.n_features)
     assert result.draws.shape == shape, f"draws have shape {result.draws.shape}, expected {shape}"
     assert result.feature_names == candidate.train.feature_names, "feature names and their order must be kept"
     assert result.targets.equals(wanted.to_frame()), "targets must be those of nextscan.cohort.targets"
@@ -96,32 +99,26 @@ def check_shape_and_names(candidate: Candidate) -> None:
 
 def check_observed_values_kept(candidate: Candidate) -> None:
     """Assert that the visit each prediction starts from is handed back bit for bit."""
-    assert np.array_equal(candidate.result.context, candidate.task.context, equal_nan=True), (
-        "observed values must come back unchanged"
-    )
+    candidate.assert_kept(candidate.result, candidate.task.shown)
 
 
-def check_seeds(candidate: Candidate) -> None:
+def check_seeds(candidate: BaseCandidate) -> None:
     """Assert that the same seed gives the same draws, another seed others."""
     again = candidate.impute(candidate.task.shown)
     assert np.array_equal(again.draws, candidate.result.draws), "the same seed must give the same draws"
-    other = candidate.fitted.impute(candidate.task.shown, DRAWS, seed=8)
+    other = candidate.impute(candidate.task.shown, seed=8)
     assert not np.array_equal(other.draws, candidate.result.draws), "another seed must give other draws"
 
 
-def check_noise_is_per_draw_and_subject(candidate: Candidate) -> None:
+def check_noise_is_per_draw_and_subject(candidate: BaseCandidate) -> None:
     """Assert that draws and subjects have noise of their own, and that more draws extend fewer."""
-    draws = candidate.result.draws
-    assert (draws.std(axis=0).max(axis=1) > 0).all(), "draws of a subject must differ"
-    noise = (draws - draws.mean(axis=0)) / spread(candidate.train)
-    # The median, because features that are cut at zero may lack noise, or differ for that reason.
-    apart = np.median(np.abs(noise[:, 1:] - noise[:, :-1]).max(axis=0), axis=-1)
-    assert (apart > candidate.tolerance).all(), "subjects must not share their noise"
-    fewer = candidate.fitted.impute(candidate.task.shown, 2, seed=7)
-    candidate.agree(fewer.draws, draws[:2], "draw k must not depend on how many draws are made")
+    draws, fewer = (candidate.impute(candidate.task.shown, n_draws=n).draws for n in (6, 2))
+    assert (draws.std(axis=0).reshape(draws.shape[1], -1).max(axis=1) > 0).all(), "draws of a subject must differ"
+    candidate.assert_own_noise(draws)
+    candidate.agree(fewer, draws[:2], "draw k must not depend on how many draws are made")
 
 
-def check_order_of_subjects(candidate: Candidate) -> None:
+def check_order_of_subjects(candidate: BaseCandidate) -> None:
     """Assert that imputing the subjects in another order changes nothing."""
     shown = candidate.task.shown
     order = np.argsort(-shown.subject_of, kind="stable")
@@ -134,25 +131,22 @@ def check_order_of_subjects(candidate: Candidate) -> None:
         features=shown.features[order],
         labels=shown.labels.iloc[::-1].reset_index(drop=True),
         visit_labels=shown.visit_labels.iloc[order].reset_index(drop=True),
+        files={role: paths[order] for role, paths in shown.files.items()},
     )
     draws = candidate.impute(turned).draws[:, ::-1]
     candidate.agree(draws, candidate.result.draws, "the order of subjects must not matter")
 
 
-def check_neighbours_do_not_matter(candidate: Candidate) -> None:
+def check_neighbours_do_not_matter(candidate: BaseCandidate) -> None:
     """Assert that a subject alone gets what it gets in company."""
     alone = candidate.impute(candidate.task.shown.select_subjects([1]))
     candidate.agree(alone.draws, candidate.result.draws[:, 1:2], "who else is imputed must not matter")
     candidate.agree(alone.mean(), candidate.result.mean()[1:2], "who else is imputed must not matter")
 
 
-def check_hidden_truth_does_not_leak(candidate: Candidate) -> None:
+def check_hidden_truth_does_not_leak(candidate: BaseCandidate) -> None:
     """Assert that other hidden follow-ups give the same imputation."""
-    features = candidate.test.features.copy()
-    features[candidate.test.years > 0] *= 1.5
-    changed = hide(replace(candidate.test, features=features))
-    assert not np.allclose(changed.truth, candidate.task.truth, equal_nan=True)
-    draws = candidate.impute(changed.shown).draws
+    draws = candidate.impute(candidate.other_truth().shown).draws
     assert np.array_equal(draws, candidate.result.draws), "the hidden follow-up must not be seen"
 
 
@@ -201,10 +195,10 @@ def check_columns(candidate: Candidate) -> None:
         assert_refused(lambda: candidate.impute(other), FeatureMismatchError, "a table in other units")
 
 
-def check_at_years(candidate: Candidate) -> None:
+def check_at_years(candidate: BaseCandidate) -> None:
     """Assert that times after the last visit can be asked for."""
-    result = candidate.fitted.impute(candidate.test, 2, seed=7, at_years=[1.0, 2.5])
-    assert len(result.targets) == 2 * candidate.test.n_subjects, "one target per subject and time was asked for"
+    result = candidate.impute(candidate.test, n_draws=2, at_years=candidate.times)
+    assert result.draws.shape[1] == 2 * candidate.test.n_subjects, "one target per subject and time was asked for"
     assert finite(result), "draws must be finite at the times asked for"
 
 
@@ -216,24 +210,23 @@ def check_single_visits(candidate: Candidate) -> None:
     assert finite(result), "draws must be finite where the time is unknown"
 
 
-def check_requests_before_and_after(candidate: Candidate) -> None:
+def check_requests_before_and_after(candidate: BaseCandidate) -> None:
     """Assert that a visit before or after the observed one is imputed, or refused by a named error.
 
     One before it is refused unless the imputer says that it `predicts_backward`.
     """
     test = candidate.test
     for hidden in (test.years == 0, test.years > 0):
-        asked = replace(test, features=np.where(hidden[:, None], np.nan, test.features))
-        result = handled(partial(candidate.impute, asked), "a request before or after a visit")
+        asked = candidate.hiding(test, hidden)
+        result = handled(partial(candidate.impute, asked), f"a request before or after {candidate.observed}")
         if result is not None:
             backward = bool((targets(asked).gap < 0).any())
             assert candidate.fitted.predicts_backward or not backward, "a visit before the observed one must be refused"
-            assert finite(result), "draws must be finite before and after a visit"
-            context = asked.features[targets(asked).context]
-            assert np.array_equal(result.context, context, equal_nan=True), "the context is the observed visit"
+            assert finite(result), f"draws must be finite before and after {candidate.observed}"
+            candidate.assert_kept(result, asked)
 
 
-def check_unknown_labels(candidate: Candidate) -> None:
+def check_unknown_labels(candidate: BaseCandidate) -> None:
     """Assert that missing labels, and texts never seen in training, are handled or refused by a named error."""
     shown = candidate.task.shown
     for labels in (shown.labels.iloc[:, :0], shown.labels.map(lambda _: "never seen")):
@@ -250,8 +243,7 @@ def check_missing_cells(candidate: Candidate) -> None:
     )
     if result is not None:
         assert finite(result), "draws must be finite where cells are missing"
-        context = shown.features[targets(shown).context]
-        assert np.array_equal(result.context, context, equal_nan=True), "the context must keep its gaps"
+        candidate.assert_kept(result, shown)
 
 
 def check_constant_features(candidate: Candidate) -> None:
@@ -271,13 +263,13 @@ def check_constant_features(candidate: Candidate) -> None:
         assert np.allclose(result.draws[..., -1], 3.25, rtol=1e-5), "a constant feature must stay constant"
 
 
-def check_few_pairs(candidate: Candidate) -> None:
-    """Assert sound behaviour, or refusal by a named error, at 0, 5 and 20 pairs without validation subjects."""
-    for n_pairs in (0, 5, 20):
+def check_few_pairs(candidate: BaseCandidate) -> None:
+    """Assert sound behaviour, or refusal by a named error, with few paired subjects and none to validate."""
+    for n_paired in candidate.few:
         keep = ~candidate.train.is_paired
-        keep[np.flatnonzero(candidate.train.is_paired)[:n_pairs]] = True
-        train = candidate.train.select_subjects(keep)
-        model = handled(partial(candidate.make().fit, train, seed=1), f"{n_pairs} pairs")
-        assert n_pairs or model is None, "nothing can be learned of change from 0 pairs: refuse"
+        keep[np.flatnonzero(candidate.train.is_paired)[:n_paired]] = True
+        train, what = candidate.train.select_subjects(keep), f"{n_paired} paired subjects"
+        model = handled(partial(candidate.make().fit, train, seed=1), what)
+        assert n_paired or model is None, "nothing can be learned of change without pairs: refuse"
         if model is not None:
-            assert finite(candidate.impute(candidate.task.shown, model)), f"draws must be finite at {n_pairs} pairs"
+            assert finite(candidate.impute(candidate.task.shown, model)), f"draws must be finite with {what}"

@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.cohort import Cohort, PredictedVolume, Task, hide
+from nextscan.imputers.contract.candidate import BaseCandidate
 from nextscan.imputers.contract.volume_world import growing_ventricles
-from nextscan.imputers.volumes.base import VolumeImputer
 
-DRAWS = 3
+_SHARED = 0.8  # correlation of noise beyond which it is the same in another scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +44,8 @@ class Seen:
         return np.stack([volume.mean for volume in self.volumes])
 
 
-class VolumeCandidate:
-    """An imputer of images under test; it is fitted once, when first needed.
+class VolumeCandidate(BaseCandidate):
+    """An imputer of images under test, with a few tiny ones.
 
     Parameters
     ----------
@@ -56,51 +57,48 @@ class VolumeCandidate:
         For results that must agree up to rounding, as a fraction of the spread of training intensities.
     """
 
-    def __init__(
-        self, make: Callable[[], VolumeImputer], *, cohort: Cohort | None = None, tolerance: float = 1e-3
-    ) -> None:
-        self.make, self.tolerance = make, tolerance
+    kind, n_draws, observed, few, times = "volumes", 3, "an image", (0, 1, 2), (0.0, 2.5)
+    unit_name = "the spread of intensities"
+
+    def __init__(self, make: Callable[[], Any], *, cohort: Cohort | None = None, tolerance: float = 1e-3) -> None:
         self.folder = Path(mkdtemp(prefix="nextscan-contract-"))
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-        self.cohort = growing_ventricles(self.folder / "images", 16) if cohort is None else cohort
-        paired = np.flatnonzero(self.cohort.is_paired)
-        part = np.zeros(self.cohort.n_subjects, int)
+        cohort = growing_ventricles(self.folder / "images", 16) if cohort is None else cohort
+        paired = np.flatnonzero(cohort.is_paired)
+        part = np.zeros(cohort.n_subjects, int)
         part[paired[-3:]], part[paired[-5:-3]] = 2, 1
-        self.train, self.validation, self.test = (self.cohort.select_subjects(part == k) for k in range(3))
-        self.fingerprints = [each.fingerprint() for each in (self.train, self.validation, self.task.shown)]
+        super().__init__(make, [cohort.select_subjects(part == k) for k in range(3)], tolerance)
+
+    def impute(self, *args: Any, **how: Any) -> Seen:
+        """Impute and keep all volumes."""
+        return Seen.of(list(super().impute(*args, **how)))
 
     @cached_property
-    def task(self) -> Task:
-        """Test subjects with their last images hidden."""
-        return hide(self.test)
-
-    @cached_property
-    def fitted(self) -> VolumeImputer:
-        """The imputer, fitted on training and validation subjects."""
-        return self.make().fit(self.train, self.validation, seed=1)
-
-    @cached_property
-    def result(self) -> Seen:
-        """What the fitted imputer makes of the task."""
-        return self.impute(self.task.shown)
-
-    @cached_property
-    def spread(self) -> float:
+    def unit(self) -> float:
         """Spread of intensities of the test images."""
         from nextscan.images.files import read_image
 
         paths = self.test.files_of("volume")[self.test.has_volume]
         return float(np.mean([read_image(path).data.std() for path in paths]))
 
-    def impute(self, cohort: Cohort, model: VolumeImputer | None = None) -> Seen:
-        """Impute with the usual number of draws and seed."""
-        return Seen.of(list((model or self.fitted).impute(cohort, DRAWS, seed=7)))
+    def assert_own_noise(self, draws: NDArray[np.floating]) -> None:
+        """Assert that subjects do not share their noise."""
+        noise = (draws - draws.mean(axis=0)).swapaxes(0, 1).reshape(draws.shape[1], -1)
+        alike = np.corrcoef(noise)[np.triu_indices(len(noise), 1)]
+        assert (alike < _SHARED).all(), f"subjects must not share their noise, it correlates by {alike.max():.2f}"
 
-    def agree(self, have: NDArray[np.floating], want: NDArray[np.floating], promise: str) -> None:
-        """Assert equality up to rounding."""
-        assert have.shape == want.shape, f"{promise}: shape {have.shape}, expected {want.shape}"
-        off = float(np.max(np.abs(have - want), initial=0.0)) / self.spread
-        assert off <= self.tolerance, f"{promise}: results differ by {off:.2g} of the spread of intensities"
+    def hiding(self, cohort: Cohort, rows: NDArray[np.bool_]) -> Cohort:
+        """Return the cohort with these visits as requests."""
+        return replace(cohort, files={role: np.where(rows, "", paths) for role, paths in cohort.files.items()})
+
+    def other_truth(self) -> Task:
+        """Return the task with other hidden images."""
+        files = self.test.files_of("volume").copy()
+        last = np.flatnonzero(np.diff(self.test.subject_of, append=-1))
+        files[last] = np.roll(files[last], 1)
+        changed = hide(replace(self.test, files={**self.test.files, "volume": files}))
+        assert (changed.truth_files["volume"] != self.task.truth_files["volume"]).any()
+        return changed
 
     def rewritten(
         self, cohort: Cohort, name: str, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -116,8 +114,3 @@ class VolumeCandidate:
                 image = read_image(path)
                 write_image(Path(place), change(image.data), image.affine)
         return replace(cohort, files={**cohort.files, "volume": np.array(new)})
-
-
-def finite(result: Seen) -> bool:
-    """Tell whether draws and means are finite."""
-    return bool(np.isfinite(result.draws).all() and np.isfinite(result.mean()).all())

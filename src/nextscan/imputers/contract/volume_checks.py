@@ -1,4 +1,4 @@
-"""The clauses of the contract of volume imputers, one function each; `nextscan.imputers.contract.check` runs them."""
+"""The clauses of the contract of volume imputers, one function each, in the order in which they are best read."""
 
 from __future__ import annotations
 
@@ -9,31 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from nextscan.cohort import Cohort, hide, targets
+from nextscan.cohort import Cohort, targets
 from nextscan.errors import CohortError
 from nextscan.images.files import read_header, read_image
-from nextscan.imputers.contract.candidate import assert_refused, handled
-from nextscan.imputers.contract.checks import (
-    check_fit_is_reproducible,
-    check_inputs_unchanged,
-    check_learned_names,
-    check_refuses_before_fit,
-    check_save_and_load,
-    check_settings_are_stored,
-)
-from nextscan.imputers.contract.volume_candidate import DRAWS, Seen, VolumeCandidate, finite
+from nextscan.imputers.contract import checks
+from nextscan.imputers.contract.candidate import assert_refused, finite, handled
+from nextscan.imputers.contract.volume_candidate import VolumeCandidate
 
-__all__ = [
-    "check_fit_is_reproducible",
-    "check_inputs_unchanged",
-    "check_learned_names",
-    "check_refuses_before_fit",
-    "check_save_and_load",
-    "check_settings_are_stored",
-]  # what holds for imputers of features holds here; the others are below
-
-_SHARED = 0.8  # correlation of noise beyond which it is the same in another scale
 _FACTOR = 4.0  # changes of scale by it are exact in floating point
+
+# -- settings and state ---------------------------------------------------------------------------
+
+check_fit_is_reproducible = checks.check_fit_is_reproducible
+check_inputs_unchanged = checks.check_inputs_unchanged
+check_learned_names = checks.check_learned_names
+check_refuses_before_fit = checks.check_refuses_before_fit
+check_save_and_load = checks.check_save_and_load
+check_settings_are_stored = checks.check_settings_are_stored
 
 
 # -- results --------------------------------------------------------------------------------------
@@ -42,7 +34,7 @@ _FACTOR = 4.0  # changes of scale by it are exact in floating point
 def check_source_grid(candidate: VolumeCandidate) -> None:
     """Assert that volumes lie on the grid of their sources, finite, for the targets asked for."""
     shown, wanted = candidate.task.shown, targets(candidate.task.shown)
-    result = candidate.fitted.impute(shown, DRAWS, seed=7)
+    result = candidate.fitted.impute(shown, candidate.n_draws, seed=7)
     assert result.targets.equals(wanted.to_frame()), "targets must be those of nextscan.cohort.targets"
     assert len(result) == len(wanted), f"{len(wanted)} volumes were asked for, there are {len(result)}"
     for i, volume in enumerate(result):
@@ -50,7 +42,7 @@ def check_source_grid(candidate: VolumeCandidate) -> None:
         header = read_header(path)
         assert volume.source == path, "the source must be the last image seen"
         assert volume.mean.shape == header.shape, f"the mean has shape {volume.mean.shape}, its source {header.shape}"
-        assert volume.draws.shape == (DRAWS, *header.shape), f"draws have shape {volume.draws.shape}"
+        assert volume.draws.shape == (candidate.n_draws, *header.shape), f"draws have shape {volume.draws.shape}"
         assert np.array_equal(volume.affine, header.affine), "a volume must lie where its source does"
         assert volume.mean.dtype == volume.draws.dtype == np.float32, "volumes must be float32"
         names = (volume.subject, volume.visit, volume.gap)
@@ -60,65 +52,17 @@ def check_source_grid(candidate: VolumeCandidate) -> None:
 
 def check_volumes_are_repeatable(candidate: VolumeCandidate) -> None:
     """Assert that a volume is the same in whatever order, and however often, volumes are asked for."""
-    result = candidate.fitted.impute(candidate.task.shown, DRAWS, seed=7)
+    result = candidate.fitted.impute(candidate.task.shown, candidate.n_draws, seed=7)
     last, first = result[-1], result[0]
     assert np.array_equal(last.draws, candidate.result.draws[:, -1]), "the order of asking must not matter"
     assert np.array_equal(result[0].draws, first.draws), "asking again must give the same volume"
 
 
-def check_seeds(candidate: VolumeCandidate) -> None:
-    """Assert that the same seed gives the same draws, another seed others."""
-    again = candidate.impute(candidate.task.shown)
-    assert np.array_equal(again.draws, candidate.result.draws), "the same seed must give the same draws"
-    other = Seen.of(list(candidate.fitted.impute(candidate.task.shown, DRAWS, seed=8)))
-    assert not np.array_equal(other.draws, candidate.result.draws), "another seed must give other draws"
-
-
-def check_noise_is_per_draw_and_subject(candidate: VolumeCandidate) -> None:
-    """Assert that draws and subjects have noise of their own, and that more draws extend fewer."""
-    draws = Seen.of(list(candidate.fitted.impute(candidate.task.shown, 6, seed=7))).draws
-    flat = (draws - draws.mean(axis=0)).reshape(*draws.shape[:2], -1)
-    assert (flat.std(axis=0).max(axis=1) > 0).all(), "draws of a subject must differ"
-    alike = np.corrcoef(flat.transpose(1, 0, 2).reshape(flat.shape[1], -1))[np.triu_indices(flat.shape[1], 1)]
-    assert (alike < _SHARED).all(), f"subjects must not share their noise, it correlates by {alike.max():.2f}"
-    candidate.agree(candidate.result.draws, draws[:DRAWS], "draw k must not depend on how many draws are made")
-
-
-def check_order_of_subjects(candidate: VolumeCandidate) -> None:
-    """Assert that imputing the subjects in another order changes nothing."""
-    shown = candidate.task.shown
-    order = np.argsort(-shown.subject_of, kind="stable")
-    turned = replace(
-        shown,
-        subjects=shown.subjects[::-1],
-        subject_of=np.sort(shown.subject_of.max() - shown.subject_of),
-        visits=shown.visits[order],
-        years=shown.years[order],
-        features=shown.features[order],
-        labels=shown.labels.iloc[::-1].reset_index(drop=True),
-        visit_labels=shown.visit_labels.iloc[order].reset_index(drop=True),
-        files={role: paths[order] for role, paths in shown.files.items()},
-    )
-    draws = candidate.impute(turned).draws[:, ::-1]
-    candidate.agree(draws, candidate.result.draws, "the order of subjects must not matter")
-
-
-def check_neighbours_do_not_matter(candidate: VolumeCandidate) -> None:
-    """Assert that a subject alone gets what it gets in company."""
-    alone = candidate.impute(candidate.task.shown.select_subjects([1]))
-    candidate.agree(alone.draws, candidate.result.draws[:, 1:2], "who else is imputed must not matter")
-    candidate.agree(alone.mean(), candidate.result.mean()[1:2], "who else is imputed must not matter")
-
-
-def check_hidden_truth_does_not_leak(candidate: VolumeCandidate) -> None:
-    """Assert that other hidden images give the same imputation."""
-    files = candidate.test.files_of("volume").copy()
-    last = np.flatnonzero(np.diff(candidate.test.subject_of, append=-1))
-    files[last] = np.roll(files[last], 1)
-    changed = hide(replace(candidate.test, files={**candidate.test.files, "volume": files}))
-    assert (changed.truth_files["volume"] != candidate.task.truth_files["volume"]).any()
-    draws = candidate.impute(changed.shown).draws
-    assert np.array_equal(draws, candidate.result.draws), "the hidden follow-up must not be seen"
+check_seeds = checks.check_seeds
+check_noise_is_per_draw_and_subject = checks.check_noise_is_per_draw_and_subject
+check_order_of_subjects = checks.check_order_of_subjects
+check_neighbours_do_not_matter = checks.check_neighbours_do_not_matter
+check_hidden_truth_does_not_leak = checks.check_hidden_truth_does_not_leak
 
 
 def check_intensity_scale(candidate: VolumeCandidate) -> None:
@@ -148,11 +92,7 @@ def check_features_do_not_matter(candidate: VolumeCandidate) -> None:
     assert np.array_equal(draws, candidate.result.draws), "features beside images must not matter"
 
 
-def check_at_years(candidate: VolumeCandidate) -> None:
-    """Assert that times after the last image can be asked for."""
-    result = Seen.of(list(candidate.fitted.impute(candidate.test, 2, seed=7, at_years=[0.0, 2.5])))
-    assert len(result.volumes) == 2 * candidate.test.n_subjects, "one target per subject and time was asked for"
-    assert finite(result), "draws must be finite at the times asked for"
+check_at_years = checks.check_at_years
 
 
 def check_unknown_times(candidate: VolumeCandidate) -> None:
@@ -169,42 +109,9 @@ def check_unknown_times(candidate: VolumeCandidate) -> None:
     assert model is None or finite(candidate.impute(candidate.task.shown, model))
 
 
-def check_requests_before_and_after(candidate: VolumeCandidate) -> None:
-    """Assert that a visit before or after the images is imputed, or refused by a named error.
-
-    One before them is refused unless the imputer says that it `predicts_backward`.
-    """
-    test = candidate.test
-    for hidden in (test.years == 0, test.years > 0):
-        files = {role: np.where(hidden, "", paths) for role, paths in test.files.items()}
-        asked = replace(test, files=files)
-        result = handled(partial(candidate.impute, asked), "a request before or after an image")
-        if result is not None:
-            backward = bool((targets(asked).gap < 0).any())
-            assert candidate.fitted.predicts_backward or not backward, "a visit before the images must be refused"
-            assert finite(result), "draws must be finite before and after an image"
-
-
-def check_unknown_labels(candidate: VolumeCandidate) -> None:
-    """Assert that missing labels, and texts never seen in training, are handled or refused by a named error."""
-    shown = candidate.task.shown
-    for labels in (shown.labels.iloc[:, :0], shown.labels.map(lambda _: "never seen")):
-        bare = replace(shown, labels=labels, visit_labels=shown.visit_labels.iloc[:, :0])
-        result = handled(partial(candidate.impute, bare), "unknown labels")
-        assert result is None or finite(result), "draws must be finite where labels are unknown"
-
-
-def check_few_pairs(candidate: VolumeCandidate) -> None:
-    """Assert sound behaviour, or refusal by a named error, at 0, 1 and 2 subjects with pairs and none to validate."""
-    paired = np.flatnonzero(candidate.train.is_paired)
-    for n_paired in (0, 1, 2):
-        keep = ~candidate.train.is_paired
-        keep[paired[:n_paired]] = True
-        model = handled(
-            partial(candidate.make().fit, candidate.train.select_subjects(keep), seed=1), f"{n_paired} paired subjects"
-        )
-        assert n_paired or model is None, "nothing can be learned of change without pairs: refuse"
-        assert model is None or finite(candidate.impute(candidate.task.shown, model))
+check_requests_before_and_after = checks.check_requests_before_and_after
+check_unknown_labels = checks.check_unknown_labels
+check_few_pairs = checks.check_few_pairs
 
 
 def check_refuses_tables(candidate: VolumeCandidate) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -44,6 +44,7 @@ _MANY_PAIRS = 600
 _MOST_WITH_GAPS = 1000  # single visits whose gaps are nobody else's: each costs as much as many without
 
 
+@dataclass(eq=False, repr=False)
 class MixedFactor(Imputer):
     """Predict by the Gaussian law of a factor model with individual slopes, fitted to everybody's visits.
 
@@ -77,14 +78,16 @@ class MixedFactor(Imputer):
     uses_time: ClassVar[bool] = True
     predicts_backward: ClassVar[bool] = True
     minimum_pairs: ClassVar[int] = 5
+    _LEARNED: ClassVar[tuple[str, ...]] = (
+        *("labels", "model", "mean_", "scale_", "curved_", "gaps_", "span_"),
+        *("label_mean_", "label_scale_", "label_rates_"),
+    )
+    _PARTS: ClassVar[dict[str, Any]] = {"labels": LabelEncoder, "model": MixedEffects}
 
-    def __init__(
-        self, n_factors: int | None = None, n_slopes: int | None = None, unpaired: str = "auto", curve: str = "auto"
-    ) -> None:
-        self.n_factors = n_factors
-        self.n_slopes = n_slopes
-        self.unpaired = unpaired
-        self.curve = curve
+    n_factors: int | None = None
+    n_slopes: int | None = None
+    unpaired: str = "auto"
+    curve: str = "auto"
 
     def _fit(
         self,
@@ -173,7 +176,7 @@ class MixedFactor(Imputer):
         self.label_mean_: FloatArray = encoded.mean(axis=0)
         label_spread = encoded.std(axis=0)
         self.label_scale_: FloatArray = np.where(label_spread > 1e-12, label_spread, 1.0)
-        z, years, design = self._scaled(cohort), years / self.span_, self._design(cohort)
+        z, years, design = self.scaled(cohort.features), years / self.span_, self._design(cohort)
         n_columns = design.shape[1]
         if not cohort.is_paired.all():  # a level of their own, which predictions leave out
             design = np.column_stack([design, np.where(cohort.is_paired, 0.0, 1.0)])
@@ -191,10 +194,16 @@ class MixedFactor(Imputer):
         fitted = maximise(moments.start(prior, covariance, level, n_factors, n_slopes), data, prior)
         self.model_ = replace(fitted, level=fitted.level[:n_columns], drift=fitted.drift[:n_columns])
 
-    def _scaled(self, cohort: Cohort) -> FloatArray:
-        features = straightened(cohort.features, self.curved_)
-        scaled: FloatArray = (features - self.mean_) / np.where(self.scale_ > 0, self.scale_, 1.0)
+    def scaled(self, values: FloatArray) -> FloatArray:
+        """Return native values in units of `scale_` around `mean_`, where they are curved on a straight scale."""
+        unit = np.where(self.scale_ > 0, self.scale_, 1.0)
+        scaled: FloatArray = (straightened(values, self.curved_) - self.mean_) / unit
         return scaled
+
+    def native(self, scaled: NDArray[Any]) -> NDArray[Any]:
+        """Undo `scaled`; the type is kept."""
+        values = scaled * self.scale_.astype(scaled.dtype) + self.mean_.astype(scaled.dtype)
+        return bent(values, self.curved_)
 
     def _years(self, cohort: Cohort) -> FloatArray:
         return filled_years(cohort, float(self.gaps_.mean()))
@@ -228,8 +237,8 @@ class MixedFactor(Imputer):
                 x = self.model_.visit(known, scores, local, drawn_at[draw, here])
                 x += (known.own_sd * normal(keys, _OWN, width))[local]
                 x += noise_sd * normal(visit_key[here], _NOISE, width)
-                draws[draw, here] = bent(x.numpy() * self.scale_ + self.mean_, self.curved_)
-        return draws, None if self.curved_.any() else mean * self.scale_ + self.mean_
+                draws[draw, here] = self.native(x.numpy())
+        return draws, None if self.curved_.any() else self.native(mean)
 
     @torch.no_grad()
     def scores(self, cohort: Cohort, wanted: Targets) -> Tensor:
@@ -271,33 +280,12 @@ class MixedFactor(Imputer):
         needed = np.unique(cohort.subject_of[wanted.context])
         part_of = cohort.select_subjects(needed)
         years = self._years(part_of) / self.span_
-        whole = sums(self._scaled(part_of), years, part_of.subject_of, self._design(part_of))
+        whole = sums(self.scaled(part_of.features), years, part_of.subject_of, self._design(part_of))
         of = torch.from_numpy(np.searchsorted(needed, cohort.subject_of[wanted.context]))
         for rows, part in groups(whole):
             place = torch.full((part_of.n_subjects,), -1).index_put((rows,), torch.arange(len(rows)))
             here = torch.nonzero(place[of] >= 0).flatten()
             yield here, self.model_.posterior(part), place[of[here]]
-
-    _LEARNED: ClassVar[tuple[str, ...]] = (
-        "mean_",
-        "scale_",
-        "curved_",
-        "gaps_",
-        "span_",
-        "label_mean_",
-        "label_scale_",
-        "label_rates_",
-    )
-
-    def _state(self) -> dict[str, Any]:
-        learned = {name: getattr(self, name) for name in self._LEARNED}
-        return {"labels": self.labels_.state(), "model": self.model_.state(), **learned}
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.labels_ = LabelEncoder.from_state(state["labels"])
-        self.model_ = MixedEffects.from_state(state["model"])
-        for name in self._LEARNED:
-            setattr(self, name, state[name])
 
 
 def check_follow_ups(cohort: Cohort, minimum: int) -> None:

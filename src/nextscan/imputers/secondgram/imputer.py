@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -27,10 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.cohort import Cohort, Targets, merge, pairs, split_validation
-from nextscan.errors import SettingError, TooFewPairsError
+from nextscan.errors import TooFewPairsError
 from nextscan.imputers.base import Imputer, Progress
 from nextscan.imputers.secondgram.encoding import Encoding
 from nextscan.imputers.secondgram.presets import (
+    PRESETS,
     GradientRule,
     Pool,
     Schedule,
@@ -38,8 +40,8 @@ from nextscan.imputers.secondgram.presets import (
     Selection,
     SelfConditioning,
     Target,
-    resolve,
 )
+from nextscan.imputers.settings import one_of, resolve, torch_device
 from nextscan.randomness import subject_keys
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE = 2048  # (subject, draw) pairs in one call of the network: large enough for full speed
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class Secondgram(Imputer):
     """Impute follow-up features by SECONDGRAM.
 
@@ -76,38 +79,34 @@ class Secondgram(Imputer):
     name: ClassVar[str] = "secondgram"
     uses_unpaired: ClassVar[bool] = True
     minimum_pairs: ClassVar[int] = 10
+    _LEARNED: ClassVar[tuple[str, ...]] = ("encoding", "network")
+    _PARTS: ClassVar[dict[str, Any]] = {"encoding": Encoding}
 
-    def __init__(
-        self,
-        *,
-        preset: Literal["default", "paper", "released"] = "default",
-        target: Target | None = None,
-        schedule: Schedule | None = None,
-        steps: int | None = None,
-        parameterisation: Literal["noise", "data", "velocity"] | None = None,
-        sampler: str | None = None,
-        sampling_steps: int | None = None,
-        per_visit_scale: bool | None = None,
-        use_years: bool | None = None,
-        self_conditioning: SelfConditioning | None = None,
-        self_conditioning_steps: int | None = None,
-        unpaired: Pool | None = None,
-        gradient_rule: GradientRule | None = None,
-        attention: bool | None = None,
-        widths: tuple[int, ...] | None = None,
-        embedding: int | None = None,
-        epochs: int | None = None,
-        patience: int | None = None,
-        batch_size: int | None = None,
-        learning_rate: float | None = None,
-        average: float | None = None,
-        selection: Selection | None = None,
-        validation_draws: int | None = None,
-        device: str = "auto",
-        replicas_at_once: int = 10,
-    ) -> None:
-        self._store(locals())
-        self.preset, self.device, self.replicas_at_once = preset, device, replicas_at_once
+    preset: Literal["default", "paper", "released"] = "default"
+    target: Target | None = None
+    schedule: Schedule | None = None
+    steps: int | None = None
+    parameterisation: Literal["noise", "data", "velocity"] | None = None
+    sampler: str | None = None
+    sampling_steps: int | None = None
+    per_visit_scale: bool | None = None
+    use_years: bool | None = None
+    self_conditioning: SelfConditioning | None = None
+    self_conditioning_steps: int | None = None
+    unpaired: Pool | None = None
+    gradient_rule: GradientRule | None = None
+    attention: bool | None = None
+    widths: tuple[int, ...] | None = None
+    embedding: int | None = None
+    epochs: int | None = None
+    patience: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    average: float | None = None
+    selection: Selection | None = None
+    validation_draws: int | None = None
+    device: str = "auto"
+    replicas_at_once: int = 10
 
     @property
     def uses_time(self) -> bool:  # type: ignore[override]
@@ -117,10 +116,7 @@ class Secondgram(Imputer):
     @property
     def settings(self) -> SecondgramSettings:
         """The settings in full: the preset with the changes given to the constructor."""
-        changes = self.get_params()
-        for name in ("device", "replicas_at_once"):
-            changes.pop(name)
-        return resolve(changes.pop("preset"), changes)
+        return resolve(PRESETS, self.preset, self.get_params())
 
     # -- learning ---------------------------------------------------------------------------------
 
@@ -218,7 +214,7 @@ class Secondgram(Imputer):
         from nextscan.training import ClipAndSkip, Plain, TrainingSettings
         from nextscan.training import train as run_training
 
-        settings, device = self.settings, self._torch_device()
+        settings, device = self.settings, torch_device(self.device)
         problem = PairProblem.make(
             self._process(), encoding, train, validation, use_unpaired=use_unpaired, device=device
         )
@@ -261,7 +257,7 @@ class Secondgram(Imputer):
     ) -> tuple[NDArray[np.floating], None]:
         import torch
 
-        device, process = self._torch_device(), self._process()
+        device, process = torch_device(self.device), self._process()
         network = self._network(self.encoding_, [torch.Generator()])
         network.load_state_dict({name: torch.from_numpy(value) for name, value in self.network_.items()})
         network.to(device).requires_grad_(False)
@@ -311,8 +307,7 @@ class Secondgram(Imputer):
         from nextscan.imputers.secondgram.training import Process
 
         settings = self.settings
-        if settings.sampler not in SAMPLERS:
-            raise SettingError(f"sampler must be one of {', '.join(SAMPLERS)}, got {settings.sampler!r}")
+        one_of(SAMPLERS, sampler=settings.sampler)
         discrete = linear_betas(steps=settings.steps)
         paths: dict[str, NoisePath] = {
             "linear": discrete,
@@ -320,23 +315,6 @@ class Secondgram(Imputer):
             "cosine": ContinuousPath("cosine", log_snr_min=-np.inf),
         }
         return Process(paths[settings.schedule], SAMPLERS[settings.sampler], settings)
-
-    def _torch_device(self) -> torch.device:
-        import torch
-
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            return torch.empty(0, device=self.device).device
-        except (RuntimeError, AssertionError) as error:
-            raise SettingError(f"device {self.device!r} cannot be used here; try device='auto'") from error
-
-    def _state(self) -> dict[str, Any]:
-        return {"encoding": self.encoding_.state(), "network": self.network_}
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.encoding_ = Encoding.from_state(state["encoding"])
-        self.network_ = state["network"]
 
 
 def _validation_pairs(train: Cohort, validation: Cohort | None, seed: int) -> tuple[Cohort, Cohort]:

@@ -5,10 +5,11 @@ Each field says what the three presets make of it. Where text and code agree the
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from nextscan.errors import SettingError
+from nextscan.imputers.settings import Settings, at_least
 
 Schedule = Literal["linear", "zero-terminal", "cosine"]
 Target = Literal["follow-up", "residual"]
@@ -19,7 +20,7 @@ Pool = Literal["auto", "use", "ignore"]
 
 
 @dataclass(frozen=True)
-class SecondgramSettings:
+class SecondgramSettings(Settings):
     """Every choice in SECONDGRAM.
 
     Attributes
@@ -114,26 +115,15 @@ class SecondgramSettings:
     validation_pairs: int = 256
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for spec in fields(self):
-            allowed = get_args(hints[spec.name])
-            value = getattr(self, spec.name)
-            if allowed and all(isinstance(choice, str) for choice in allowed) and value not in allowed:
-                raise SettingError(f"{spec.name} must be one of {', '.join(allowed)}, got {value!r}")
-        positive = ("steps", "sampling_steps", "embedding", "validation_draws", "validation_pairs")
-        for name in positive:
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
+        super().__post_init__()
+        at_least(1, steps=self.steps, sampling_steps=self.sampling_steps, embedding=self.embedding)
+        at_least(1, validation_draws=self.validation_draws, validation_pairs=self.validation_pairs)
         if self.selection == "energy" and self.validation_draws < 2:
             raise SettingError("selection by energy score needs validation_draws of at least 2")
         if self.schedule != "cosine" and self.sampling_steps > self.steps:
             raise SettingError(f"sampling_steps {self.sampling_steps} exceeds the {self.steps} steps of the schedule")
         if not 0 <= self.years_dropout < 1:
             raise SettingError(f"years_dropout must be in [0, 1), got {self.years_dropout:g}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON knows them."""
-        return asdict(self) | {"widths": list(self.widths)}
 
 
 _PAPER = SecondgramSettings(
@@ -175,17 +165,3 @@ PRESETS: dict[str, SecondgramSettings] = {
         gradient_rule="fixed",
     ),
 }
-
-
-def resolve(preset: str, changes: dict[str, Any]) -> SecondgramSettings:
-    """Return the preset with the given changes; None means "as in the preset".
-
-    Raises
-    ------
-    SettingError
-        If the preset is unknown or a value is not allowed.
-    """
-    if preset not in PRESETS:
-        raise SettingError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    given = {name: value for name, value in changes.items() if value is not None}
-    return replace(PRESETS[preset], **given)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from nextscan.arrays import Volume
 from nextscan.cohort import Cohort, PredictedVolume, Targets, VolumeImputation, check_splits, merge, targets
-from nextscan.errors import CohortError, NextscanWarning, SettingError, TooFewPairsError
+from nextscan.errors import CohortError, NextscanWarning, TooFewPairsError
 from nextscan.imputers.estimator import Estimator, Progress
+from nextscan.imputers.settings import at_least
 from nextscan.imputers.volumes.pairs import forward_pairs, images_only
 from nextscan.preprocess.volumes import VolumePreparer
 
@@ -68,9 +69,9 @@ class VolumeImputer(Estimator):
 
     needs_time: ClassVar[bool] = False
 
-    shape: tuple[int, int, int] | None
-    spacing: tuple[float, float, float] | None
-    cache: str | None
+    shape: tuple[int, int, int] | None = None
+    spacing: tuple[float, float, float] | None = None
+    cache: str | None = None
 
     preparer_: VolumePreparer
 
@@ -157,8 +158,7 @@ class VolumeImputer(Estimator):
             time is unknown and the method needs it.
         """
         self._check_fitted()
-        if draws < 1:
-            raise SettingError(f"draws must be at least 1, got {draws}")
+        at_least(1, draws=draws)
         cohort = images_only(cohort)
         wanted = targets(cohort, at_years)
         self.check_direction(cohort, wanted)
@@ -183,8 +183,6 @@ class VolumeImputer(Estimator):
         return lambda i: self._predict(cohort, wanted, i, draw, n_draws, seed)
 
     def _predict(self, cohort: Cohort, wanted: Targets, i: int, draw: Draw, n_draws: int, seed: int) -> PredictedVolume:
-        from nextscan.images.files import read_header
-
         row = int(wanted.context[i])
         prepared = self.preparer_.prepare(cohort, row)
         if prepared.outside > _CUT:
@@ -202,17 +200,7 @@ class VolumeImputer(Estimator):
         if mean is None:
             mean = draws.mean(axis=0)
         native = self.preparer_.restore(np.concatenate([mean[None], draws]), cohort, row, prepared)
-        source = str(cohort.files_of("volume")[row])
-        return PredictedVolume(
-            subject=given.subject,
-            visit=str(wanted.visit[i]),
-            years=float(wanted.years[i]),
-            gap=given.gap,
-            source=source,
-            affine=read_header(source).affine,
-            mean=native[0],
-            draws=native[1:],
-        )
+        return predicted(cohort, wanted, i, native[0], native[1:])
 
     def _drawing(self) -> Draw:
         raise NotImplementedError
@@ -236,3 +224,20 @@ class VolumeImputer(Estimator):
         self.preparer_ = VolumePreparer.from_state(state["preparer"], cache=self.cache)
         self.record_ = state["record"]
         self._restore(state["learned"])
+
+
+def predicted(cohort: Cohort, wanted: Targets, i: int, mean: Volume, draws: Volume) -> PredictedVolume:
+    """Return the volume of a target, which lies where its source does."""
+    from nextscan.images.files import read_header
+
+    source = str(cohort.files_of("volume")[wanted.context[i]])
+    return PredictedVolume(
+        subject=str(wanted.subject[i]),
+        visit=str(wanted.visit[i]),
+        years=float(wanted.years[i]),
+        gap=float(wanted.gap[i]),
+        source=source,
+        affine=read_header(source).affine,
+        mean=mean,
+        draws=draws,
+    )

@@ -40,7 +40,7 @@ def brightness(source: Prepared, target: Prepared) -> FloatArray:
     if np.count_nonzero(bright) < _FEWEST or min(source.low, target.low) < 0:
         return np.zeros(len(_WAVES))
     ratio = np.log(_native(target, step)[bright] / _native(source, step)[bright])
-    axes = [_cosines(n)[:, s] for n, s in zip(source.data.shape, step, strict=True)]
+    axes = [half_waves(n)[:, s] for n, s in zip(source.data.shape, step, strict=True)]
     basis = np.stack(
         [(axes[0][i][:, None, None] * axes[1][j][:, None] * axes[2][k])[bright] for i, j, k in _WAVES], axis=1
     )
@@ -73,7 +73,7 @@ def as_bright_as(source: Prepared, target: Prepared, weights: FloatArray) -> Vol
     """
     table = np.zeros((4, 4, 4))
     table[tuple(np.transpose(_WAVES))] = weights
-    x, y, z = (_cosines(n) for n in target.data.shape)
+    x, y, z = (half_waves(n) for n in target.data.shape)
     log = np.einsum("ijk,ia,jb,kc->abc", table, x, y, z, optimize=True).astype(np.float32)
     native = _native(target, ()) * np.exp(-log)
     matched = (native - source.low) * np.float32(2 / (source.high - source.low)) - np.float32(1)
@@ -88,7 +88,7 @@ def _native(volume: Prepared, where: tuple[slice, ...]) -> Volume:
     return native
 
 
-def _cosines(n: int) -> FloatArray:
-    """Return half waves 0 to 3 over n voxels, shape (4, n)."""
-    waves: FloatArray = np.cos(np.pi * np.arange(4)[:, None] * (np.arange(n) + 0.5) / n)
+def half_waves(n: int, n_waves: int = 4) -> FloatArray:
+    """Return cosines of 0, 1, 2 ... half waves over n voxels, shape (n_waves, n)."""
+    waves: FloatArray = np.cos(np.pi * np.arange(n_waves)[:, None] * (np.arange(n) + 0.5) / n)
     return waves

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -157,9 +158,16 @@ class PairProblem:
         """Number of training pairs."""
         return len(self.train)
 
-    def judged(self) -> Iterator[tuple[Condition, Tensor]]:
-        """Yield the validation pairs that a score is of, as they are, B = 1."""
-        return (self.validation.plain(i) for i in range(min(len(self.validation), _VALIDATION_PAIRS)))
+    def judged(self, network: Any, given: Condition, target: Tensor, i: int) -> Tensor:
+        """Return the loss of validation pair i as it is, shape (1,), with the same chance each time."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def validation_score(self, network: Any) -> Tensor:
+        """Return minus the loss of validation pairs, shape (1,)."""
+        judged = range(min(len(self.validation), _VALIDATION_PAIRS))
+        losses = [self.judged(network, *self.validation.plain(i), i).double().cpu() for i in judged]
+        return -torch.cat(losses).mean()[None]
 
 
 def _shifted(volume: Volume, coins: NDArray[np.float64], most: int) -> Volume:

@@ -1,27 +1,38 @@
 """What imputers of images that train a network have in common, around what the network learned."""
 
-from __future__ import annotations
+# Not `from __future__ import annotations`: the constructors of methods, elsewhere, have the types of these settings.
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from nextscan.cohort import Cohort
 from nextscan.imputers.estimator import Progress
 from nextscan.imputers.volumes.base import Draw, VolumeImputer
-
-if TYPE_CHECKING:
-    from nextscan.imputers.volumes.learning import Machine
-    from nextscan.imputers.volumes.learning_settings import LearningSettings
-
-_MACHINE = ("device", "precision", "accumulate", "checkpointing")
+from nextscan.imputers.volumes.learning_settings import LearningSettings, Machine
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class LearnedVolumeImputer(VolumeImputer):
     """Base of imputers that train a network; torch is imported once one is fitted or loaded.
 
-    A subclass has at least the settings of `nextscan.imputers.volumes.learning.Machine`, and implements
-    ``settings`` and ``_kind()``.
+    A subclass implements ``settings`` and ``_kind()``.
+
+    Parameters
+    ----------
+    shape, spacing, cache
+        Of the grid volumes are brought to, see `nextscan.preprocess.volumes.VolumePreparer`.
+    device, precision, accumulate, checkpointing
+        See `nextscan.imputers.volumes.learning_settings.Machine`.
     """
+
+    shape: tuple[int, int, int] | None = None
+    spacing: tuple[float, float, float] | None = None
+    cache: str | None = None
+    device: str = "auto"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    accumulate: int = 1
+    checkpointing: bool = False
 
     @property
     def settings(self) -> LearningSettings:
@@ -33,15 +44,9 @@ class LearnedVolumeImputer(VolumeImputer):
         """Return the class of what is learned, with ``fit``, ``drawing``, ``state`` and ``from_state``."""
         raise NotImplementedError
 
-    def _given(self) -> dict[str, Any]:
-        """Return the parameters that are settings of the method, None where its own holds."""
-        others = ("preset", "shape", "spacing", "cache", *_MACHINE)
-        return {name: value for name, value in self.get_params().items() if name not in others}
-
+    @property
     def _machine(self) -> Machine:
-        from nextscan.imputers.volumes.learning import Machine
-
-        return Machine(**{name: getattr(self, name) for name in _MACHINE})
+        return Machine().changed(self.get_params())
 
     def _fit(
         self,
@@ -53,7 +58,7 @@ class LearnedVolumeImputer(VolumeImputer):
     ) -> None:
         self.model_, record = self._kind().fit(
             self.settings,
-            self._machine(),
+            self._machine,
             preparer=self.preparer_,
             train=train,
             validation=validation,
@@ -64,7 +69,7 @@ class LearnedVolumeImputer(VolumeImputer):
         self.record_ |= record
 
     def _drawing(self) -> Draw:
-        drawing: Draw = self.model_.drawing(self._machine())
+        drawing: Draw = self.model_.drawing(self._machine)
         return drawing
 
     def _state(self) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nextscan.cohort import Cohort, merge, split_validation
-from nextscan.errors import SettingError, TooFewPairsError
+from nextscan.errors import TooFewPairsError
 from nextscan.imputers.estimator import Progress
+from nextscan.imputers.settings import torch_device
 from nextscan.imputers.volumes.conditions import Conditions
 from nextscan.imputers.volumes.examples import PairExamples
-from nextscan.imputers.volumes.learning_settings import LearningSettings
+from nextscan.imputers.volumes.learning_settings import LearningSettings, Machine
 from nextscan.imputers.volumes.pairs import forward_pairs, images_only, prepared_pairs
 from nextscan.preprocess.volumes import VolumePreparer
 from nextscan.training import Problem, Processes, TrainingSettings, settings_document, together
@@ -30,46 +31,6 @@ _SHORTEST_EPOCH = 64  # examples: few pairs take as many steps as some
 
 T = TypeVar("T")
 Arrays = dict[str, NDArray[np.floating]]
-
-
-@dataclass(frozen=True)
-class Machine:
-    """How to compute, which changes results by rounding only.
-
-    Attributes
-    ----------
-    device : "auto" or a torch device
-        "auto" takes a GPU if there is one, under ``torchrun`` one for each process.
-    precision : "float32" or "bfloat16"
-    accumulate : int
-        Batches in one step of the optimiser.
-    checkpointing : bool
-        Compute activations again for gradients instead of keeping them.
-    """
-
-    device: str = "auto"
-    precision: Literal["float32", "bfloat16"] = "float32"
-    accumulate: int = 1
-    checkpointing: bool = False
-
-    def torch_device(self, here: Processes | None = None) -> torch.device:
-        """Return the device on which a process computes.
-
-        Raises
-        ------
-        SettingError
-            If it cannot be used.
-        """
-        if self.device == "auto":
-            return (here or Processes()).device()
-        try:
-            return torch.empty(0, device=self.device).device
-        except (RuntimeError, AssertionError) as error:
-            raise SettingError(f"device {self.device!r} cannot be used here; try device='auto'") from error
-
-    def autocast(self) -> torch.autocast:
-        """Return the context in which a network predicts."""
-        return torch.autocast(self.torch_device().type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
 @dataclass(eq=False)
@@ -165,7 +126,7 @@ class Lesson:
             "n_validation_pairs": len(self.validation),
             "spread": self.spread,
             "settings": self._settings.to_dict(),
-            "machine": asdict(self._machine) | {"device": str(self.train.device)},
+            "machine": self._machine.to_dict() | {"device": str(self.train.device)},
             **self._record,
         }
 
@@ -195,7 +156,7 @@ def lesson(
         checkpoint.mkdir(parents=True, exist_ok=True)
     matching = settings.match_brightness
     with together() as here, ExitStack() as kept:
-        device = machine.torch_device(here)
+        device = torch_device(machine.device, here)
         with here.agreed():
             learned_from, judged_by = (
                 kept.enter_context(prepared_pairs(part, preparer, checkpoint, progress, match_brightness=matching))

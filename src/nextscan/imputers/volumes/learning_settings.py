@@ -1,17 +1,20 @@
-"""Choices that every network for volumes takes: what it is conditioned on, how it is trained."""
+"""Choices that every network for volumes takes: what it is conditioned on, how it is trained, and where."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, Self, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from nextscan.errors import SettingError
+from nextscan.imputers.settings import Settings, torch_device
 from nextscan.imputers.volumes.conditions import Interval
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
-class LearningSettings:
+class LearningSettings(Settings):
     """Conditions, chance and training.
 
     Attributes
@@ -65,12 +68,7 @@ class LearningSettings:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for spec in fields(self):
-            allowed = get_args(hints[spec.name])
-            value = getattr(self, spec.name)
-            if allowed and all(isinstance(choice, str) for choice in allowed) and value not in allowed:
-                raise SettingError(f"{spec.name} must be one of {', '.join(allowed)}, got {value!r}")
+        super().__post_init__()
         if not 0 <= self.interval_dropout < 1:
             raise SettingError(f"interval_dropout must be in [0, 1), got {self.interval_dropout:g}")
         if self.shift < 0:
@@ -78,10 +76,29 @@ class LearningSettings:
         if self.backward and self.interval != "reach":
             raise SettingError("pairs turned round in time need their interval: set interval='reach' or backward=False")
 
-    def changed(self, changes: Mapping[str, Any]) -> Self:
-        """Return the settings with the changes that are not None."""
-        return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON knows them."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+@dataclass(frozen=True)
+class Machine(Settings):
+    """How to compute, which changes results by rounding only.
+
+    Attributes
+    ----------
+    device : "auto" or a torch device
+        "auto" takes a GPU if there is one, under ``torchrun`` one for each process.
+    precision : "float32" or "bfloat16"
+    accumulate : int
+        Batches in one step of the optimiser.
+    checkpointing : bool
+        Compute activations again for gradients instead of keeping them: less memory, a third more time.
+    """
+
+    device: str = "auto"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    accumulate: int = 1
+    checkpointing: bool = False
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which a network predicts."""
+        import torch
+
+        return torch.autocast(torch_device(self.device).type, torch.bfloat16, enabled=self.precision == "bfloat16")

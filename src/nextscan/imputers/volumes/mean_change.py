@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class VolumeMeanChange(ResamplingVolumeImputer):
     name: ClassVar[str] = "volume-mean-change"
     uses_time: ClassVar[bool] = True
     predicts_backward: ClassVar[bool] = True
+    _LEARNED: ClassVar[tuple[str, ...]] = ("change", "residuals")
 
     def _learn(self, data: PreparedPairs) -> Callable[[int], Volume]:
         reach = self.reach(data.pairs.gap)
@@ -49,10 +50,3 @@ class VolumeMeanChange(ResamplingVolumeImputer):
     def _mean(self, given: Given) -> Volume:
         mean: Volume = given.source + np.float32(self.reach(given.gap)) * self.change_
         return mean
-
-    def _state(self) -> dict[str, Any]:
-        return {"change": self.change_, **super()._state()}
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        super()._restore(state)
-        self.change_ = state["change"]

@@ -11,7 +11,7 @@ import numpy as np
 from nextscan.cohort import Cohort, PredictedVolume, Targets
 from nextscan.errors import CohortError, SettingError
 from nextscan.imputers.estimator import Progress
-from nextscan.imputers.volumes.base import Draw, VolumeImputer
+from nextscan.imputers.volumes.base import VolumeImputer, predicted
 
 if TYPE_CHECKING:
     from nextscan.simulating import BrainLaw
@@ -39,9 +39,6 @@ class VolumeOracle(VolumeImputer):
     minimum_pairs: ClassVar[int] = 0
     uses_time: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
-
-    def __init__(self) -> None:
-        self.shape = self.spacing = self.cache = None
 
     def _fit(
         self,
@@ -88,21 +85,10 @@ class VolumeOracle(VolumeImputer):
             points = np.stack([head.image(state) for state in law_of.cubature()])
             drawn = [head.image(state) for state in law_of.draw(subject, n_draws, seed=seed)]
             scans = np.stack([scan(image, subject, _SCANS + i, seed=seed) for i, image in enumerate(drawn)])
-            return PredictedVolume(
-                subject=subject,
-                visit=str(wanted.visit[i]),
-                years=float(wanted.years[i]),
-                gap=float(wanted.gap[i]),
-                source=source,
-                affine=header.affine,
-                mean=np.float32(WHITE) * points.mean(axis=0, dtype=np.float32),
-                draws=np.float32(WHITE) * scans,
-            )
+            mean = np.float32(WHITE) * points.mean(axis=0, dtype=np.float32)
+            return predicted(cohort, wanted, i, mean, np.float32(WHITE) * scans)
 
         return predict
-
-    def _drawing(self) -> Draw:
-        raise NotImplementedError("the oracle renders on the grid of the cohort, not on a prepared one")
 
     def _state(self) -> dict[str, Any]:
         return self.law_.state()

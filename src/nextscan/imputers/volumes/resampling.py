@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.arrays import Volume
 from nextscan.cohort import Cohort, merge
-from nextscan.errors import SettingError
 from nextscan.imputers.baselines.paired_visits import donors
 from nextscan.imputers.estimator import Progress
+from nextscan.imputers.settings import at_least
 from nextscan.imputers.volumes.base import Draw, Given, VolumeImputer
 from nextscan.imputers.volumes.pairs import PreparedPairs, images_only, prepared_pairs
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ResamplingVolumeImputer(VolumeImputer):
     """Base of baselines whose draws are a mean and residual images of training pairs, drawn with replacement.
 
@@ -37,15 +39,12 @@ class ResamplingVolumeImputer(VolumeImputer):
         Prepared scale.
     """
 
-    def __init__(
-        self,
-        *,
-        shape: tuple[int, int, int] | None = None,
-        spacing: tuple[float, float, float] | None = None,
-        cache: str | None = None,
-        n_residuals: int = 40,
-    ) -> None:
-        self.shape, self.spacing, self.cache, self.n_residuals = shape, spacing, cache, n_residuals
+    _LEARNED: ClassVar[tuple[str, ...]] = ("residuals",)
+
+    shape: tuple[int, int, int] | None = None
+    spacing: tuple[float, float, float] | None = None
+    cache: str | None = None
+    n_residuals: int = 40
 
     def _learn(self, data: PreparedPairs) -> Callable[[int], Volume]:
         """Learn the mean from all pairs; return what gives the residual image of one."""
@@ -63,8 +62,7 @@ class ResamplingVolumeImputer(VolumeImputer):
         checkpoint: Path | None,
         progress: Progress | None,
     ) -> None:
-        if self.n_residuals < 1:
-            raise SettingError(f"n_residuals must be at least 1, got {self.n_residuals}")
+        at_least(1, n_residuals=self.n_residuals)
         cohort = images_only(merge(train, validation))
         with prepared_pairs(cohort, self.preparer_, checkpoint, progress) as data:
             residual = self._learn(data)
@@ -79,9 +77,3 @@ class ResamplingVolumeImputer(VolumeImputer):
             return mean + self.residuals_[chosen].astype(np.float32), mean
 
         return draw
-
-    def _state(self) -> dict[str, Any]:
-        return {"residuals": self.residuals_}
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.residuals_ = state["residuals"]

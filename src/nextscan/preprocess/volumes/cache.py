@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nextscan.arrays import Volume
-from nextscan.atomic import atomic_path
+from nextscan.atomic import atomic_path, write_text
 from nextscan.errors import ImageError, OutputError
 from nextscan.stamps import content_stamp
 
@@ -92,8 +92,7 @@ def kept(folder: Path, key: str, make: Callable[[], tuple[Volume, Record]]) -> t
         _sweep(folder, key)
     except OSError as error:
         raise OutputError(f"{folder}: the cache cannot be written: {error.strerror or error}; name another") from None
-    with atomic_path(record) as beside:
-        beside.write_text(json.dumps(what) + "\n")
+    write_text(record, json.dumps(what) + "\n")
     with atomic_path(array) as beside:
         np.save(beside, data)
     return np.load(array, mmap_mode="r"), what

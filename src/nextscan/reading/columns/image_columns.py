@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nextscan.cohort.cohort import ROLES
-from nextscan.errors import ImageError, SchemaError, some
+from nextscan.errors import ImageError, SchemaError
 from nextscan.reading.columns.tables import Table, Texts, to_texts
-from nextscan.reading.schema import ImagesSchema, nearest
+from nextscan.reading.schema import ImagesSchema, no_column
 
 SUFFIXES = (".nii", ".nii.gz")
 """What paths of images end in."""
@@ -41,10 +41,7 @@ def image_columns(table: Table, schema: ImagesSchema, *, schema_path: str) -> di
     named = {role: column for role in ROLES if (column := getattr(schema, role)) is not None}
     for role, column in named.items():
         if column not in columns:
-            raise SchemaError(
-                f"{schema_path}, images.{role}: {table.path} has no column {column}; {nearest(column, columns)}"
-                f"it has {some(columns)}"
-            )
+            raise no_column(f"{schema_path}, images.{role}", table.path, column, columns)
     if "volume" not in named and not ("volume" in columns and _names_files(table, "volume")):
         if named:
             raise SchemaError(f"{schema_path}, images: names no column for volume, the images themselves; add it")
@@ -72,7 +69,7 @@ def files_of(table: Table, columns: Mapping[str, str], texts: Mapping[str, Texts
         for row, text in enumerate(texts[column]):
             if text is None:
                 continue
-            where = f"{table.path}, {table.place(row)}, column {column}, subject {subjects[row]}"
+            where = f"{table.cell(row, column)}, subject {subjects[row]}"
             if not os.path.isabs(text) and os.path.normpath(text).split(os.sep)[0] == os.pardir:
                 raise ImageError(
                     f"{where}: {text} leads out of the cohort's folder; give an absolute path, or move the file there"

@@ -36,7 +36,7 @@ def label_values(texts: Texts, schema: LabelSchema, table: Table, column: str) -
     if unknown:
         row, text = next(iter(unknown.items()))
         raise SchemaError(
-            f"{table.path}, {table.place(row)}, column {column}: {text!r} is not among the "
+            f"{table.cell(row, column)}: {text!r} is not among the "
             f"codes of the schema ({some(schema.codes)}); add it to the codes, or list it as missing"
         )
     coded = np.array([None if text is None else str(codes[_code(text)]) for text in texts], dtype=object)

@@ -75,6 +75,10 @@ class Table:
         """Name a row (counted from 0) as the user finds it; the header of a text table is line 1."""
         return f"line {row + 2}" if self.delimiter else f"row {row + 1}"
 
+    def cell(self, row: int, column: str) -> str:
+        """Name a cell for a message: file, row and column."""
+        return f"{self.path}, {self.place(row)}, column {column}"
+
     def batches(self, columns: Sequence[str] | None = None, *, verbatim: bool = False) -> Iterator[Any]:
         """Yield record batches of all or some columns; cells of a text table come as text.
 
@@ -282,8 +286,8 @@ class Cells:
                 row, text = bad[0]
                 comma = " (a decimal comma? write 1.5, not 1,5)" if re.fullmatch(r"-?\d+,\d+", text) else ""
                 raise CohortError(
-                    f"{self.table.path}, {self.table.place(start + row)}, column {name}: expected a number, found "
-                    f"{text!r}{comma}; correct the cell, or exclude the column or list the value as missing in a schema"
+                    f"{self.table.cell(start + row, name)}: expected a number, found {text!r}{comma}; correct the "
+                    "cell, or exclude the column or list the value as missing in a schema"
                 )
             values = numbers_or_missing(cells)
         for code in self.missing.numbers:
@@ -291,8 +295,7 @@ class Cells:
         if np.isinf(values).any():
             row = int(np.flatnonzero(np.isinf(values))[0])
             raise CohortError(
-                f"{self.table.path}, {self.table.place(start + row)}, column {name}: the value is infinite; "
-                "correct the cell or leave it empty"
+                f"{self.table.cell(start + row, name)}: the value is infinite; correct the cell or leave it empty"
             )
         if self.kinds[name] == "empty" and not np.isnan(values).all():
             self.kinds[name] = "number"

@@ -113,14 +113,14 @@ def read_time(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArra
         number = to_number(text)
         if number is None or not np.isfinite(number):
             raise CohortError(
-                f"{table.path}, {table.place(row)}, column {column.column}: expected {column.kind} in {column.unit}, "
+                f"{table.cell(row, column.column)}: expected {column.kind} in {column.unit}, "
                 f"found {text!r}; correct the cell, leave it empty, or name another time column in a schema"
             )
         values[row] = number / column.per_year
     if (negative := np.flatnonzero(values < 0)).size:
         row = int(negative[0])
         raise CohortError(
-            f"{table.path}, {table.place(row)}, column {column.column}: negative time {texts[row]}; expected time "
+            f"{table.cell(row, column.column)}: negative time {texts[row]}; expected time "
             "since the first visit or age; correct the cell, or leave it empty if the time is unknown"
         )
     return values, column
@@ -142,7 +142,7 @@ def _dates(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArray, 
         best = max(formats, key=lambda form: int(parsed[form].notna().sum()))
         row = int(known.index[parsed[best].isna()][0])
         raise CohortError(
-            f"{table.path}, {table.place(row)}, column {column.column}: {texts[row]!r} is not a date as {best}; "
+            f"{table.cell(row, column.column)}: {texts[row]!r} is not a date as {best}; "
             "correct the cell, or give the time's format in a schema"
         )
     days = (parsed[fitting[0]] - pd.Timestamp(0)) / pd.Timedelta(days=1)

@@ -100,6 +100,21 @@ class VisitRows:
             files={role: paths[keep] for role, paths in self.files.items()},
         )
 
+    def with_features(self, names: Sequence[str]) -> VisitRows:
+        """Return the same rows with some of the features, in the given order."""
+        if list(self.feature_names) == list(names):
+            return self
+        position = {name: i for i, name in enumerate(self.feature_names)}
+        units = {name: self.units[name] for name in names if name in self.units}
+        features = self.features[:, [position[name] for name in names]]
+        return replace(self, features=features, feature_names=tuple(names), units=units)
+
+    def labels_at(self, at: IntArray) -> pd.DataFrame:
+        """Return the labels of some rows; those of row -1 are missing."""
+        labels = self.labels.iloc[at].set_axis(range(len(at)), axis=0)
+        labels.loc[at < 0] = None
+        return labels
+
     def telling(self, notes: Sequence[str] = (), findings: Sequence[Finding] = ()) -> VisitRows:
         """Return the same rows with more notes and findings."""
         return replace(self, notes=(*self.notes, *notes), findings=(*self.findings, *findings))

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nextscan.arrays import IntArray
 from nextscan.cohort.cohort import ROLES
 from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
@@ -124,11 +125,10 @@ def _session(image: BidsFile) -> str:
     return f"ses-{image.entities['ses']}" if "ses" in image.entities else ""
 
 
-def _labels(sessions: VisitRows | None, at: np.ndarray[tuple[int], np.dtype[np.intp]]) -> pd.DataFrame:
+def _labels(sessions: VisitRows | None, at: IntArray) -> pd.DataFrame:
     if sessions is None:
         return pd.DataFrame(index=range(len(at)))
-    labels = sessions.labels.iloc[at].set_axis(range(len(at)), axis=0)
-    labels.loc[at < 0] = None
+    labels = sessions.labels_at(at)
     return labels.loc[:, labels.notna().any(axis=0)]
 
 

@@ -150,8 +150,7 @@ def read_freesurfer(
         f"({some(chosen, 3)})",
         *(
             [f"repeated in several tables with the same values, kept once: {some(dict.fromkeys(dropped))}"]
-            if dropped
-            else []
+            * bool(dropped)
         ),
         *([f"left out, all values missing: {some(empty)}"] if empty else []),
         *(f"{count} scans are not in {name}" for name, count in missing.items()),
@@ -223,9 +222,7 @@ def _chosen(names: list[str], schema: TableSchema, schema_path: str) -> list[str
     return [name for name in names if not any(fits(pattern, name) for pattern in schema.exclude)]
 
 
-def _subjects_and_visits(
-    scans: Texts,
-) -> tuple[list[str], Texts | None, np.ndarray[tuple[int], np.dtype[np.bool_]], list[str]]:
+def _subjects_and_visits(scans: Texts) -> tuple[list[str], Texts | None, BoolArray, list[str]]:
     """Split scan names into subject and visit; people with a longitudinal scan keep only such."""
     longitudinal = [_LONG.fullmatch(scan) for scan in scans]
     subjects: list[str] = []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nextscan.arrays import FloatArray
+from nextscan.arrays import BoolArray, FloatArray
 from nextscan.cohort.cohort import ROLES
 from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
@@ -187,7 +187,7 @@ class _Sorting:
             if kind == "text" and columns.certain:
                 row, text = next((row, text) for row, text in enumerate(texts[name]) if text is not None)
                 raise CohortError(
-                    f"{cells.table.path}, {cells.table.place(row)}, column {name}: expected a number, found {text!r}; "
+                    f"{cells.table.cell(row, name)}: expected a number, found {text!r}; "
                     "a feature column holds numbers; leave it out of the features"
                 )
             if kind == "empty" and not columns.keep_empty:
@@ -222,9 +222,12 @@ class _Sorting:
         """Return a candidate's numbers."""
         return self._numbers[:, self._columns.candidates.index(column)]
 
-    def _is_binary(self, name: str) -> bool:
+    def _known(self, name: str) -> FloatArray:
         values = self.numbers_of(name)
-        values = values[~np.isnan(values)]
+        return values[~np.isnan(values)]
+
+    def _is_binary(self, name: str) -> bool:
+        values = self._known(name)
         levels = np.unique(values[:_ENOUGH_ROWS])  # a quick look first
         if len(values) < _ENOUGH_ROWS or len(levels) > 2:
             return False
@@ -232,8 +235,7 @@ class _Sorting:
         return len(levels) == 2 and set(levels) <= {0.0, 1.0, 2.0}
 
     def _is_constant(self, name: str) -> bool:
-        values = self.numbers_of(name)
-        values = values[~np.isnan(values)]
+        values = self._known(name)
         return len(values) > 1 and bool((values == values[0]).all())
 
 
@@ -259,9 +261,7 @@ def _gather(cells: Cells) -> tuple[FloatArray, dict[str, Texts]]:
     return numbers, texts
 
 
-def _rows_with_subject(
-    table: Table, column: str, texts: dict[str, Texts], numbers: FloatArray
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _rows_with_subject(table: Table, column: str, texts: dict[str, Texts], numbers: FloatArray) -> BoolArray:
     """Mark rows that hold anything; a row without a subject must be blank."""
     missing = pd.isna(pd.Series(texts[column])).to_numpy()
     if missing.any():
@@ -270,10 +270,7 @@ def _rows_with_subject(
             blank &= pd.isna(pd.Series(values)).to_numpy()
         if (missing & ~blank).any():
             row = int(np.flatnonzero(missing & ~blank)[0])
-            raise CohortError(
-                f"{table.path}, {table.place(row)}, column {column}: the subject is missing; "
-                "fill it in or remove the row"
-            )
+            raise CohortError(f"{table.cell(row, column)}: the subject is missing; fill it in or remove the row")
     return np.asarray(~missing)
 
 
@@ -281,25 +278,19 @@ def _subject_names(table: Table, column: str, texts: Texts, prefix: str) -> Text
     rounded = [row for row, text in enumerate(texts) if text and re.fullmatch(r"\d(\.\d+)?[eE]\+?\d+", text)]
     if rounded:
         raise CohortError(
-            f"{table.path}, {table.place(rounded[0])}, column {column}: {texts[rounded[0]]!r} looks like a rounded "
+            f"{table.cell(rounded[0], column)}: {texts[rounded[0]]!r} looks like a rounded "
             "number, not a subject; export the column as text"
         )
     return np.array([text and prefix + text for text in whole(texts)], dtype=object)
 
 
-def _visit_names(
-    table: Table,
-    column: str | None,
-    texts: dict[str, Texts],
-    has_row: np.ndarray[tuple[int], np.dtype[np.bool_]],
-) -> Texts | None:
+def _visit_names(table: Table, column: str | None, texts: dict[str, Texts], has_row: BoolArray) -> Texts | None:
     if column is None:
         return None
     for row, text in enumerate(texts[column]):
         if text is None and has_row[row]:
             raise CohortError(
-                f"{table.path}, {table.place(row)}, column {column}: the visit is missing; fill it in, or name another "
-                "visit column in a schema"
+                f"{table.cell(row, column)}: the visit is missing; fill it in, or name another visit column in a schema"
             )
     return whole(texts[column])
 

@@ -14,7 +14,7 @@ from nextscan.reading.columns.tables import Table, to_texts
 from nextscan.reading.columns.times import TimeColumn, age_column, from_schema, time_column
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, canonical, find, is_identifier, is_label
-from nextscan.reading.schema import LabelSchema, TableSchema, fits, matching, nearest
+from nextscan.reading.schema import LabelSchema, TableSchema, fits, matching, no_column
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,8 @@ class Plan:
     def texts(self) -> list[str]:
         """Columns to read as text."""
         times = [part.column for part in (self.time, self.age) if part is not None]
-        named = [
-            self.subject,
-            self.visit,
-            *times,
-            *(column for column, _ in self.labels.values()),
-            *self.images.values(),
-        ]
+        labels = [column for column, _ in self.labels.values()]
+        named = [self.subject, self.visit, *times, *labels, *self.images.values()]
         return list(dict.fromkeys(name for name in named if name is not None))
 
 
@@ -73,20 +68,7 @@ def plan(
     only_labels: bool = False,
     no_times: tuple[str, ...] = (),
 ) -> Plan:
-    """Give every column a role.
-
-    Parameters
-    ----------
-    table : Table
-    schema : TableSchema
-    schema_path : str
-        For messages.
-    like : VisitRows, optional
-        Rows of the main table: nothing but its features and labels is looked for.
-    only_labels : bool
-        The table holds no features; every column that is nothing else is a label.
-    no_times : tuple of str
-        Columns whose values are no times of visits, whatever their names.
+    """Give every column a role; parameters as in `nextscan.reading.layouts.long.read_long`.
 
     Raises
     ------
@@ -103,10 +85,7 @@ def plan(
 
     def take(name: str | None, key: str) -> str | None:
         if name is not None and name not in columns:
-            raise SchemaError(
-                f"{schema_path}, {key}: {table.path} has no column {name}; {nearest(name, columns)}"
-                f"it has {some(columns)}"
-            )
+            raise no_column(f"{schema_path}, {key}", table.path, name, columns)
         if name in rest:
             rest.remove(name)
         return name

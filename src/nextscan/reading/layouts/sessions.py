@@ -63,10 +63,9 @@ def read_sessions(root: Path, subjects: Sequence[Path], schema: TableSchema, *, 
     joined = _join(root, tables) if tables else _scans(root, subjects)
     if joined is None:
         return None
-    named = {"subject": schema.subject, "visit": schema.visit, "time": schema.time.column if schema.time else None}
-    elsewhere = {key: None for key, column in named.items() if column not in joined.columns}
-    own = schema.model_copy(update={**elsewhere, "subject_prefix": ""})
-    own = own.model_copy(update={"subject": own.subject or SUBJECT_COLUMN, "visit": own.visit or SESSION_COLUMN})
+    own = schema.within(joined.columns)
+    columns = {"subject": own.subject or SUBJECT_COLUMN, "visit": own.visit or SESSION_COLUMN}
+    own = own.model_copy(update={**columns, "subject_prefix": ""})
     rows, _ = read_long(joined, own, schema_path=schema_path, only_labels=True)
     return _with_prefixes(rows)
 

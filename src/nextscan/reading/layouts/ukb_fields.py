@@ -143,7 +143,7 @@ def read_dictionary(path: Path) -> Dictionary:
         texts = {name: to_texts(batch.column(name)) for name in batch.schema.names}
         for i, number in enumerate(texts[field]):
             if number is None or not number.isdigit():
-                raise CohortError(f"{path}, {table.place(row + i)}, column {field}: {number!r} is not a field's number")
+                raise CohortError(f"{table.cell(row + i, field)}: {number!r} is not a field's number")
             if texts[title][i] is not None:
                 titles[int(number)] = texts[title][i]
             if unit and texts[unit][i] is not None:

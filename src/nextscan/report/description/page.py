@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nextscan.atomic import atomic_path
-from nextscan.report.description import images as images
-from nextscan.report.description import sections as sections
+from nextscan.atomic import write_text
+from nextscan.report.description import images, sections
 from nextscan.report.figures import description as figures
 from nextscan.report.figures.style import to_svg
 from nextscan.report.page import Block, Definitions, Fact, Facts, Fold, Notice, Picture, Prose, Section, render_page
@@ -36,9 +35,7 @@ def write_description(description: Mapping[str, Any], path: str | Path) -> Path:
     OutputError
         If the file cannot be written.
     """
-    text = description_page(description)
-    with atomic_path(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    write_text(path, description_page(description))
     return Path(path)
 
 

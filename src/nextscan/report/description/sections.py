@@ -10,10 +10,8 @@ import numpy as np
 from nextscan.arrays import FloatArray
 from nextscan.report.figures import description as figures
 from nextscan.report.figures.style import to_png, to_svg
-from nextscan.report.page import Block, Cell, Column, Fact, Facts, Fold, Picture, Section, Table
+from nextscan.report.page import Block, Cell, Column, Fact, Facts, Fold, Picture, Section, Table, number_cell
 from nextscan.wording import capital, count, listed, number, percent
-
-_LISTED = 400  # names of features or subjects written out under a finding
 
 
 def columns_of(description: Mapping[str, Any], name: str) -> dict[str, list[Any]]:
@@ -86,7 +84,7 @@ def missing(description: Mapping[str, Any]) -> Section | None:
 
 
 def _matrix(rows: Sequence[Sequence[float | None]]) -> FloatArray:
-    return np.array([[np.nan if value is None else value for value in row] for row in rows], float)
+    return np.array([_numbers(row) for row in rows])
 
 
 def repeatability(description: Mapping[str, Any]) -> Section | None:
@@ -114,7 +112,7 @@ def repeatability(description: Mapping[str, Any]) -> Section | None:
     rows = [
         [
             Cell(table["feature"][i]),
-            *_cells(r[i], change_sd[i], change[i]),
+            *(number_cell(value, 2) for value in (r[i], change_sd[i], change[i])),
             Cell(count(table["pairs"][i]), table["pairs"][i]),
         ]
         for i in sorted(known, key=lambda i: r[i])
@@ -126,16 +124,8 @@ def repeatability(description: Mapping[str, Any]) -> Section | None:
         "Features that hardly repeat leave little to predict."
     )
     whole = Table("Repeatability of features", columns, rows, filterable=True)
-    return Section(
-        "repeatability",
-        "Repeatability",
-        [picture, Fold("All features, least repeatable first", [whole])],
-        lead=lead,
-    )
-
-
-def _cells(*values: float) -> list[Cell]:
-    return [Cell(number(value, 2), value if np.isfinite(value) else None) for value in values]
+    blocks: list[Block] = [picture, Fold("All features, least repeatable first", [whole])]
+    return Section("repeatability", "Repeatability", blocks, lead=lead)
 
 
 def pool(description: Mapping[str, Any]) -> Section | None:
@@ -180,16 +170,12 @@ def pool(description: Mapping[str, Any]) -> Section | None:
         rows = [
             [
                 Cell(table["feature"][i]),
-                *_cells(difference[i], *([adjusted[i]] if adjusts else []), ratio[i]),
+                *(number_cell(v, 2) for v in (difference[i], *([adjusted[i]] if adjusts else []), ratio[i])),
             ]
             for i in sorted(known, key=lambda i: -abs(difference[i]))
         ]
-        blocks.append(
-            Fold(
-                "All features, largest shift first",
-                [Table("Shift of the pool", columns, rows, filterable=True)],
-            )
-        )
+        every = Table("Shift of the pool", columns, rows, filterable=True)
+        blocks.append(Fold("All features, largest shift first", [every]))
         lead = (
             "Subjects without a follow-up can teach what brains look like, if theirs look like the cohort's. "
             "Whether they help is for held-out scores to say."
@@ -215,8 +201,9 @@ def _selection(table: Mapping[str, Sequence[Any]]) -> Table:
             [
                 Cell(label),
                 Cell(table["group"][i]),
-                *(Cell(number(value), value if np.isfinite(value) else None) for value in (paired, others)),
-                *_cells(size),
+                number_cell(paired),
+                number_cell(others),
+                number_cell(size, 2),
                 Cell("< 0.001" if p < 0.001 else number(p, 3), p if np.isfinite(p) else None),
             ]
         )
@@ -237,11 +224,7 @@ def structure(description: Mapping[str, Any]) -> Section | None:
         )
     ]
     if facts.get("sums"):
-        columns = [
-            Column("Feature", numeric=False),
-            Column("is the sum of", numeric=False),
-            Column("holds in"),
-        ]
+        columns = [Column("Feature", numeric=False), Column("is the sum of", numeric=False), Column("holds in")]
         rows = [
             [Cell(each["parent"]), Cell(_formula(each)), Cell(percent(each["holds"]), each["holds"])]
             for each in facts["sums"]
@@ -268,18 +251,13 @@ def features(description: Mapping[str, Any]) -> Section | None:
     table = columns_of(description, "features")
     if not table:
         return None
-    keys = {
-        "median": "median",
-        "sd": "sd",
-        "minimum": "minimum",
-        "maximum": "maximum",
-        "distinct": "distinct values",
-    }
+    keys = ("median", "sd", "minimum", "maximum", "distinct")
     columns = [
         Column("Feature", numeric=False),
         *([Column("unit", numeric=False)] if any(table["unit"]) else []),
         Column("missing"),
-        *(Column(title) for title in keys.values()),
+        *(Column(key) for key in keys[:-1]),
+        Column("distinct values"),
     ]
     rows = []
     for i, name in enumerate(table["feature"]):

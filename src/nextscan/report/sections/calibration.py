@@ -7,7 +7,7 @@ import pandas as pd
 
 from nextscan.report.figures.calibration import Coverage, calibration_curve, coverage_by_group
 from nextscan.report.figures.style import to_svg
-from nextscan.report.methods import method_looks, title
+from nextscan.report.methods import title, titled_looks
 from nextscan.report.metric_catalogue import Metric, metric
 from nextscan.report.page import Block, Cell, Column, Notice, Picture, Prose, Section, Table
 from nextscan.report.run_folder import OVERALL, Run, featured
@@ -17,7 +17,7 @@ from nextscan.wording import NONE, capital, count, interval, listed, number, per
 def calibration(run: Run) -> Section:
     """Return the section on intervals and what they hold."""
     blocks: list[Block] = []
-    looks = {title(method): look for method, look in method_looks(run.methods).items()}
+    looks = titled_looks(run.methods)
     if run.calibration is None or run.calibration.empty:
         blocks.append(Notice("The calibration curve is missing: calibration.csv is not in the run folder.", "missing"))
     else:
@@ -53,7 +53,7 @@ def _groups(run: Run) -> list[Block]:
         return [Prose(["Coverage by group is not shown: no group of people in this run is large enough to judge it."])]
     blocks: list[Block] = []
     groups = list(dict.fromkeys(covered["group"]))
-    looks = {title(method): look for method, look in method_looks(run.methods).items()}
+    looks = titled_looks(run.methods)
     shown = [method for method in featured(run) if method in set(covered["method"])]
     entries = [metric(name) for name in sorted(set(covered["metric"]))]
     if shown and len(groups) <= 16:

@@ -9,11 +9,11 @@ from markupsafe import Markup
 from nextscan.report.explorer import explorer
 from nextscan.report.figures.change import change_scatter
 from nextscan.report.figures.style import to_svg
-from nextscan.report.methods import method_looks, title
+from nextscan.report.methods import title, titled_looks
 from nextscan.report.metric_catalogue import metric
-from nextscan.report.page import Block, Cell, Column, Notice, Picture, Section, Table
+from nextscan.report.page import Block, Cell, Column, Notice, Picture, Section, Table, number_cell
 from nextscan.report.run_folder import Predictions, Run, featured
-from nextscan.wording import NONE, count, decimals, listed, number
+from nextscan.wording import count, decimals, listed
 
 _LEAD = (
     "Change is the follow-up less the visit it is predicted from. Measurement noise moves every real point and "
@@ -45,7 +45,7 @@ def _most_changing(run: Run, predictions: Predictions) -> Block:
     if len(rows) > _POINTS:
         rows = np.sort(np.random.default_rng(0).choice(rows, _POINTS, replace=False))
     names = [predictions.feature_names[column] for column in columns]
-    looks = {title(method): look for method, look in method_looks(run.methods).items()}
+    looks = titled_looks(run.methods)
     predicted = {}
     for method in methods:
         mean = predictions.of("mean", method)
@@ -94,10 +94,10 @@ def _table(run: Run, predictions: Predictions) -> Block:
     rows = []
     for i, name in enumerate(names):
         link = Markup('<a href="#explorer" data-feature="{}">{}</a>').format(i, name)
-        row = [Cell(link, sort=name), _value(mean[i]), _value(in_sd[i], 2)]
+        row = [Cell(link, sort=name), number_cell(mean[i]), number_cell(in_sd[i], 2)]
         for entry, method in wanted:
             assert scores is not None
-            row.append(_value(scores[entry.name, method].get(name, np.nan), places[entry, method]))
+            row.append(number_cell(scores[entry.name, method].get(name, np.nan), places[entry, method]))
         rows.append(row)
     note = "Choose a feature to see it above."
     if scores is None:
@@ -119,7 +119,3 @@ def _per_feature(run: Run) -> pd.DataFrame | None:
     return run.feature_scores.pivot_table(
         index="feature", columns=["metric", "method"], values="value", aggfunc="mean", dropna=False
     )
-
-
-def _value(value: float, places: int | None = None) -> Cell:
-    return Cell(number(value, places), sort=float(value)) if np.isfinite(value) else Cell(NONE)

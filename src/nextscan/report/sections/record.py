@@ -10,7 +10,19 @@ from typing import Any
 import numpy as np
 
 from nextscan.report.methods import part, title
-from nextscan.report.page import Block, Cell, Column, Definitions, Fact, Facts, Fold, Notice, Section, Table
+from nextscan.report.page import (
+    Block,
+    Cell,
+    Column,
+    Definitions,
+    Fact,
+    Facts,
+    Fold,
+    Notice,
+    Section,
+    Table,
+    number_cell,
+)
 from nextscan.report.run_folder import Run
 from nextscan.wording import NONE, capital, count, decimals, duration, number, percent
 
@@ -102,7 +114,7 @@ def _methods(run: Run, jobs: list[dict[str, Any]]) -> Table:
                 Cell(capital(title(method)), detail=part(method)),
                 Cell(count(len(own)), sort=float(len(own))),
                 *(_seconds(own, key) for key in ("seconds_fit", "seconds_impute")),
-                _plain(_mean(record.get("n_pairs") for record in records), 0),
+                number_cell(_mean(record.get("n_pairs") for record in records), 0),
                 Cell(percent(skipped), sort=skipped) if np.isfinite(skipped) else Cell(NONE),
                 Cell(told, detail=why),
             ]
@@ -174,11 +186,7 @@ def _mean(values: Iterable[Any]) -> float:
 
 
 def _seconds(jobs: list[dict[str, Any]], key: str) -> Cell:
-    return _plain(_mean(job.get(key) for job in jobs))
-
-
-def _plain(value: float, places: int | None = None) -> Cell:
-    return Cell(number(value, places), sort=value) if np.isfinite(value) else Cell(NONE)
+    return number_cell(_mean(job.get(key) for job in jobs))
 
 
 def _sortable(value: Any) -> float | None:

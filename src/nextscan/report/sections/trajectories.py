@@ -7,7 +7,7 @@ import pandas as pd
 
 from nextscan.report.figures.style import to_svg
 from nextscan.report.figures.trajectories import Fan, Trajectory, trajectory_fans
-from nextscan.report.methods import method_looks, part, title
+from nextscan.report.methods import baselines, candidates, method_looks, title
 from nextscan.report.page import Block, Notice, Picture, Section
 from nextscan.report.run_folder import Predictions, Run, featured
 from nextscan.wording import capital, listed, percent
@@ -29,15 +29,11 @@ def trajectories(run: Run) -> Section:
         text = f"Trajectories are missing: {listed(missing)} not in the run folder."
         return Section(name, heading, [Notice(text, "missing")], lead=_LEAD)
     methods = [method for method in featured(run) if method in set(run.fans["method"])]
-    ours = [method for method in methods if part(method) == "method"] or methods[:1]
-    baselines = [method for method in run.methods if part(method) == "baseline" and method in set(run.fans["method"])]
-    blocks: list[Block] = [_picture(run, method, next((m for m in baselines if m != method), None)) for method in ours]
-    return Section(
-        name,
-        heading,
-        blocks or [Notice("Trajectories are missing: fans.parquet is empty.", "missing")],
-        lead=_LEAD,
-    )
+    ours = candidates(methods) or methods[:1]
+    simple = [method for method in baselines(run.methods) if method in set(run.fans["method"])]
+    blocks: list[Block] = [_picture(run, method, next((m for m in simple if m != method), None)) for method in ours]
+    empty = Notice("Trajectories are missing: fans.parquet is empty.", "missing")
+    return Section(name, heading, blocks or [empty], lead=_LEAD)
 
 
 def panels(run: Run, method: str, rival: str | None) -> list[list[Trajectory]]:
@@ -69,12 +65,7 @@ def _picture(run: Run, method: str, rival: str | None) -> Block:
     looks = method_looks(run.methods)
     outer = float(own["quantile"].max() - own["quantile"].min())
     timed = bool(np.isfinite(run.predictions.targets["years"]).all())
-    figure = trajectory_fans(
-        rows,
-        look=looks[method],
-        rival_look=looks[rival] if rival else None,
-        timed=timed,
-    )
+    figure = trajectory_fans(rows, look=looks[method], rival_look=looks[rival] if rival else None, timed=timed)
     beside = (
         f" The bar beside it is {title(rival)}: thick the middle 80%, thin the same outer interval." if rival else ""
     )

@@ -14,6 +14,7 @@ from nextscan.report.methods import (
     REGRESSION,
     RELIABILITY,
     VOLUME_MEAN_CHANGE,
+    baselines,
     candidates,
     method_looks,
     part,
@@ -22,7 +23,8 @@ from nextscan.report.methods import (
 from nextscan.report.metric_catalogue import metric
 from nextscan.report.page import Block, Cell, Column, Notice, Picture, Prose, Section, Table
 from nextscan.report.run_folder import Run
-from nextscan.wording import NONE, capital, decimals, interval, listed, number, percent
+from nextscan.report.sections.whether import VERBS
+from nextscan.wording import NONE, capital, decimals, interval, listed, number, percent, signed_percent
 
 REFERENCES = (CARRY_FORWARD, COPY_SOURCE, VOLUME_MEAN_CHANGE, REGRESSION, RELIABILITY)
 
@@ -65,16 +67,15 @@ def sentences(run: Run) -> list[str]:
 
 
 def _against_baselines(run: Run, method: str) -> str:
-    verbs = {"lower": "beats", "tied": "is not clearly different from", "higher": "loses to"}
-    said: dict[str, list[str]] = {outcome: [] for outcome in verbs}
+    said: dict[str, list[str]] = {outcome: [] for outcome in VERBS}
     for reference in (CARRY_FORWARD, COPY_SOURCE, VOLUME_MEAN_CHANGE, REGRESSION):
         difference = against(run, "energy_score", method, reference)
-        if difference is not None and difference.outcome in verbs:
+        if difference is not None and difference.outcome in VERBS:
             size = f"{percent(abs(difference.value))} {'lower' if difference.value < 0 else 'higher'}"
             said[difference.outcome].append(f"{title(reference)} (energy score {size})")
     parts = [
         Markup("<strong>{}</strong> {}").format(verb, listed(said[outcome]))
-        for outcome, verb in verbs.items()
+        for outcome, verb in VERBS.items()
         if said[outcome]
     ]
     return Markup("{} {}.").format(capital(title(method)), Markup(listed(parts))) if parts else ""
@@ -124,11 +125,8 @@ def verdict(run: Run) -> Section:
                     f"Energy score of each method with its 95% interval over {_over(run)}. The intervals show how well "
                     "each score is known; whether two methods differ is told by the paired comparison below, which "
                     "takes out how hard each subject is to predict."
-                    + (
-                        " The dotted line is the oracle, which knows the law the cohort was drawn from."
-                        if limit
-                        else ""
-                    )
+                    + " The dotted line is the oracle, which knows the law the cohort was drawn from."
+                    * bool(limit)
                 ),
             )
         )
@@ -138,7 +136,7 @@ def verdict(run: Run) -> Section:
 
 def _pairs_table(run: Run) -> Block:
     ranked = [method for method in run.methods if method != ORACLE]
-    foremost = [*ranked[:1], *[method for method in ranked if part(method) == "baseline"][:1]]
+    foremost = [*ranked[:1], *baselines(ranked)[:1]]
     references = [m for m in dict.fromkeys((*foremost, *REFERENCES, ORACLE)) if m in run.methods]
     rows = []
     for method in run.methods:
@@ -187,11 +185,9 @@ def _foremost(methods: list[str]) -> str:
 def _pair_cell(difference: Difference | None) -> Cell:
     if difference is None or difference.outcome == "unknown":
         return Cell(NONE)
-    sign = "+" if difference.value > 0 else ""
-    ends = interval(100 * difference.low, 100 * difference.high, 1)
     return Cell(
-        sign + percent(difference.value),
+        signed_percent(difference.value),
         sort=100 * difference.value,
-        detail=ends,
+        detail=interval(100 * difference.low, 100 * difference.high, 1),
         strong=difference.outcome == "lower",
     )

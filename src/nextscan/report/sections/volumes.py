@@ -8,7 +8,7 @@ import numpy as np
 
 from nextscan.report.figures.style import INK, WIDTH, Look, to_svg
 from nextscan.report.figures.volumes import CHANGE, IMAGE, SD, Tile, planes_figure, region_changes, scales_of
-from nextscan.report.methods import VOLUME_BASELINES, candidates, method_looks, part, title
+from nextscan.report.methods import VOLUME_BASELINES, baselines, candidates, part, title, titled_looks
 from nextscan.report.metric_catalogue import IMAGES, REGIONS, Metric, ordered
 from nextscan.report.page import Block, Cell, Fold, Notice, Picture, Section, Table
 from nextscan.report.run_folder import OVERALL, Predictions, Run
@@ -62,7 +62,7 @@ def _pictures(run: Run, examples: tuple[VolumeExample, ...]) -> list[Block]:
 def _foremost(run: Run, examples: tuple[VolumeExample, ...]) -> str | None:
     """Return the best method under test that has images; a baseline if there is no other."""
     there = {method for example in examples for method in example.predicted}
-    ranked = [*candidates(run.methods), *(method for method in run.methods if part(method) == "baseline")]
+    ranked = [*candidates(run.methods), *baselines(run.methods)]
     return next((method for method in [*ranked, *sorted(there)] if method in there), None)
 
 
@@ -147,7 +147,7 @@ def _by_method(run: Run, example: VolumeExample) -> Block | None:
     if example.real_change is None or len(methods) < 2:
         return None
     ours = [m for m in methods if part(m) != "baseline"]
-    methods = [*ours[: _METHODS - len(VOLUME_BASELINES)], *(m for m in methods if part(m) == "baseline")][:_METHODS]
+    methods = [*ours[: _METHODS - len(VOLUME_BASELINES)], *baselines(methods)][:_METHODS]
     grid = example.grid
     source = grid.apply(example.source)
     real = grid.apply(example.real_change)
@@ -183,7 +183,7 @@ def _regions(run: Run) -> Block:
     kept = [*[m for m in methods if part(m) != "baseline"][:3], *[m for m in methods if m in VOLUME_BASELINES]]
     if not columns or not kept:
         return Notice("Regional change is missing: no region changes, or no method has a predictive mean.", "missing")
-    looks = {title(m): look for m, look in method_looks(run.methods).items()} | {_REAL: Look(INK, "-", "o")}
+    looks = titled_looks(run.methods) | {_REAL: Look(INK, "-", "o")}
     change = {_REAL: _relative(predictions, predictions.truth, columns)}
     for method in kept:
         mean = predictions.of("mean", method)

@@ -9,12 +9,12 @@ import numpy as np
 from markupsafe import Markup
 
 from nextscan.report.comparison import Difference, against
-from nextscan.report.methods import CARRY_FORWARD, COPY_SOURCE, candidates, part, title
+from nextscan.report.methods import CARRY_FORWARD, COPY_SOURCE, baselines, candidates, part, title
 from nextscan.report.run_folder import Run
 from nextscan.wording import capital, count, decimals, interval, listed, number, percent
 
 MIXED_FACTOR = "mixed-factor"
-_VERBS = {"lower": "beats", "tied": "is not clearly different from", "higher": "loses to"}
+VERBS = {"lower": "beats", "tied": "is not clearly different from", "higher": "loses to"}
 
 
 def closed_form(run: Run) -> list[str]:
@@ -30,17 +30,17 @@ def whether(run: Run) -> list[str]:
 
 def _case(run: Run, method: str) -> str:
     simple = [other for other in closed_form(run) if other != method]
-    baselines = [other for other in simple if part(other) == "baseline"]
-    named = [CARRY_FORWARD, COPY_SOURCE, *baselines[:1], *([MIXED_FACTOR] if MIXED_FACTOR in simple else [])]
+    best = baselines(simple)[:1]
+    named = [CARRY_FORWARD, COPY_SOURCE, *best, *([MIXED_FACTOR] if MIXED_FACTOR in simple else [])]
     found = {
         other: difference
         for other in dict.fromkeys(named)
         if other != method and (difference := against(run, "energy_score", method, other)) is not None
-        if difference.outcome in _VERBS
+        if difference.outcome in VERBS
     }
     if not found:
         return ""
-    said = [_compared(other, difference, best=other in baselines[:1]) for other, difference in found.items()]
+    said = [_compared(other, difference, best=other in best) for other, difference in found.items()]
     n = max(difference.n for difference in found.values())
     over = f"(energy score, paired 95% intervals over {count(n)} subjects)"
     sentences = [f"{capital(title(method))} {listed(said)} {over}.", *_kept(run, method)]
@@ -50,7 +50,7 @@ def _case(run: Run, method: str) -> str:
 
 def _compared(other: str, difference: Difference, *, best: bool) -> str:
     name = f"the best baseline, {title(other)}," if best else title(other)
-    verb, value, low, high = _VERBS[difference.outcome], difference.value, difference.low, difference.high
+    verb, value, low, high = VERBS[difference.outcome], difference.value, difference.low, difference.high
     if difference.outcome == "lower":
         value, low, high = -value, -high, -low
     by = "by " if difference.outcome != "tied" else ""

@@ -7,11 +7,11 @@ import pandas as pd
 
 from nextscan.report.figures.style import to_svg
 from nextscan.report.figures.why import explained_variance, gain_per_feature
-from nextscan.report.methods import ORACLE, RELIABILITY, candidates, method_looks, part, title
+from nextscan.report.methods import ORACLE, RELIABILITY, candidates, part, title, titled_looks
 from nextscan.report.page import Block, Cell, Column, Picture, Prose, Section, Table
 from nextscan.report.run_folder import Run
 from nextscan.report.sections.whether import MIXED_FACTOR, closed_form, whether
-from nextscan.wording import NONE, capital, count, interval, percent
+from nextscan.wording import NONE, capital, count, interval, percent, signed_percent
 
 ANCHORED = "anchored"
 RATE = 0.05
@@ -51,7 +51,7 @@ def _limits(run: Run, ceiling: pd.DataFrame) -> list[Block]:
     shown = {title(anchor): explained}
     if best is not None:
         shown[title(ORACLE)] = best
-    looks = {title(name): look for name, look in method_looks(run.methods).items()}
+    looks = titled_looks(run.methods)
     figure = explained_variance(
         order,
         ceiling.loc[order],
@@ -123,10 +123,11 @@ def _added_told(run: Run, anchor: str, method: str, added: pd.DataFrame | None) 
             return [f"What the diffusion adds to {title(anchor)} is not known: that row is not in this run."]
         return []
     better, worse = _found(added)
+    gain = added["value"]
+    mean, low, high = (signed_percent(float(v)) for v in (gain.mean(), gain.quantile(0.025), gain.quantile(0.975)))
     told = (
-        f"{capital(title(method))} adds {_signed(float(added['value'].mean()))} of the variance to what "
-        f"{title(anchor)} explains (mean over features; in the middle 95% of them "
-        f"{_signed(float(added['value'].quantile(0.025)))} to {_signed(float(added['value'].quantile(0.975)))}); "
+        f"{capital(title(method))} adds {mean} of the variance to what {title(anchor)} explains (mean over features; "
+        f"in the middle 95% of them {low} to {high}); "
         f"{_counted(better, worse, len(added))}."
     )
     crps = run.of_features("crps_gain", method, anchor)
@@ -233,7 +234,7 @@ def _beyond_table(run: Run) -> list[Block]:
                 row += [Cell(NONE)] * 3
                 continue
             middle = float(table["value"].median())
-            row.append(Cell(_signed(middle), sort=middle) if np.isfinite(middle) else Cell(NONE))
+            row.append(Cell(signed_percent(middle), sort=middle) if np.isfinite(middle) else Cell(NONE))
             row += [Cell(count(n), sort=float(n)) for n in _found(table)]
         if any(cell.sort is not None for cell in row[1:]):
             rows.append(row)
@@ -270,10 +271,6 @@ def _negative(table: pd.DataFrame | None) -> pd.DataFrame | None:
     if table is None:
         return None
     return table.assign(value=-table["value"], low=-table["high"], high=-table["low"])
-
-
-def _signed(value: float) -> str:
-    return ("+" if value > 0 else "") + percent(value)
 
 
 def _share(row: pd.Series) -> Cell:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nextscan.arrays import read_npz
 from nextscan.errors import RunFolderError
 from nextscan.report.volumes.grid import Grid, Image, grid_of, most_changed
 
 FOLDER, INDEX, REAL = "images", "index.json", "real.npz"
-_AGAIN = "run `nextscan evaluate` again with the same --out"
+AGAIN = "run `nextscan evaluate` again with the same --out"
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +119,7 @@ def read_examples(folder: Path, *, limit: int = 3) -> tuple[VolumeExample, ...] 
         entries = [dict(entry) for entry in told[:limit]]
         places = [folder / FOLDER / Path(str(entry["folder"])).name for entry in entries]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise RunFolderError(f"{path}: does not list the example images of a run ({error!r}): {_AGAIN}") from error
+        raise RunFolderError(f"{path}: does not list the example images of a run ({error!r}): {AGAIN}") from error
     return tuple(_read(entry, place) for entry, place in zip(entries, places, strict=True))
 
 
@@ -127,7 +128,7 @@ def _read(entry: dict[str, Any], place: Path) -> VolumeExample:
     try:
         low, high = (float(end) for end in entry["window"])
         gap = float("nan") if entry.get("gap") is None else float(entry["gap"])
-        arrays = _arrays(path)
+        arrays = read_npz(path)
         affine = arrays["affine"].astype(float)
         native: dict[str, Image] = {
             name: (low + (high - low) * arrays[name].astype(np.float32)).astype(np.float32)
@@ -142,7 +143,7 @@ def _read(entry: dict[str, Any], place: Path) -> VolumeExample:
         predicted = {}
         for method in map(str, entry["methods"]):
             path = place / f"{Path(method).name}.npz"
-            predicted[method] = series = _series(_arrays(path), gap, low, high)
+            predicted[method] = series = _series(read_npz(path), gap, low, high)
             images = {f"mean {k}": image for k, image in enumerate(series.mean)}
             images |= {f"sd {k}": image for k, image in enumerate(series.sd) if image is not None}
             _check(path, shape, affine, images)
@@ -157,13 +158,7 @@ def _read(entry: dict[str, Any], place: Path) -> VolumeExample:
             predicted=predicted,
         )
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise RunFolderError(f"{path}: cannot be read as example images ({error!r}): {_AGAIN}") from error
-
-
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    # Opened here, because numpy leaves a file open that it cannot read.
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+        raise RunFolderError(f"{path}: cannot be read as example images ({error!r}): {AGAIN}") from error
 
 
 def _series(arrays: Mapping[str, NDArray[Any]], gap: float, low: float, high: float) -> PredictedSeries:
@@ -188,9 +183,9 @@ def _series(arrays: Mapping[str, NDArray[Any]], gap: float, low: float, high: fl
 def _check(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], images: Mapping[str, Image]) -> None:
     usable = affine.shape == (4, 4) and np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 1e-9
     if not usable or len(shape) != 3:
-        raise RunFolderError(f"{path}: needs a source image of three axes and an invertible affine: {_AGAIN}")
+        raise RunFolderError(f"{path}: needs a source image of three axes and an invertible affine: {AGAIN}")
     for name, image in images.items():
         if image.shape != shape:
-            raise RunFolderError(f"{path}: {name} has shape {image.shape}, the source {shape}: {_AGAIN}")
+            raise RunFolderError(f"{path}: {name} has shape {image.shape}, the source {shape}: {AGAIN}")
         if not np.isfinite(image).all():
-            raise RunFolderError(f"{path}: {name} holds values that are not finite: {_AGAIN}")
+            raise RunFolderError(f"{path}: {name} holds values that are not finite: {AGAIN}")

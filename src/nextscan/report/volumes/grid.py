@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -94,11 +94,11 @@ def grid_of(source: ArrayLike, affine: ArrayLike, *, margin: int = 2) -> Grid:
             upright[:3, 3] += (source.shape[order[axis]] - 1) * upright[:3, axis]
             upright[:3, axis] *= -1
     whole = (slice(None), slice(None), slice(None))
-    turned = Grid((order[0], order[1], order[2]), (flips[0], flips[1], flips[2]), whole, upright).apply(source)
-    box = _head(turned, margin)
+    turned = Grid((order[0], order[1], order[2]), (flips[0], flips[1], flips[2]), whole, upright)
+    box = _head(turned.apply(source), margin)
     cropped = upright.copy()
     cropped[:3, 3] += upright[:3, :3] @ [part.start for part in box]
-    return Grid((order[0], order[1], order[2]), (flips[0], flips[1], flips[2]), box, cropped)
+    return replace(turned, box=box, affine=cropped)
 
 
 def inside_head(image: Image) -> NDArray[np.bool_]:

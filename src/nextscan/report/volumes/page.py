@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nextscan.atomic import atomic_path
+from nextscan.atomic import write_text
 from nextscan.errors import OutputError
 from nextscan.report.methods import title
 from nextscan.report.page import Block, Notice, Section, render_page
@@ -70,22 +70,6 @@ def write_volume_page(
     shown = [example for example in examples if method in example.predicted][:LIMIT]
     if not shown:
         raise OutputError(f"{path}: there is no image imputed by {method} to show; give one example at least")
-    page = volume_page(shown, method=method, name=name, n_subjects=n_subjects, colophon=colophon, budget=budget)
-    with atomic_path(path) as beside:
-        beside.write_text(page, encoding="utf-8")
-    return Path(path)
-
-
-def volume_page(
-    examples: Sequence[VolumeExample],
-    *,
-    method: str,
-    name: str,
-    n_subjects: int | None,
-    colophon: Sequence[str],
-    budget: int,
-) -> str:
-    """Return the page as HTML; parameters as in `write_volume_page`."""
     blocks: list[Block] = [
         Notice(
             "These images were computed, not measured. Look at the uncertainty beside them, and take no diagnosis "
@@ -93,19 +77,21 @@ def volume_page(
             "warning",
         )
     ]
-    shown = viewer(examples, method, name=title(method), budget=budget)
-    assert shown is not None
-    blocks.append(shown)
+    browser = viewer(shown, method, name=title(method), budget=budget)
+    assert browser is not None
+    blocks.append(browser)
     sections = [Section("look", "The images", blocks)]
-    for k, example in enumerate(examples):
+    for k, example in enumerate(shown):
         sections.append(Section(f"subject-{k}", example.subject, [planes(example, method, name=f"planes-{k}")]))
-    n = len(examples)
+    n = len(shown)
     told = f"{n} of {count(n_subjects)}" if n_subjects is not None and n_subjects > n else str(n)
     subjects = "subject" if told == "1" else "subjects"
-    return render_page(
+    page = render_page(
         f"Imputed images of {name}" if name else "Imputed images",
         sections,
         kicker="Imputation",
         summary=f"What {title(method)} imputed for {told} {subjects}, beside the image each starts from.",
         colophon=[*colophon, "This page is one file; it loads nothing from anywhere. The viewer is NiiVue (BSD-2)."],
     )
+    write_text(path, page)
+    return Path(path)

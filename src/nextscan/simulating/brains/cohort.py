@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from nextscan.arrays import Progress
 from nextscan.atomic import atomic_folder
 from nextscan.cohort.cohort import Cohort
 from nextscan.errors import SettingError
 from nextscan.simulating.brains.folder import LAW, check_place, image_path, write_regions, write_tables
-from nextscan.simulating.brains.law import DIAGNOSES, BrainLaw, save_brain_law
+from nextscan.simulating.brains.law import DIAGNOSES, BrainLaw
 from nextscan.simulating.brains.people import draw_people
 from nextscan.simulating.brains.render import Head, affine_of
 from nextscan.simulating.brains.scanner import scan
-
-Progress = Callable[[Mapping[str, Any]], None]
+from nextscan.simulating.law_file import save_brain_law
 
 WHITE = 1000.0
 """Brightness of white matter in the files."""

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from nextscan.arrays import FloatArray, IntArray
-from nextscan.atomic import atomic_path
 from nextscan.errors import CohortError, SettingError
 from nextscan.randomness import normal, subject_keys
 
-FORMAT = 1
 SIZES = ("ventricles", "left_hippocampus", "right_hippocampus", "cortex", "white_matter")
 """The state: log sizes, 0 where typical of a healthy person of 70. Of tubes the size is the cross-section, of the
 cortex its thickness, of white matter its volume to first order."""
@@ -47,7 +42,6 @@ _TWINS, _TOGETHER = 0.8, 0.4  # correlation of the hippocampi, and of losses els
 
 _DRAWS = 0x627261696E73  # keeps draws from the law apart from all others with the same seed
 _OWN, _PATH = range(2)
-_AGAIN = "simulate the cohort again to have its law beside it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,44 +290,3 @@ def _root(covariance: FloatArray) -> FloatArray:
     values, vectors = np.linalg.eigh(covariance)
     root: FloatArray = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
     return root
-
-
-# -- the file -----------------------------------------------------------------------------------------------
-
-
-def save_brain_law(path: str | Path, law: BrainLaw) -> None:
-    """Write a law to an ``.npz`` file, whole or not at all; read it with `load_brain_law`.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    state = law.state()
-    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
-    document = {"format": FORMAT, "kind": "brains", **{k: v for k, v in state.items() if k not in arrays}}
-    with atomic_path(path) as beside, beside.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, document=np.array(json.dumps(document)), **arrays)
-
-
-def load_brain_law(path: str | Path) -> BrainLaw:
-    """Read the law of a cohort of simulated brains.
-
-    Raises
-    ------
-    CohortError
-        If the file is missing, damaged, of another kind or of another version.
-    """
-    try:
-        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = dict(file)
-        document = json.loads(str(arrays.pop("document")))
-        if document.pop("kind", "") != "brains":
-            raise CohortError(f"{path}: is the law of a table, not of simulated brains; give a folder of brains")
-        if document.pop("format") != FORMAT:
-            raise CohortError(f"{path}: is the law of another version of nextscan; {_AGAIN}")
-        return BrainLaw.from_state({**document, **arrays})
-    except FileNotFoundError as error:
-        raise CohortError(f"{path}: there is no law of simulated brains; {_AGAIN}") from error
-    except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise CohortError(f"{path}: is damaged, or not the law of simulated brains; {_AGAIN}") from error

@@ -81,7 +81,7 @@ class Head:
 
     @classmethod
     def of(cls, normals: FloatArray, head_size: float, shape: tuple[int, int, int]) -> Head:
-        """Lay out a person's head; see `brains_anatomy.build`."""
+        """Lay out a person's head; see `nextscan.simulating.brains.anatomy.build`."""
         spacing = np.array(FIELD_OF_VIEW) / shape
         cells = np.maximum(np.ceil(spacing / _FINE - 1e-6).astype(int), 1)
         axes = [

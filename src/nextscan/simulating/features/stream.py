@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nextscan.arrays import FloatArray
+from nextscan.arrays import FloatArray, Progress
 from nextscan.atomic import atomic_path
 from nextscan.cohort.cohort import Cohort, concatenate
 from nextscan.errors import SettingError
 from nextscan.randomness import bits, normal, subject_keys, uniform
 from nextscan.simulating.features.labels import NORMALS, draw_labels, standardised
 from nextscan.simulating.features.law import Law
-from nextscan.simulating.features.law_file import recipe, save_law
 from nextscan.simulating.features.regions import regions
 from nextscan.simulating.features.worlds import World, make_law
-
-Progress = Callable[[Mapping[str, Any]], None]
+from nextscan.simulating.law_file import recipe, save_law
 
 TILE = 256  # subjects computed together, always as many: a matrix product depends on its number of rows
 _TILES_PER_BLOCK = 8  # written together, as one row group
@@ -231,13 +230,10 @@ def _write_parquet(path: Path, tiles: Iterator[Cohort]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    writer: Any = None
-    try:
+    with ExitStack() as stack:
+        writer = None
         for frame in _blocks(tiles):
             table = pa.Table.from_pandas(frame, preserve_index=False)
             if writer is None:
-                writer = pq.ParquetWriter(path, table.schema, use_dictionary=["subject", "visit"])
+                writer = stack.enter_context(pq.ParquetWriter(path, table.schema, use_dictionary=["subject", "visit"]))
             writer.write_table(table, row_group_size=len(frame))
-    finally:
-        if writer is not None:
-            writer.close()

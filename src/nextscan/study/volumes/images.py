@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
-from nextscan.atomic import atomic_path
+from nextscan.atomic import atomic_path, write_text
 from nextscan.cohort import Task
 from nextscan.cohort.volume_imputation import PredictedVolume
 from nextscan.study.plan import Job, Plan
@@ -97,7 +97,7 @@ def write_images(
         have: list[str] = []
         moving: list[str] = []
         for method in methods:
-            for job in (plan.job(method, plan.seeds[0], 0, part) for part in range(plan.n_folds)):
+            for job in plan.shown_jobs(method):
                 kept = kept_path(folder, job, place)
                 if kept.is_file():
                     shutil.copyfile(kept, here / f"{method}.npz")
@@ -120,8 +120,7 @@ def write_images(
                 "series": moving,
             }
         )
-    with atomic_path(images / "index.json") as beside:
-        beside.write_text(json.dumps({"subjects": entries}, indent=1) + "\n", encoding="utf-8")
+    write_text(images / "index.json", json.dumps({"subjects": entries}, indent=1) + "\n")
 
 
 def _write_real(path: Path, real: RealImages) -> None:

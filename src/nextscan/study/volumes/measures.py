@@ -24,13 +24,13 @@ subject's folder, arrays on the source's own grid cut to the head, float16 in wi
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nextscan.arrays import Progress
 from nextscan.cohort import Cohort, Task, hide
 from nextscan.errors import NextscanWarning, SettingError
 from nextscan.images.names import CONTRASTS, image_name
@@ -39,8 +39,6 @@ from nextscan.study.plan import EXTRACTOR, SEGMENTER, Plan
 from nextscan.study.volumes.regions import Regions, measure_regions
 from nextscan.study.volumes.scoring import Describing, described
 from nextscan.study.volumes.truth import real_images
-
-Progress = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,19 +83,14 @@ class Volumes:
 
     def record(self) -> dict[str, Any]:
         """Return what `run.json` says of them."""
-        told = self.describing
+        told, n_images = self.describing, int(self.regional.is_paired.sum())
+        descriptor = {"extractor": told.extractor, "dimension": told.dimension, "n_images": n_images}
         clean = (self.regional.files_of("noise_free") != "")[self.regional.has_volume].all()
         return {
             "kind": "volumes",
             "regions": self.regions.record(),
             "image_truth": "noise_free" if clean else "volume",
-            "descriptor": None
-            if not told.dimension
-            else {
-                "extractor": told.extractor,
-                "dimension": told.dimension,
-                "n_images": int(self.regional.is_paired.sum()),
-            },
+            "descriptor": descriptor if told.dimension else None,
         }
 
 

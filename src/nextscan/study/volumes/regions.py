@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nextscan.arrays import FloatArray, IntArray
-from nextscan.atomic import atomic_path
+from nextscan.arrays import FloatArray, IntArray, Progress
+from nextscan.atomic import write_text
 from nextscan.cohort import Cohort, pairs
 from nextscan.errors import ImageError, some
 from nextscan.study.plugs import load_function
-
-Progress = Callable[[Mapping[str, Any]], None]
 
 _TABLE = "regions.tsv"
 _WORTH = 2.0  # pairs
@@ -178,8 +176,7 @@ def _segmented(path: str, segmenter: str, folder: Path, where: str) -> dict[str,
         raise ImageError(f"{path} ({where}): {segmenter} cannot segment it: {error}") from error
     if wrong := [name for name, value in volumes.items() if not np.isfinite(value)]:
         raise ImageError(f"{path} ({where}): {segmenter} gives no volume of {some(wrong)}; use another segmenter")
-    with atomic_path(kept) as beside:
-        beside.write_text(json.dumps(volumes), encoding="utf-8")
+    write_text(kept, json.dumps(volumes))
     return volumes
 
 

@@ -196,17 +196,10 @@ def regional_scores(truth: FloatArray, mean: FloatArray, context: FloatArray) ->
     pseudo = np.nan_to_num(correlation.per_subject) * share
     nothing = np.isnan(possible.per_feature).all()
     return {
-        "roi_volume_error": 100 * _mean(np.abs(mean - truth) / end),
-        "roi_change_error": 100 * _mean(np.abs(said - real)),
+        "roi_volume_error": 100 * metrics.known_mean(np.abs(mean - truth) / end, axis=1),
+        "roi_change_error": 100 * metrics.known_mean(np.abs(said - real), axis=1),
         "roi_change_correlation": np.full(len(truth), np.nan) if nothing else pseudo,
     }
-
-
-def _mean(values: FloatArray) -> FloatArray:
-    """Average over regions that exist; NaN where none does."""
-    known = ~np.isnan(values)
-    total = np.where(known, values, 0.0).sum(axis=1)
-    return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
 
 
 def _check(method: str, predicted: PredictedVolume, real: RealImages) -> None:

@@ -161,11 +161,10 @@ def _between(transform: str, other: str, where: str, other_where: str) -> FloatA
 
     if transform == other:  # both are where they belong, or are taken there alike
         return np.eye(4)
-    from_common, to_other = np.eye(4), np.eye(4)
-    if transform:
-        from_common = read_transform(transform, where=where)
-    if other:
-        to_other = read_transform(other, where=other_where)
+    from_common, to_other = (
+        read_transform(path, where=place) if path else np.eye(4)
+        for path, place in ((transform, where), (other, other_where))
+    )
     return to_other @ np.linalg.inv(from_common)
 
 

@@ -55,8 +55,8 @@ def test_every_setting_of_the_presets_can_be_given():
     names = {field.name for field in fields(VolumeDiffusionSettings)}
     changeable = set(VolumeDiffusion.setting_names())
     assert names - changeable == {"clamp", "decay", "interval_dropout"}
-    model = VolumeDiffusion(sampling_steps=4, channels=(8, 8))
-    assert model.settings == replace(PRESETS["default"], sampling_steps=4, channels=(8, 8))
+    model = VolumeDiffusion(sampling_steps=4, channels=(8, 8, 8))
+    assert model.settings == replace(PRESETS["default"], sampling_steps=4, channels=(8, 8, 8))
     assert nextscan.VolumeDiffusion is VolumeDiffusion
 
 
@@ -102,6 +102,8 @@ def test_med_ddpm_differs_from_the_default_by_condition_and_target():
         ({"interval": "unseen"}, "backward=False"),
         ({"draw_share": 0.0}, r"draw_share must be in \(0, 1\]"),
         ({"mean_channels": (8, 30)}, "mean_channels must be positive, the last a multiple of 4"),
+        ({"channels": (16, 30, 64)}, "channels must be multiples of 8"),
+        ({"channels": (16, 32)}, "with one choice of attention each"),
         ({"parameterisation": "noise"}, "set parameterisation='velocity'"),
         ({"preset": "paper", "sampling_steps": 2000}, "exceeds the 1000 steps"),
         ({"patch": 0}, "patch must be at least 1"),

@@ -115,14 +115,13 @@ class MeanProblem(PairProblem):
         given, target = self.train.batch(examples[0].tolist(), coins_of(generators, N_COINS), chance)
         return self._errors(network, given, target)[None]
 
+    def judged(self, network: Any, given: Condition, target: Tensor, i: int) -> Tensor:
+        """Return the squared error of a validation pair."""
+        return self._errors(network, given, target)
+
     def _errors(self, network: Any, given: Condition, target: Tensor) -> Tensor:
         error = target - given.source - self.expected.of(network, given).total
         return (error / self.scale).square().flatten(1).mean(1)
-
-    @torch.no_grad()
-    def validation_score(self, network: Any) -> Tensor:
-        """Return minus the loss of validation pairs, shape (1,)."""
-        return -torch.cat([self._errors(network, *pair) for pair in self.judged()]).double().cpu().mean()[None]
 
 
 def unit_of(source: Tensor, spread: Tensor) -> Tensor:

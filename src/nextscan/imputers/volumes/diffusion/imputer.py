@@ -30,16 +30,19 @@ has two parts, trained one after the other:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from nextscan.imputers.settings import resolve
 from nextscan.imputers.volumes.conditions import Interval
-from nextscan.imputers.volumes.diffusion.settings import Condition, Schedule, Target, VolumeDiffusionSettings, resolve
+from nextscan.imputers.volumes.diffusion.settings import PRESETS, Condition, Schedule, Target, VolumeDiffusionSettings
 from nextscan.imputers.volumes.learned import LearnedVolumeImputer
 
 if TYPE_CHECKING:
     from nextscan.imputers.volumes.diffusion.trained import TrainedDiffusion
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class VolumeDiffusion(LearnedVolumeImputer):
     """Impute follow-up volumes by diffusion conditioned on the source volume and the interval.
 
@@ -50,66 +53,48 @@ class VolumeDiffusion(LearnedVolumeImputer):
         `nextscan.imputers.volumes.diffusion.settings.VolumeDiffusionSettings` documents each.
     shape, spacing, cache
         Of the grid volumes are brought to, see `nextscan.preprocess.volumes.VolumePreparer`.
-    device : "auto" or a torch device
-        "auto" takes a GPU if there is one.
-    precision : "float32" or "bfloat16"
-    accumulate : int
-        Batches in one step of the optimiser.
-    checkpointing : bool
-        Compute activations again for gradients instead of keeping them: less memory, a third more time.
+    device, precision, accumulate, checkpointing
+        How to compute, see `nextscan.imputers.volumes.learning_settings.Machine`.
     """
 
     name: ClassVar[str] = "volume-diffusion"
     minimum_pairs: ClassVar[int] = 2
 
-    def __init__(
-        self,
-        *,
-        preset: Literal["default", "paper"] = "default",
-        target: Target | None = None,
-        schedule: Schedule | None = None,
-        steps: int | None = None,
-        parameterisation: Literal["noise", "data", "velocity"] | None = None,
-        sampler: str | None = None,
-        sampling_steps: int | None = None,
-        condition: Condition | None = None,
-        use_source: bool | None = None,
-        interval: Interval | None = None,
-        use_labels: bool | None = None,
-        mean_channels: tuple[int, ...] | None = None,
-        grows: bool | None = None,
-        draw_share: float | None = None,
-        match_brightness: bool | None = None,
-        flip: bool | None = None,
-        shift: int | None = None,
-        backward: bool | None = None,
-        channels: tuple[int, ...] | None = None,
-        attention: tuple[bool, ...] | None = None,
-        n_residual: int | None = None,
-        patch: int | None = None,
-        epochs: int | None = None,
-        examples_per_epoch: int | None = None,
-        batch_size: int | None = None,
-        learning_rate: float | None = None,
-        warmup_steps: int | None = None,
-        weight_decay: float | None = None,
-        average: float | None = None,
-        patience: int | None = None,
-        shape: tuple[int, int, int] | None = None,
-        spacing: tuple[float, float, float] | None = None,
-        cache: str | None = None,
-        device: str = "auto",
-        precision: Literal["float32", "bfloat16"] = "float32",
-        accumulate: int = 1,
-        checkpointing: bool = False,
-    ) -> None:
-        self._store(locals())
-        self.preset, self.shape, self.spacing, self.cache = preset, shape, spacing, cache
+    preset: Literal["default", "paper"] = "default"
+    target: Target | None = None
+    schedule: Schedule | None = None
+    steps: int | None = None
+    parameterisation: Literal["noise", "data", "velocity"] | None = None
+    sampler: str | None = None
+    sampling_steps: int | None = None
+    condition: Condition | None = None
+    use_source: bool | None = None
+    interval: Interval | None = None
+    use_labels: bool | None = None
+    mean_channels: tuple[int, ...] | None = None
+    grows: bool | None = None
+    draw_share: float | None = None
+    match_brightness: bool | None = None
+    flip: bool | None = None
+    shift: int | None = None
+    backward: bool | None = None
+    channels: tuple[int, ...] | None = None
+    attention: tuple[bool, ...] | None = None
+    n_residual: int | None = None
+    patch: int | None = None
+    epochs: int | None = None
+    examples_per_epoch: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    warmup_steps: int | None = None
+    weight_decay: float | None = None
+    average: float | None = None
+    patience: int | None = None
 
     @property
     def settings(self) -> VolumeDiffusionSettings:
         """The settings in full: the preset with the changes given to the constructor."""
-        return resolve(self.preset, self._given())
+        return resolve(PRESETS, self.preset, self.get_params())
 
     @property
     def uses_time(self) -> bool:  # type: ignore[override]

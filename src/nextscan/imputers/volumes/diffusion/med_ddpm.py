@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar
 
+from nextscan.imputers.volumes.diffusion.imputer import VolumeDiffusion
 from nextscan.imputers.volumes.diffusion.settings import MED_DDPM, VolumeDiffusionSettings
 from nextscan.imputers.volumes.learned import LearnedVolumeImputer
 
-if TYPE_CHECKING:
-    from nextscan.imputers.volumes.diffusion.trained import TrainedDiffusion
 
-
+@dataclass(eq=False, repr=False, kw_only=True)
 class MedDDPM(LearnedVolumeImputer):
     """Impute follow-up volumes by diffusion that sees source volume and interval as further channels.
 
@@ -35,37 +35,20 @@ class MedDDPM(LearnedVolumeImputer):
     name: ClassVar[str] = "med-ddpm"
     uses_time: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        *,
-        channels: tuple[int, ...] | None = None,
-        attention: tuple[bool, ...] | None = None,
-        n_residual: int | None = None,
-        patch: int | None = None,
-        sampling_steps: int | None = None,
-        epochs: int | None = None,
-        examples_per_epoch: int | None = None,
-        batch_size: int | None = None,
-        learning_rate: float | None = None,
-        patience: int | None = None,
-        shape: tuple[int, int, int] | None = None,
-        spacing: tuple[float, float, float] | None = None,
-        cache: str | None = None,
-        device: str = "auto",
-        precision: Literal["float32", "bfloat16"] = "float32",
-        accumulate: int = 1,
-        checkpointing: bool = False,
-    ) -> None:
-        self._store(locals())
-        self.shape, self.spacing, self.cache = shape, spacing, cache
+    channels: tuple[int, ...] | None = None
+    attention: tuple[bool, ...] | None = None
+    n_residual: int | None = None
+    patch: int | None = None
+    sampling_steps: int | None = None
+    epochs: int | None = None
+    examples_per_epoch: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    patience: int | None = None
 
     @property
     def settings(self) -> VolumeDiffusionSettings:
         """The settings in full."""
-        return MED_DDPM.changed(self._given())
+        return MED_DDPM.changed(self.get_params())
 
-    @staticmethod
-    def _kind() -> type[TrainedDiffusion]:
-        from nextscan.imputers.volumes.diffusion.trained import TrainedDiffusion
-
-        return TrainedDiffusion
+    _kind = staticmethod(VolumeDiffusion._kind)

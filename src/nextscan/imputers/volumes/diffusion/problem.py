@@ -127,13 +127,8 @@ class VolumeProblem(PairProblem):
             error = error * (unit_of(given.source, process.spread) / self.scale).square()
         return error.flatten(1).mean(1)
 
-    @torch.no_grad()
-    def validation_score(self, network: Any) -> Tensor:
-        """Return minus the loss of validation pairs, with the same levels and noise each time, shape (1,)."""
-        losses = []
-        for i, (given, target) in enumerate(self.judged()):
-            key = torch.tensor([i])
-            noise = counter_normal(key, _VALIDATION_SEED, torch.zeros_like(key), 0, tuple(target.shape[1:]))
-            level = torch.full((1,), _VALIDATION_LEVEL, device=target.device)
-            losses.append(self._errors(network, given, target, level, noise.to(target.device)).double().cpu())
-        return -torch.cat(losses).mean()[None]
+    def judged(self, network: Any, given: Condition, target: Tensor, i: int) -> Tensor:
+        """Return the squared error of a validation pair, always at the same level and with the same noise."""
+        noise = counter_normal(torch.tensor([i]), _VALIDATION_SEED, 0, 0, tuple(target.shape[1:]))
+        level = torch.full((1,), _VALIDATION_LEVEL, device=target.device)
+        return self._errors(network, given, target, level, noise.to(target.device))

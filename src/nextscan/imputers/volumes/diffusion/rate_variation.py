@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from nextscan.arrays import FloatArray, Volume
+from nextscan.imputers.volumes.brightness import half_waves
 from nextscan.randomness import normal, subject_keys
 
 _WAVES = tuple(k for k in product(range(3), repeat=3) if sum(k) <= 2)  # half waves along the axes; the first is 1
@@ -152,7 +153,7 @@ def _variances(overall: float, regional: float) -> FloatArray:
 @lru_cache(maxsize=2)
 def waves(shape: tuple[int, ...]) -> Volume:
     """Return products of cosines over a volume, the first of them 1, shape (10, x, y, z)."""
-    axes = [np.cos(np.pi * np.arange(3)[:, None] * (np.arange(n) + 0.5) / n) for n in shape]
+    axes = [half_waves(n, 3) for n in shape]
     each = [axes[0][i][:, None, None] * axes[1][j][:, None] * axes[2][k] for i, j, k in _WAVES]
     made = np.stack(each).astype(np.float32)
     made.flags.writeable = False

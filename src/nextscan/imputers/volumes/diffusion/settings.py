@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from nextscan.errors import SettingError
+from nextscan.imputers.settings import at_least
 from nextscan.imputers.volumes.learning_settings import LearningSettings
 
 Target = Literal["follow-up", "residual"]
 Schedule = Literal["linear", "cosine"]
 Condition = Literal["add", "channels"]
 
-_GROUPS = 4  # of channels that the network of the expected change normalises together
+# Of channels that a network normalises together: that of the expected change, and that of the diffusion, which is made
+# only once the first is trained.
+_MEAN_GROUPS, _GROUPS = 4, 8
 
 
 @dataclass(frozen=True)
@@ -74,18 +76,21 @@ class VolumeDiffusionSettings(LearningSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("steps", "sampling_steps", "n_residual", "patch"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
+        at_least(1, steps=self.steps, sampling_steps=self.sampling_steps, n_residual=self.n_residual, patch=self.patch)
         if not 0 < self.draw_share <= 1:
             raise SettingError(f"draw_share must be in (0, 1], got {self.draw_share:g}")
         if not self.use_source and self.target == "residual":
             raise SettingError("without the source only the follow-up can be predicted: set target='follow-up'")
         if self.mean_channels and self.target != "residual":
             raise SettingError("the expected change is added to the source: set target='residual' or mean_channels=()")
-        if self.mean_channels and (min(self.mean_channels) < 1 or self.mean_channels[-1] % _GROUPS):
+        if self.mean_channels and (min(self.mean_channels) < 1 or self.mean_channels[-1] % _MEAN_GROUPS):
             raise SettingError(
-                f"mean_channels must be positive, the last a multiple of {_GROUPS}; got {self.mean_channels}"
+                f"mean_channels must be positive, the last a multiple of {_MEAN_GROUPS}; got {self.mean_channels}"
+            )
+        if len(self.channels) != len(self.attention) or any(width < 1 or width % _GROUPS for width in self.channels):
+            raise SettingError(
+                f"channels must be multiples of {_GROUPS}, with one choice of attention each, got "
+                f"channels={self.channels} and attention={self.attention}"
             )
         if self.parameterisation == "noise" and self.schedule == "cosine":
             raise SettingError(
@@ -147,16 +152,3 @@ MED_DDPM = replace(
     batch_size=2,
     learning_rate=3e-4,
 )
-
-
-def resolve(preset: str, changes: Mapping[str, Any]) -> VolumeDiffusionSettings:
-    """Return the preset with the given changes; None means "as in the preset".
-
-    Raises
-    ------
-    SettingError
-        If the preset is unknown or a value is not allowed.
-    """
-    if preset not in PRESETS:
-        raise SettingError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    return PRESETS[preset].changed(changes)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nextscan.arrays import Volume
 from nextscan.diffusion import SAMPLERS, ContinuousPath, linear_betas
 from nextscan.diffusion import Path as NoisePath
-from nextscan.errors import SettingError
+from nextscan.imputers.settings import one_of, torch_device
 from nextscan.imputers.volumes.base import Draw, Given
 from nextscan.imputers.volumes.conditions import Conditions
 from nextscan.imputers.volumes.diffusion.expected_change import ExpectedChange, MeanProblem
@@ -22,7 +22,8 @@ from nextscan.imputers.volumes.diffusion.problem import VolumeProblem, VolumePro
 from nextscan.imputers.volumes.diffusion.rate_variation import RateVariation
 from nextscan.imputers.volumes.diffusion.settings import VolumeDiffusionSettings
 from nextscan.imputers.volumes.examples import Condition
-from nextscan.imputers.volumes.learning import Arrays, Machine, arrays_of, lesson, load_into
+from nextscan.imputers.volumes.learning import Arrays, arrays_of, lesson, load_into
+from nextscan.imputers.volumes.learning_settings import Machine
 from nextscan.networks.volume_unet import VolumeUNet
 from nextscan.randomness import subject_keys
 
@@ -94,7 +95,7 @@ class TrainedDiffusion:
         so that at 0 years it *is* the source, and regions measured in both differ by change alone. Draws have noise of
         their own, and so their mean has less.
         """
-        device, process = machine.torch_device(), make_process(self.settings, self.spread)
+        device, process = torch_device(machine.device), make_process(self.settings, self.spread)
         network = load_into(make_network(self.settings, self.conditions), self.network, device)
         expected = ExpectedChange(self.settings, self.conditions, torch.from_numpy(self.mean_spread))
         mean_network = load_into(expected.network(), self.mean_network, device) if self.mean_network else None
@@ -140,8 +141,7 @@ def make_process(settings: VolumeDiffusionSettings, spread: NDArray[np.float32])
     SettingError
         If there is no such sampler.
     """
-    if settings.sampler not in SAMPLERS:
-        raise SettingError(f"sampler must be one of {', '.join(SAMPLERS)}, got {settings.sampler!r}")
+    one_of(SAMPLERS, sampler=settings.sampler)
     paths: dict[str, NoisePath] = {
         "linear": linear_betas(steps=settings.steps, start=1e-4, end=0.02),
         "cosine": ContinuousPath("cosine", log_snr_min=-np.inf),

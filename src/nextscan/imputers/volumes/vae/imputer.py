@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from nextscan.imputers.volumes.learned import LearnedVolumeImputer
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from nextscan.imputers.volumes.vae.trained import TrainedVAE, VolumeVAESettings
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class VolumeVAE(LearnedVolumeImputer):
     """Impute follow-up volumes by decoding normal codes beside the source volume.
 
@@ -32,34 +34,21 @@ class VolumeVAE(LearnedVolumeImputer):
     uses_time: ClassVar[bool] = True
     predicts_backward: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        *,
-        latent: int | None = None,
-        channels: tuple[int, ...] | None = None,
-        patch: int | None = None,
-        epochs: int | None = None,
-        examples_per_epoch: int | None = None,
-        batch_size: int | None = None,
-        learning_rate: float | None = None,
-        patience: int | None = None,
-        shape: tuple[int, int, int] | None = None,
-        spacing: tuple[float, float, float] | None = None,
-        cache: str | None = None,
-        device: str = "auto",
-        precision: Literal["float32", "bfloat16"] = "float32",
-        accumulate: int = 1,
-        checkpointing: bool = False,
-    ) -> None:
-        self._store(locals())
-        self.shape, self.spacing, self.cache = shape, spacing, cache
+    latent: int | None = None
+    channels: tuple[int, ...] | None = None
+    patch: int | None = None
+    epochs: int | None = None
+    examples_per_epoch: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    patience: int | None = None
 
     @property
     def settings(self) -> VolumeVAESettings:
         """The settings in full."""
         from nextscan.imputers.volumes.vae.trained import VolumeVAESettings
 
-        return VolumeVAESettings().changed(self._given())
+        return VolumeVAESettings().changed(self.get_params())
 
     @staticmethod
     def _kind() -> type[TrainedVAE]:

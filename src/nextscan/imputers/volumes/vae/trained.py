@@ -12,12 +12,12 @@ from torch import Tensor
 
 from nextscan.arrays import Volume
 from nextscan.diffusion import counter_normal
-from nextscan.errors import SettingError
+from nextscan.imputers.settings import at_least, torch_device
 from nextscan.imputers.volumes.base import Draw, Given
 from nextscan.imputers.volumes.conditions import Conditions
 from nextscan.imputers.volumes.examples import N_COINS, Condition, PairProblem, coins_of
-from nextscan.imputers.volumes.learning import Arrays, Machine, arrays_of, lesson, load_into
-from nextscan.imputers.volumes.learning_settings import LearningSettings
+from nextscan.imputers.volumes.learning import Arrays, arrays_of, lesson, load_into
+from nextscan.imputers.volumes.learning_settings import LearningSettings, Machine
 from nextscan.networks.volume_vae import VolumeVAENetwork
 from nextscan.randomness import subject_keys
 
@@ -43,9 +43,7 @@ class VolumeVAESettings(LearningSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("latent", "patch"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
+        at_least(1, latent=self.latent, patch=self.patch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +75,10 @@ class VAEProblem(PairProblem):
         divergence = (mean.square() + log_variance.exp() - 1 - log_variance).float().sum(1) / 2
         return misfit + divergence / change[0].numel()
 
-    @torch.no_grad()
-    def validation_score(self, network: Any) -> Tensor:
-        """Return the bound of validation pairs, with the same noise each time, shape (1,)."""
-        bounds = []
-        for i, (given, target) in enumerate(self.judged()):
-            noise = counter_normal(torch.tensor([i]), _VALIDATION_SEED, 0, 0, (self.settings.latent,))
-            bounds.append(self._bound(network, given, target, noise.to(target.device)).double().cpu())
-        return -torch.cat(bounds).mean()[None]
+    def judged(self, network: Any, given: Condition, target: Tensor, i: int) -> Tensor:
+        """Return minus the bound of a validation pair, always with the same noise."""
+        noise = counter_normal(torch.tensor([i]), _VALIDATION_SEED, 0, 0, (self.settings.latent,))
+        return self._bound(network, given, target, noise.to(target.device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +113,7 @@ class TrainedVAE:
 
     def drawing(self, machine: Machine) -> Draw:
         """Return what draws volumes: codes from N(0, 1), decoded, and noise of what the decoder leaves."""
-        device = machine.torch_device()
+        device = torch_device(machine.device)
         network = _network(self.settings, self.conditions)
         load_into(network, self.network, device)
         noise = self.spread * float(network.log_noise.exp())

@@ -2,9 +2,15 @@ import numpy as np
 import pytest
 
 from nextscan.errors import CohortError, OutputError
-from nextscan.simulating import load_law, save_law
-from nextscan.simulating.features.law_file import recipe
+from nextscan.simulating import load_brain_law, load_law, save_brain_law, save_law
+from nextscan.simulating.brains.people import draw_people
 from nextscan.simulating.features.worlds import make_law
+from nextscan.simulating.law_file import recipe
+
+
+@pytest.fixture(scope="module")
+def people():
+    return draw_people(20, (32, 40, 32), seed=4)
 
 
 def same(one, other):
@@ -42,3 +48,25 @@ def test_a_law_of_another_format_is_refused(tmp_path):
     np.savez(path, document=np.array('{"format": 99}'))
     with pytest.raises(CohortError, match="another version"):
         load_law(path)
+
+
+def test_a_law_of_brains_comes_back_from_its_file(people, tmp_path):
+    save_brain_law(tmp_path / "a.npz", people)
+    read = load_brain_law(tmp_path / "a.npz")
+    for name, value in people.state().items():
+        assert np.array_equal(read.state()[name], value), name
+    law, again = (each.predict("sub-003", ["ses-01", "ses-02"], 1.5) for each in (people, read))
+    assert np.array_equal(law.mean, again.mean)
+
+
+def test_damaged_laws_of_brains_are_named(people, tmp_path):
+    with pytest.raises(CohortError, match=r"none\.npz: there is no law"):
+        load_brain_law(tmp_path / "none.npz")
+    save_law(tmp_path / "table.npz", make_law("linear", n_features=3, seed=0))
+    with pytest.raises(CohortError, match="is the law of a table"):
+        load_brain_law(tmp_path / "table.npz")
+    save_brain_law(tmp_path / "cut.npz", people)
+    whole = (tmp_path / "cut.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CohortError, match=r"cut\.npz: is damaged"):
+        load_brain_law(tmp_path / "cut.npz")
