@@ -146,7 +146,7 @@ class Imputer(Estimator):
                 checkpoint=None if checkpoint is None else Path(checkpoint) / f"calibration-{split.fold}",
                 progress=progress,
             )
-            made = model.impute(task.shown, draws, seed=seed)
+            made = model.impute(task.shown, draws, seed=seed, allow_missing_labels=True)
             truth.append(task.truth)
             mean.append(made.mean())
             sd.append(made.sd())
@@ -176,6 +176,7 @@ class Imputer(Estimator):
         *,
         seed: int = 0,
         at_years: Sequence[float] | None = None,
+        allow_missing_labels: bool = False,
         progress: Progress | None = None,
     ) -> Imputation:
         """Draw the visits that `nextscan.cohort.targets` lists for the cohort.
@@ -183,7 +184,8 @@ class Imputer(Estimator):
         Parameters
         ----------
         cohort : Cohort
-            Needs every feature the model was fitted on; more are ignored.
+            Needs every feature the model was fitted on, under whatever role it was read (see `Known.applied`); more
+            are ignored, and requests are visits without any of them.
         draws : int
             Draws per target.
         seed : int
@@ -191,6 +193,9 @@ class Imputer(Estimator):
         at_years : sequence of float, optional
             Impute these times after the last observed visit instead; negative ones, before it, where the
             imputer `predicts_backward`.
+        allow_missing_labels : bool
+            Impute everybody as the average of training where a label of the model is known of nobody; an error
+            otherwise.
 
         Returns
         -------
@@ -201,14 +206,21 @@ class Imputer(Estimator):
         ------
         NotFittedError, FeatureMismatchError, SettingError
         CohortError
-            If a target lies before its subject's first observed visit and the method predicts forward only.
+            If a target lies before its subject's first observed visit and the method predicts forward only; if a
+            label of the model is known of nobody.
+
+        Warns
+        -----
+        NextscanWarning
+            If labels are missing for some, or have categories that training never saw.
         """
         self._check_fitted()
         if draws < 1:
             raise SettingError(f"draws must be at least 1, got {draws}")
-        cohort = self._check_features(cohort)
+        cohort = self._check_features(self.known.applied(cohort))
         wanted = targets(cohort, at_years)
         self.check_direction(cohort, wanted)
+        self.known.check_labels(cohort, wanted, allow_missing=allow_missing_labels)
         values, exact = self._draw(cohort, wanted, draws, seed, progress)
         floor = np.where(self.nonnegative_, 0.0, -np.inf)
         np.maximum(values, floor.astype(values.dtype), out=values)
@@ -230,6 +242,9 @@ class Imputer(Estimator):
         self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int, progress: Progress | None
     ) -> tuple[NDArray[np.floating], FloatArray | None]:
         raise NotImplementedError
+
+    def _features(self) -> tuple[str, ...]:
+        return self.feature_names_
 
     def _check_features(self, cohort: Cohort) -> Cohort:
         where = cohort.source or cohort.name
@@ -256,6 +271,7 @@ class Imputer(Estimator):
             "feature_names": list(self.feature_names_),
             "units": self.units_,
             "record": self.record_,
+            "reading": self.reading_,
             "calibration": None if self.calibration_ is None else self.calibration_.state(),
             "likeness": None if self.likeness_ is None else self.likeness_.state(),
             "learned": self._state(),
@@ -266,6 +282,7 @@ class Imputer(Estimator):
         self.units_ = state["units"]
         self.nonnegative_ = state["nonnegative"]
         self.record_ = state["record"]
+        self.reading_ = state.get("reading", {})  # of no model before it was kept
         calibration, likeness = state.get("calibration"), state.get("likeness")
         self.calibration_ = None if calibration is None else Calibration.from_state(calibration)
         self.likeness_ = None if likeness is None else Likeness.from_state(likeness)

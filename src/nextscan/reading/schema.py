@@ -155,6 +155,12 @@ class Schema(TableSchema):
         """The file, for messages."""
         return self._path
 
+    def called(self, path: str) -> Schema:
+        """Return the same schema, called otherwise in messages."""
+        named = self.model_copy()
+        named._path = path
+        return named
+
     def of(self, table: Path) -> TableSchema:
         """Return what holds for one table: its own section replaces common keys, label by label and unit by unit."""
         common = {key: getattr(self, key) for key in TableSchema.model_fields}

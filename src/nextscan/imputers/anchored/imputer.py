@@ -41,6 +41,7 @@ from nextscan.imputers.base import Imputer, Progress
 from nextscan.imputers.baselines.paired_visits import donors
 from nextscan.imputers.mixed_factor.imputer import MixedFactor, check_follow_ups
 from nextscan.imputers.stages import Stages, fingerprint
+from nextscan.preprocess import LabelEncoder
 from nextscan.randomness import subject_keys
 
 _STAGES = 13  # about ten fits to choose ranks by, the anchor, two networks
@@ -229,6 +230,9 @@ class AnchoredSecondgram(Imputer):
         return total
 
     # -- parts ------------------------------------------------------------------------------------
+
+    def _label_encoder(self) -> LabelEncoder:
+        return self.anchor_.model.labels_
 
     def _state(self) -> dict[str, Any]:
         return {"anchor": self.anchor_.state(), "residual": self.residual_.state()}

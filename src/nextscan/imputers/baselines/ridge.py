@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -125,6 +125,10 @@ class Ridge(Imputer):
         "coefficients_",
         "residuals_",
     )
+
+    def _label_encoder(self) -> LabelEncoder:
+        """Return the encoder without the interval, which is no label of the table."""
+        return replace(self.labels_, labels=tuple(label for label in self.labels_.labels if label.name != _GAP))
 
     def _state(self) -> dict[str, Any]:
         learned = {name: getattr(self, name) for name in self._LEARNED}

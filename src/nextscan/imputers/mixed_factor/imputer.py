@@ -289,6 +289,9 @@ class MixedFactor(Imputer):
         "label_rates_",
     )
 
+    def _label_encoder(self) -> LabelEncoder:
+        return self.labels_
+
     def _state(self) -> dict[str, Any]:
         learned = {name: getattr(self, name) for name in self._LEARNED}
         return {"labels": self.labels_.state(), "model": self.model_.state(), **learned}

@@ -40,6 +40,7 @@ from nextscan.imputers.secondgram.presets import (
     Target,
     resolve,
 )
+from nextscan.preprocess import LabelEncoder
 from nextscan.randomness import subject_keys
 
 if TYPE_CHECKING:
@@ -330,6 +331,9 @@ class Secondgram(Imputer):
             return torch.empty(0, device=self.device).device
         except (RuntimeError, AssertionError) as error:
             raise SettingError(f"device {self.device!r} cannot be used here; try device='auto'") from error
+
+    def _label_encoder(self) -> LabelEncoder:
+        return self.encoding_.labels
 
     def _state(self) -> dict[str, Any]:
         return {"encoding": self.encoding_.state(), "network": self.network_}

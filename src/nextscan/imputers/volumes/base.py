@@ -230,9 +230,15 @@ class VolumeImputer(Estimator):
     # -- save -------------------------------------------------------------------------------------
 
     def _saved(self) -> dict[str, Any]:
-        return {"preparer": self.preparer_.state(), "record": self.record_, "learned": self._state()}
+        return {
+            "preparer": self.preparer_.state(),
+            "record": self.record_,
+            "reading": self.reading_,
+            "learned": self._state(),
+        }
 
     def _take_saved(self, state: dict[str, Any]) -> None:
         self.preparer_ = VolumePreparer.from_state(state["preparer"], cache=self.cache)
         self.record_ = state["record"]
+        self.reading_ = state.get("reading", {})
         self._restore(state["learned"])
