@@ -69,7 +69,7 @@ def test_a_label_that_nobody_has_is_refused_unless_it_is_allowed(train: Path) ->
         with pytest.raises(CohortError, match=r"label case, which the ridge model was fitted with, is .*allow"):
             model.impute(without, at_years=[2])
         with pytest.warns(NextscanWarning, match="case.*everybody is imputed as the average of training"):
-            model.impute(without, at_years=[2], allow_missing_labels=True)
+            model.impute(without, at_years=[2], missing_labels="warn")
 
 
 def test_labels_that_some_lack_and_categories_never_seen_are_named(train: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.task import Targets
 from nextscan.errors import CohortError, NextscanWarning, some
 from nextscan.wording import counted
+
+MissingLabels = Literal["refuse", "warn", "ignore"]
 
 
 class Names(Protocol):
@@ -95,19 +97,21 @@ class Known:
             cohort = cohort.select_subjects(seen)
         return cohort
 
-    def check_labels(self, cohort: Cohort, wanted: Targets, *, allow_missing: bool = False) -> None:
+    def check_labels(self, cohort: Cohort, wanted: Targets, missing_labels: MissingLabels = "refuse") -> None:
         """Warn of labels that the model knows and targets lack, and of categories it never saw.
 
         Parameters
         ----------
-        allow_missing : bool
-            Warn of a label that no target has, too, rather than refuse.
+        missing_labels : "refuse", "warn" or "ignore"
+            "warn" lets a label pass that no target has; "ignore" says nothing at all.
 
         Raises
         ------
         CohortError
             If a label of the model is known for no target: everybody would be imputed as the average person.
         """
+        if missing_labels == "ignore":
+            return
         where, n = cohort.source or cohort.name, len(wanted)
         labels = cohort.labels_at(wanted.context)
         for name, categories in self.labels.items():
@@ -118,10 +122,10 @@ class Known:
                     f"{where}: label {name}, which {self.source} was fitted with, is "
                     f"{'known for none of the subjects' if name in labels else 'not in the table'}"
                 )
-                if not allow_missing:
+                if missing_labels == "refuse":
                     raise CohortError(
                         f"{text}; add it, or impute everybody as the average of training with --allow-missing-labels "
-                        "(allow_missing_labels=True)"
+                        "(missing_labels='warn')"
                     )
                 _warn(f"{text}: everybody is imputed as the average of training")
                 continue

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
 from nextscan.cohort import Calibration, Cohort, Imputation, Targets, folds, hide, merge, pairs, targets
+from nextscan.cohort.known import MissingLabels
 from nextscan.errors import CohortError, FeatureMismatchError, SettingError, TooFewPairsError, some
 from nextscan.imputers.estimator import Estimator, Progress
 from nextscan.preprocess import Likeness
@@ -146,7 +147,7 @@ class Imputer(Estimator):
                 checkpoint=None if checkpoint is None else Path(checkpoint) / f"calibration-{split.fold}",
                 progress=progress,
             )
-            made = model.impute(task.shown, draws, seed=seed, allow_missing_labels=True)
+            made = model.impute(task.shown, draws, seed=seed, missing_labels="ignore")
             truth.append(task.truth)
             mean.append(made.mean())
             sd.append(made.sd())
@@ -176,7 +177,7 @@ class Imputer(Estimator):
         *,
         seed: int = 0,
         at_years: Sequence[float] | None = None,
-        allow_missing_labels: bool = False,
+        missing_labels: MissingLabels = "refuse",
         progress: Progress | None = None,
     ) -> Imputation:
         """Draw the visits that `nextscan.cohort.targets` lists for the cohort.
@@ -193,9 +194,9 @@ class Imputer(Estimator):
         at_years : sequence of float, optional
             Impute these times after the last observed visit instead; negative ones, before it, where the
             imputer `predicts_backward`.
-        allow_missing_labels : bool
-            Impute everybody as the average of training where a label of the model is known of nobody; an error
-            otherwise.
+        missing_labels : "refuse", "warn" or "ignore"
+            What to do where a label of the model is known of nobody, and everybody would be imputed as the average of
+            training: "warn" does so with a warning. "ignore" says nothing of labels that some lack, either.
 
         Returns
         -------
@@ -220,7 +221,7 @@ class Imputer(Estimator):
         cohort = self._check_features(self.known.applied(cohort))
         wanted = targets(cohort, at_years)
         self.check_direction(cohort, wanted)
-        self.known.check_labels(cohort, wanted, allow_missing=allow_missing_labels)
+        self.known.check_labels(cohort, wanted, missing_labels)
         values, exact = self._draw(cohort, wanted, draws, seed, progress)
         floor = np.where(self.nonnegative_, 0.0, -np.inf)
         np.maximum(values, floor.astype(values.dtype), out=values)
