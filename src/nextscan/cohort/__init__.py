@@ -4,6 +4,7 @@ from nextscan.cohort.calibration import Calibration
 from nextscan.cohort.cohort import Cohort, concatenate
 from nextscan.cohort.findings import Finding
 from nextscan.cohort.imputation import Imputation
+from nextscan.cohort.known import Known
 from nextscan.cohort.task import (
     Pairs,
     Split,
@@ -24,6 +25,7 @@ __all__ = [
     "Cohort",
     "Finding",
     "Imputation",
+    "Known",
     "Pairs",
     "PredictedVolume",
     "Split",

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,6 +61,9 @@ class Cohort:
         How the source was understood: shown by `nextscan describe`, kept in run records.
     findings : tuple of Finding
         What reading it brought up that the user should know; errors among them are refused by `fit`.
+    reading : mapping
+        How it was read, ready for JSON: ``schema`` (its keys), ``dictionary`` (titles and units of fields),
+        ``suffix`` of images. Models remember it, so that other tables are read alike.
     """
 
     name: str
@@ -78,6 +82,7 @@ class Cohort:
     law: str = ""
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n_subjects, n_visits = len(self.subjects), len(self.visits)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
 from nextscan.cohort import Calibration, Cohort, Imputation, Targets, Task, folds, hide, merge, pairs, targets
+from nextscan.cohort.known import MissingLabels
 from nextscan.errors import CohortError, FeatureMismatchError, SettingError, TooFewPairsError, some
 from nextscan.imputers.estimator import Estimator, Progress
 from nextscan.imputers.settings import at_least
@@ -147,7 +148,7 @@ class Imputer(Estimator):
                 checkpoint=None if checkpoint is None else Path(checkpoint) / f"calibration-{split.fold}",
                 progress=progress,
             )
-            made = model.impute(task.shown, draws, seed=seed)
+            made = model.impute(task.shown, draws, seed=seed, missing_labels="ignore")
             held_out.append((task, made.mean(), made.sd()))
         if progress is not None:
             progress({"phase": "calibrating", "done": n_folds, "total": n_folds})
@@ -163,6 +164,7 @@ class Imputer(Estimator):
         *,
         seed: int = 0,
         at_years: Sequence[float] | None = None,
+        missing_labels: MissingLabels = "refuse",
         progress: Progress | None = None,
     ) -> Imputation:
         """Draw the visits that `nextscan.cohort.targets` lists for the cohort.
@@ -170,7 +172,8 @@ class Imputer(Estimator):
         Parameters
         ----------
         cohort : Cohort
-            Needs every feature the model was fitted on; more are ignored.
+            Needs every feature the model was fitted on, under whatever role it was read (see `Known.applied`); more
+            are ignored, and requests are visits without any of them.
         draws : int
             Draws per target.
         seed : int
@@ -178,6 +181,9 @@ class Imputer(Estimator):
         at_years : sequence of float, optional
             Impute these times after the last observed visit instead; negative ones, before it, where the
             imputer `predicts_backward`.
+        missing_labels : "refuse", "warn" or "ignore"
+            What to do where a label of the model is known of nobody, and everybody would be imputed as the average of
+            training: "warn" does so with a warning. "ignore" says nothing of labels that some lack, either.
 
         Returns
         -------
@@ -188,13 +194,20 @@ class Imputer(Estimator):
         ------
         NotFittedError, FeatureMismatchError, SettingError
         CohortError
-            If a target lies before its subject's first observed visit and the method predicts forward only.
+            If a target lies before its subject's first observed visit and the method predicts forward only; if a
+            label of the model is known of nobody.
+
+        Warns
+        -----
+        NextscanWarning
+            If labels are missing for some, or have categories that training never saw.
         """
         self._check_fitted()
         at_least(1, draws=draws)
-        cohort = self._check_features(cohort)
+        cohort = self._check_features(self.known.applied(cohort))
         wanted = targets(cohort, at_years)
         self.check_direction(cohort, wanted)
+        self.known.check_labels(cohort, wanted, missing_labels)
         values, exact = self._draw(cohort, wanted, draws, seed, progress)
         floor = np.where(self.nonnegative_, 0.0, -np.inf)
         np.maximum(values, floor.astype(values.dtype), out=values)
@@ -216,6 +229,9 @@ class Imputer(Estimator):
         self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int, progress: Progress | None
     ) -> tuple[NDArray[np.floating], FloatArray | None]:
         raise NotImplementedError
+
+    def _features(self) -> tuple[str, ...]:
+        return self.feature_names_
 
     def _check_features(self, cohort: Cohort) -> Cohort:
         where = cohort.source or cohort.name
@@ -242,6 +258,7 @@ class Imputer(Estimator):
             "feature_names": list(self.feature_names_),
             "units": self.units_,
             "record": self.record_,
+            "reading": self.reading_,
             "calibration": None if self.calibration_ is None else self.calibration_.state(),
             "likeness": None if self.likeness_ is None else self.likeness_.state(),
             "learned": self._state(),
@@ -252,6 +269,7 @@ class Imputer(Estimator):
         self.units_ = state["units"]
         self.nonnegative_ = state["nonnegative"]
         self.record_ = state["record"]
+        self.reading_ = state.get("reading", {})  # of no model before it was kept
         calibration, likeness = state.get("calibration"), state.get("likeness")
         self.calibration_ = None if calibration is None else Calibration.from_state(calibration)
         self.likeness_ = None if likeness is None else Likeness.from_state(likeness)

@@ -11,7 +11,9 @@ import numpy as np
 
 from nextscan.cohort import Cohort, Targets
 from nextscan.cohort.findings import refuse_errors
+from nextscan.cohort.known import Known
 from nextscan.errors import CohortError, NotFittedError, SettingError, some
+from nextscan.preprocess import LabelEncoder
 
 Progress = Callable[[Mapping[str, Any]], None]
 
@@ -32,6 +34,8 @@ class Estimator:
         Whether visits before the first observed one can be imputed; `impute` refuses them otherwise.
     uses_time : bool
         Whether the time of the target changes the prediction.
+    reading_ : mapping
+        How the training table was read, see `Cohort.reading`.
     record_ : dict
         What happened in `fit`, ready for JSON: pairs and subjects used, choices made.
     """
@@ -43,6 +47,8 @@ class Estimator:
     uses_time: ClassVar[bool] = False
 
     record_: dict[str, Any]
+
+    reading_: Mapping[str, Any]
 
     _LEARNED: ClassVar[tuple[str, ...]]
     _PARTS: ClassVar[Mapping[str, Any]] = {}
@@ -140,8 +146,11 @@ class Estimator:
         folder = None if checkpoint is None else Path(checkpoint)
         if seeds is not None:
             models = self._fit_each(train, validation, list(seeds), folder, progress)
+            for model in models:
+                model.reading_ = dict(train.reading)
             self._end(models, train)
             return models
+        self.reading_ = dict(train.reading)
         self._begin(train, validation, seed)
         self._fit(train, validation, seed, folder, progress)
         self._end([self], train)
@@ -182,6 +191,24 @@ class Estimator:
     def _check_fitted(self) -> None:
         if not hasattr(self, "record_"):
             raise NotFittedError(f"{type(self).__name__} is not fitted yet; call fit(train, validation) first")
+
+    # -- names ------------------------------------------------------------------------------------
+
+    def _label_encoder(self) -> LabelEncoder | None:
+        """Return what encodes the labels that predictions depend on; None if they depend on none."""
+        return getattr(self, "labels_", None)
+
+    def _features(self) -> tuple[str, ...]:
+        """Return the names of the features learned from."""
+        return ()
+
+    @property
+    def known(self) -> Known:
+        """The names of this model, by which the table to impute is read."""
+        self._check_fitted()
+        encoder = self._label_encoder()
+        labels = {} if encoder is None else {label.name: label.categories for label in encoder.labels}
+        return Known(f"the {self.name} model", self._features(), labels, self.reading_)
 
     # -- impute -----------------------------------------------------------------------------------
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nextscan.cohort.cohort import Cohort
+from nextscan.cohort.known import Known, Names
 from nextscan.errors import CohortError, SettingError, some
 
 if TYPE_CHECKING:
     from nextscan.reading.columns.visits import VisitRows
     from nextscan.reading.layouts.layout import Layout, WideLayout
+    from nextscan.reading.layouts.ukb_fields import Dictionary
     from nextscan.reading.schema import Schema
+
+
+class Model(Protocol):
+    """A fitted imputer, as far as reading is concerned."""
+
+    @property
+    def known(self) -> Known:
+        """Its names."""
 
 
 def read_cohort(
@@ -25,6 +36,7 @@ def read_cohort(
     participants: str | Path | None = None,
     suffix: str | None = None,
     allow: str | Sequence[str] = (),
+    like: Model | Known | None = None,
 ) -> Cohort:
     """Read a cohort; `Cohort.notes` tells how the tables were understood.
 
@@ -54,6 +66,9 @@ def read_cohort(
     allow : str or sequence of str
         Codes of findings that are errors, such as ``"impossible-gap"``, to take as warnings: `fit` and `evaluate`
         refuse a cohort with errors. The schema can say so, too.
+    like : fitted imputer, optional
+        Read the table to be imputed by the names of this model: nothing but its features and labels is looked for,
+        with the schema, the dictionary and the suffix that its training table was read with, unless others are given.
 
     Returns
     -------
@@ -90,28 +105,41 @@ def read_cohort(
     from nextscan.reading.repeats import without_repeats
 
     path = Path(path)
-    rules = find_schema(path, schema)
-    rows, _ = read_rows(path, rules, dictionary=dictionary, participants=participants, suffix=suffix)
+    names = known_of(like)
+    rules, fields = find_schema(path, schema, names), find_dictionary(dictionary, names)
+    if suffix is None and names is not None:
+        suffix = names.reading.get("suffix")
+    rows, _ = read_rows(path, rules, dictionary=fields, participants=participants, suffix=suffix, like=names)
     rows = without_repeats(_excluding(rows, [exclude] if isinstance(exclude, str) else exclude))
     pools = [unpaired] if isinstance(unpaired, str | Path) else unpaired
     if pools:
-        read = [read_rows(Path(pool), rules, like=rows, dictionary=dictionary, suffix=suffix)[0] for pool in pools]
+        read = [read_rows(Path(pool), rules, like=rows, dictionary=fields, suffix=suffix)[0] for pool in pools]
         rows = join_unpaired(rows, read)
     law = path.with_suffix(".law.npz")
     known_law = law_in(path) if path.is_dir() else str(law) if law.is_file() else ""
     permitted = {*rules.allow, *([allow] if isinstance(allow, str) else allow)}
     cohort, _ = assemble(rows, rules.name or path.stem or path.resolve().name, law=known_law, allow=permitted)
-    return cohort
+    reading = {
+        "schema": rules.model_dump(mode="json", exclude_unset=True),
+        "dictionary": fields.of(cohort.feature_names),
+        "suffix": suffix,
+    }
+    return replace(cohort, reading={key: value for key, value in reading.items() if value})
+
+
+def known_of(like: Model | Known | None) -> Known | None:
+    """Return the names of a model."""
+    return like if like is None or isinstance(like, Known) else like.known
 
 
 def read_rows(
     path: Path,
     schema: Schema,
     *,
-    dictionary: str | Path | None = None,
+    dictionary: Dictionary,
     participants: str | Path | None = None,
     suffix: str | None = None,
-    like: VisitRows | None = None,
+    like: Names | None = None,
 ) -> tuple[VisitRows, Layout | WideLayout | None]:
     """Read one table or folder as rows of visits, with the layout of the table.
 
@@ -134,8 +162,7 @@ def read_rows(
         rows = freesurfer.read_freesurfer(path, tables, own, schema_path=schema.path)
         participants = participants or participants_near(path)
     elif own.subject is None and ukb_fields.is_ukb(tables[0].own_columns):
-        known = ukb_fields.Dictionary({}, {}) if dictionary is None else ukb_fields.read_dictionary(Path(dictionary))
-        rows, layout = ukb.read_ukb(tables[0], own, known, schema_path=schema.path, like=like)
+        rows, layout = ukb.read_ukb(tables[0], own, dictionary, schema_path=schema.path, like=like)
     else:
         rows, layout = read_long(tables[0], own, schema_path=schema.path, like=like)
     if participants is not None:
@@ -143,15 +170,28 @@ def read_rows(
     return rows, layout
 
 
-def find_schema(path: Path, schema: str | Path | None) -> Schema:
-    """Return the given schema, else the one beside the table, else an empty one."""
+def find_dictionary(path: str | Path | None, known: Known | None = None) -> Dictionary:
+    """Return the given dictionary, else what the model remembers of its own, else an empty one."""
+    from nextscan.reading.layouts.ukb_fields import Dictionary, read_dictionary
+
+    if path is not None:
+        return read_dictionary(Path(path))
+    remembered = {} if known is None else known.reading.get("dictionary", {})
+    return Dictionary(*({int(k): v for k, v in remembered.get(part, {}).items()} for part in ("titles", "units")))
+
+
+def find_schema(path: Path, schema: str | Path | None, known: Known | None = None) -> Schema:
+    """Return the given schema, else the one beside the table, else the one the model remembers, else an empty one."""
     from nextscan.reading.layouts.bids import is_bids
     from nextscan.reading.schema import Schema, read_schema
 
     beside = path.with_suffix(".toml") if path.is_file() else Path(f"{path}.toml")
     if schema is not None:
         return read_schema(schema)
-    return read_schema(beside) if beside.is_file() and (path.is_file() or is_bids(path)) else Schema()
+    if beside.is_file() and (path.is_file() or is_bids(path)):
+        return read_schema(beside)
+    remembered = Schema() if known is None else Schema.model_validate(known.reading.get("schema", {}))
+    return remembered if known is None else remembered.called(f"the schema {known.source} was fitted with")
 
 
 def _excluding(rows: VisitRows, exclude: Iterable[str]) -> VisitRows:

@@ -54,13 +54,14 @@ from nextscan.errors import NextscanError, SchemaError, some
 
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class TimeSchema(_Closed):
     """The column that tells when a visit was."""
 
     column: str
+    """The column."""
     kind: Literal["years", "age", "date", "visit"] = "years"
     """Time since the first visit, age, a date, or only the number of the visit (then years are unknown)."""
     unit: str = "years"
@@ -91,10 +92,15 @@ class ImagesSchema(_Closed):
     space: str | None = None
     """Of a BIDS folder: where transforms lead to (``to-``), if there are several."""
     volume: str | None = None
+    """Of a table: the column with paths of the images."""
     transform: str | None = None
+    """Of a table: the column with paths of ITK transforms to the subject's common space."""
     mask: str | None = None
+    """Of a table: the column with paths of brain masks."""
     segmentation: str | None = None
+    """Of a table: the column with paths of label maps."""
     noise_free: str | None = None
+    """Of a table of simulated images: the column with paths of images without noise, for scores alone."""
 
 
 def _checked(pattern: str) -> str:
@@ -122,8 +128,11 @@ class TableSchema(_Closed):
     """What the columns of one table mean; what is absent is inferred."""
 
     subject: str | None = None
+    """The column that names people."""
     visit: str | None = None
+    """The column that names visits."""
     time: TimeSchema | None = None
+    """When visits were."""
     labels: Annotated[Mapping[str, LabelSchema] | None, BeforeValidator(_labels_by_name)] = None
     """Replaces the labels that would be inferred."""
     features: tuple[Pattern, ...] | None = None
@@ -135,6 +144,7 @@ class TableSchema(_Closed):
     missing: tuple[float | str, ...] = ()
     """Values that mean "missing", besides empty cells, NA and their kind."""
     images: ImagesSchema = ImagesSchema()
+    """Images and what belongs to them."""
     subject_prefix: str = ""
     """Put before subject names, to keep people of different studies apart."""
 
@@ -159,6 +169,12 @@ class Schema(TableSchema):
     def path(self) -> str:
         """The file, for messages."""
         return self._path
+
+    def called(self, path: str) -> Schema:
+        """Return the same schema, called otherwise in messages."""
+        named = self.model_copy()
+        named._path = path
+        return named
 
     def of(self, table: Path) -> TableSchema:
         """Return what holds for one table: its own section replaces common keys, label by label and unit by unit."""

@@ -176,7 +176,9 @@ def run_jobs(
             began_imputing = time.perf_counter()
             scored = None
             if volumes is None:
-                imputation: Imputation = model.impute(task.shown, draws=draws, seed=_draw_seed(seed, job))
+                imputation: Imputation = model.impute(
+                    task.shown, draws=draws, seed=_draw_seed(seed, job), missing_labels="ignore"
+                )
                 seconds_impute = time.perf_counter() - began_imputing
             else:
                 from nextscan.study.volumes.jobs import impute_and_score

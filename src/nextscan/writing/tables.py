@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from nextscan.atomic import atomic_path
 from nextscan.cohort.imputation import Imputation, Method
+from nextscan.cohort.known import Known
 from nextscan.errors import NextscanWarning
-from nextscan.reading.read import find_schema, read_rows
+from nextscan.reading.read import Model, find_dictionary, find_schema, known_of, read_rows
 
 if TYPE_CHECKING:
     from nextscan.cohort.cohort import Cohort
@@ -33,6 +34,7 @@ def complete_table(
     schema: str | Path | None = None,
     dictionary: str | Path | None = None,
     participants: str | Path | None = None,
+    like: Model | Known | None = None,
     level: float | None = 0.9,
     annual: bool = True,
     interval: Method = "draws",
@@ -69,7 +71,7 @@ def complete_table(
         In chunks of any size and order; a chunk is let go of before the next is asked for.
     out : path
         ``.csv``, ``.tsv`` or ``.parquet``. It appears whole or not at all.
-    schema, dictionary, participants : path, optional
+    schema, dictionary, participants, like : optional
         As given to `read_cohort`.
     level : float or None
         Of the intervals.
@@ -102,7 +104,7 @@ def complete_table(
 
     path, out = Path(path), Path(out)
     as_text = not is_parquet(out)
-    cohort, rows, layout = _read_again(path, schema, dictionary, participants)
+    cohort, rows, layout = _read_again(path, schema, dictionary, participants, known_of(like))
     with (
         atomic_path(out) as beside,
         summarise(
@@ -189,7 +191,11 @@ def _draw_table(chunk: Imputation, number: int, values: NDArray[np.floating]) ->
 
 
 def _read_again(
-    path: Path, schema: str | Path | None, dictionary: str | Path | None, participants: str | Path | None
+    path: Path,
+    schema: str | Path | None,
+    dictionary: str | Path | None,
+    participants: str | Path | None,
+    known: Known | None,
 ) -> tuple[Cohort, VisitRows, Layout | WideLayout]:
     """Read the table once more, to know which row is which visit."""
     from nextscan.reading.assemble import assemble
@@ -197,8 +203,8 @@ def _read_again(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NextscanWarning)  # `read_cohort` has told the user already
-        rules = find_schema(path, schema)
-        rows, layout = read_rows(path, rules, dictionary=dictionary, participants=participants)
+        rules, fields = find_schema(path, schema, known), find_dictionary(dictionary, known)
+        rows, layout = read_rows(path, rules, dictionary=fields, participants=participants, like=known)
         cohort, rows = assemble(without_repeats(rows), path.stem)
     if layout is None:
         rows = replace(rows, rows=np.arange(len(rows)))

@@ -43,6 +43,7 @@ from nextscan.imputers.baselines.paired_visits import donors
 from nextscan.imputers.mixed_factor.imputer import MixedFactor, check_follow_ups
 from nextscan.imputers.settings import one_of
 from nextscan.imputers.stages import Stages, fingerprint
+from nextscan.preprocess import LabelEncoder
 from nextscan.randomness import subject_keys
 
 _STAGES = 13  # about ten fits to choose ranks by, the anchor, two networks
@@ -197,3 +198,8 @@ class AnchoredSecondgram(Imputer):
             normal = counter_normal(of, seed, draw, purpose, (len(stable),), dtype=torch.float64)
             total += share.sqrt() * normal.view(total.shape)
         return total
+
+    # -- names ------------------------------------------------------------------------------------
+
+    def _label_encoder(self) -> LabelEncoder:
+        return self.anchor_.model.labels_

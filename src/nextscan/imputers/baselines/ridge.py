@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -99,6 +99,10 @@ class Ridge(ResamplingImputer):
         predictors = np.concatenate([context, (encoded - self.label_mean_) / self.label_scale_], axis=1)
         scaled = self.intercept_ + self.carried_ * context + predictors @ self.coefficients_
         return scaled * self.scale_ + self.mean_
+
+    def _label_encoder(self) -> LabelEncoder:
+        """Return the encoder without the interval, which is no label of the table."""
+        return replace(self.labels_, labels=tuple(label for label in self.labels_.labels if label.name != _GAP))
 
 
 def _with_gap(labels: pd.DataFrame, gap: FloatArray) -> pd.DataFrame:

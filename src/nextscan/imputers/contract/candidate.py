@@ -69,7 +69,9 @@ class BaseCandidate:
         at_years: Sequence[float] | None = None,
     ) -> Any:
         """Impute, with the usual number of draws and seed unless told otherwise; has ``draws`` and ``mean()``."""
-        return (model or self.fitted).impute(cohort, n_draws or self.n_draws, seed=seed, at_years=at_years)
+        return (model or self.fitted).impute(
+            cohort, n_draws or self.n_draws, seed=seed, at_years=at_years, missing_labels="ignore"
+        )
 
     @property
     def unit(self) -> Any:

@@ -42,6 +42,7 @@ from nextscan.imputers.secondgram.presets import (
     Target,
 )
 from nextscan.imputers.settings import one_of, resolve, torch_device
+from nextscan.preprocess import LabelEncoder
 from nextscan.randomness import subject_keys
 
 if TYPE_CHECKING:
@@ -315,6 +316,9 @@ class Secondgram(Imputer):
             "cosine": ContinuousPath("cosine", log_snr_min=-np.inf),
         }
         return Process(paths[settings.schedule], SAMPLERS[settings.sampler], settings)
+
+    def _label_encoder(self) -> LabelEncoder:
+        return self.encoding_.labels
 
 
 def _validation_pairs(train: Cohort, validation: Cohort | None, seed: int) -> tuple[Cohort, Cohort]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nextscan.arrays import Volume
 from nextscan.cohort import Cohort, PredictedVolume, Targets, VolumeImputation, check_splits, merge, targets
+from nextscan.cohort.known import MissingLabels
 from nextscan.errors import CohortError, NextscanWarning, TooFewPairsError
 from nextscan.imputers.estimator import Estimator, Progress
 from nextscan.imputers.settings import at_least
@@ -126,6 +127,7 @@ class VolumeImputer(Estimator):
         *,
         seed: int = 0,
         at_years: Sequence[float] | None = None,
+        missing_labels: MissingLabels = "refuse",
         progress: Progress | None = None,
     ) -> VolumeImputation:
         """Predict the images that `nextscan.cohort.targets` lists: those of visits without one.
@@ -141,6 +143,8 @@ class VolumeImputer(Estimator):
         at_years : sequence of float, optional
             Impute these times after the last image instead; negative ones, before it, where the imputer
             `predicts_backward`.
+        missing_labels : "refuse", "warn" or "ignore"
+            As of imputers of features: what to do where a label of the model is known of nobody.
         progress : callable, optional
             Gets ``{"phase": "imputing", "done", "total"}`` after each volume.
 
@@ -155,13 +159,20 @@ class VolumeImputer(Estimator):
         NotFittedError, SettingError
         CohortError
             If a target lies before its subject's first image and the method predicts forward only, or its
-            time is unknown and the method needs it.
+            time is unknown and the method needs it; if a label of the model is known of nobody.
+
+        Warns
+        -----
+        NextscanWarning
+            If labels are missing for some, or have categories that training never saw.
         """
         self._check_fitted()
         at_least(1, draws=draws)
-        cohort = images_only(cohort)
+        known = self.known
+        cohort = images_only(known.applied(cohort))
         wanted = targets(cohort, at_years)
         self.check_direction(cohort, wanted)
+        known.check_labels(cohort, wanted, missing_labels)
         self._check_times(cohort, wanted)
         make, done = self._predicting(cohort, wanted, draws, seed), 0
 
@@ -218,11 +229,17 @@ class VolumeImputer(Estimator):
     # -- save -------------------------------------------------------------------------------------
 
     def _saved(self) -> dict[str, Any]:
-        return {"preparer": self.preparer_.state(), "record": self.record_, "learned": self._state()}
+        return {
+            "preparer": self.preparer_.state(),
+            "record": self.record_,
+            "reading": self.reading_,
+            "learned": self._state(),
+        }
 
     def _take_saved(self, state: dict[str, Any]) -> None:
         self.preparer_ = VolumePreparer.from_state(state["preparer"], cache=self.cache)
         self.record_ = state["record"]
+        self.reading_ = state.get("reading", {})
         self._restore(state["learned"])
 
 

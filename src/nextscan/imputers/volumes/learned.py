@@ -10,6 +10,7 @@ from nextscan.cohort import Cohort
 from nextscan.imputers.estimator import Progress
 from nextscan.imputers.volumes.base import Draw, VolumeImputer
 from nextscan.imputers.volumes.learning_settings import LearningSettings, Machine
+from nextscan.preprocess import LabelEncoder
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -67,6 +68,10 @@ class LearnedVolumeImputer(VolumeImputer):
             progress=progress,
         )
         self.record_ |= record
+
+    def _label_encoder(self) -> LabelEncoder | None:
+        encoder: LabelEncoder | None = self.model_.conditions.labels
+        return encoder
 
     def _drawing(self) -> Draw:
         drawing: Draw = self.model_.drawing(self._machine)

@@ -12,6 +12,7 @@ import pandas as pd
 from nextscan.arrays import BoolArray, FloatArray
 from nextscan.cohort.cohort import ROLES
 from nextscan.cohort.findings import Finding
+from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, some
 from nextscan.reading.columns.image_columns import files_of, is_path, other_paths
 from nextscan.reading.columns.labels import as_label, label_name, label_values
@@ -35,7 +36,7 @@ def read_long(
     schema: TableSchema,
     *,
     schema_path: str = "schema",
-    like: VisitRows | None = None,
+    like: Names | None = None,
     only_labels: bool = False,
     no_times: tuple[str, ...] = (),
 ) -> tuple[VisitRows, Layout]:
@@ -53,8 +54,8 @@ def read_long(
         Overrules what names suggest.
     schema_path : str
         For messages.
-    like : VisitRows, optional
-        Rows of the main table: nothing but its features and labels is looked for.
+    like : Names, optional
+        Rows of the main table, or a fitted model: nothing but its features and labels is looked for.
     only_labels : bool
         The table holds no features; every column that is nothing else is a label.
     no_times : tuple of str

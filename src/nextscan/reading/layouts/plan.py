@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, SchemaError, some
 from nextscan.reading.columns.image_columns import image_columns
 from nextscan.reading.columns.labels import label_name
 from nextscan.reading.columns.tables import Table, to_texts
 from nextscan.reading.columns.times import TimeColumn, age_column, from_schema, time_column
-from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, canonical, find, is_identifier, is_label
 from nextscan.reading.schema import LabelSchema, TableSchema, fits, matching, no_column
 
@@ -64,7 +64,7 @@ def plan(
     schema: TableSchema,
     *,
     schema_path: str,
-    like: VisitRows | None = None,
+    like: Names | None = None,
     only_labels: bool = False,
     no_times: tuple[str, ...] = (),
 ) -> Plan:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.cohort.findings import Finding
+from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, SchemaError, some
 from nextscan.reading.columns.labels import label_values
 from nextscan.reading.columns.tables import IMPUTED_VISIT, Block, Cells, Missing, Table, Texts
@@ -45,7 +46,7 @@ def read_ukb(
     dictionary: fields.Dictionary,
     *,
     schema_path: str = "schema",
-    like: VisitRows | None = None,
+    like: Names | None = None,
 ) -> tuple[VisitRows, WideLayout]:
     """Read an export in any of its naming conventions, block by block.
 
@@ -150,7 +151,7 @@ def read_ukb(
 
 
 def _columns(
-    table: Table, schema: TableSchema, dictionary: fields.Dictionary, schema_path: str, like: VisitRows | None
+    table: Table, schema: TableSchema, dictionary: fields.Dictionary, schema_path: str, like: Names | None
 ) -> tuple[_Columns, fields.NameColumn]:
     found, name = fields.field_columns(table.own_columns)
     eid = schema.subject or fields.subject_column(table.columns)
@@ -176,8 +177,8 @@ def _columns(
     else:
         chosen = [feature for feature in named if feature[0] not in early | used]
     features = {f: named[f] for f in sorted(chosen) if not fit(schema.exclude, f)}
-    if like is not None:
-        features = {f: text for f, text in features.items() if text in set(like.feature_names)}
+    if like is not None:  # whatever the instances of this export suggest
+        features = {f: text for f, text in sorted(named.items()) if text in set(like.feature_names)}
     of = {((p.field, p.array), p.instance): p.column for p in sorted(imaging) if (p.field, p.array) in features}
     instances = tuple(sorted({instance for _, instance in of}))
 
@@ -195,7 +196,7 @@ def _label_columns(
     at: Mapping[tuple[int, int, int], str],
     schema: TableSchema,
     schema_path: str,
-    like: VisitRows | None,
+    like: Names | None,
 ) -> dict[str, tuple[str, int, LabelSchema]]:
     field_of = {column: key[0] for key, column in at.items()}
     if schema.labels is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +114,13 @@ class Dictionary:
     def name(self, field: int, array: int) -> str:
         """Return the name of a feature: its title, or the field's number; arrays after the first are marked."""
         return self.titles.get(field, str(field)) + (f"_a{array}" if array else "")
+
+    def of(self, features: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Return what it says of some features, ready for JSON."""
+        names = {re.sub(r"_a\d+$", "", name) for name in features}
+        titles = {str(field): title for field, title in self.titles.items() if title in names}
+        units = {str(field): unit for field, unit in self.units.items() if str(field) in titles or str(field) in names}
+        return {name: part for name, part in (("titles", titles), ("units", units)) if part}
 
 
 def read_dictionary(path: Path) -> Dictionary:

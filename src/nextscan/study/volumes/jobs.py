@@ -52,7 +52,7 @@ def impute_and_score(
     """
     regions = volumes.regions.calibrated(split.train)
     shown = images_of(task.shown)
-    result: VolumeImputation = model.impute(shown, draws=draws, seed=seed)
+    result: VolumeImputation = model.impute(shown, draws=draws, seed=seed, missing_labels="ignore")
     if list(result.requested.subject) != list(task.targets.subject):
         raise NextscanError(f"{job.method}: imputed other visits than those hidden in fold {job.fold}")
     spent = 0.0
