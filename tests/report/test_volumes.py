@@ -35,7 +35,7 @@ def spoilt(folder, tmp_path):
 
 @pytest.fixture(scope="module")
 def html(folder):
-    return write_report(folder).read_text(encoding="utf-8")
+    return write_report(folder, individuals=True).read_text(encoding="utf-8")
 
 
 def without_scripts(html):
