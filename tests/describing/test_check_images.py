@@ -54,7 +54,7 @@ def test_the_page_and_the_json_hold_images(heads: Path, tmp_path: Path) -> None:
     plain = json.loads(json.dumps(description.to_dict()))
     assert plain["facts"]["images"]["count"] == 5
     assert plain["tables"]["grids"]["rows"] == [["T1w", "24×28×22", "6×6×6 mm", "RAS", "float32", 5]]
-    page = write_description(plain, tmp_path / "page.html").read_text()
+    page = write_description(plain, tmp_path / "page.html", individuals=True).read_text()
     assert "data:image/png;base64," in page
     assert "24×28×22" in page
     assert "sub-03" in page

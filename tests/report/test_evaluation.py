@@ -256,7 +256,7 @@ def bare(folder):
 
 def test_missing_files_are_named_where_their_parts_would_be(new_run):
     folder = bare(new_run(methods=("secondgram", "carry-forward"), n_features=4))
-    text = prose(parsed(write_report(folder).read_text(encoding="utf-8")))
+    text = prose(parsed(write_report(folder, individuals=True).read_text(encoding="utf-8")))
     for said in (
         "Paired comparisons are missing: subject_scores.parquet",
         "Gaps between visits: predictions.parquet",
@@ -309,7 +309,7 @@ def test_names_from_the_data_are_escaped(new_run):
         (folder / name).unlink()
     frame = pd.read_parquet(path).rename(columns=lambda name: "x<i>&y" if name == "lh_amygdala_volume" else name)
     frame.to_parquet(path)
-    html = write_report(folder).read_text(encoding="utf-8")
+    html = write_report(folder, individuals=True).read_text(encoding="utf-8")
     assert "alert(1)</script>" not in html
     assert "<i>" not in html
     assert "a &amp; &lt;b&gt;" in html

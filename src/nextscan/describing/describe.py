@@ -75,7 +75,8 @@ def describe(cohort: Cohort, *, pool: Iterable[str] | None = None, progress: Pro
     if cohort.is_request.all():
         raise CohortError(f"{where}: no visit with features; nothing to describe")
     data = observe(cohort, _in_pool(cohort, pool))
-    parts = [Part(findings=cohort.findings), visits(data), labels(data)]
+    told = Part({"simulated": bool(cohort.law)}, cohort.findings)
+    parts = [told, visits(data), labels(data)]
     if cohort.has_volume.any():
         parts.append(images(cohort, progress=progress))
     if not cohort.n_features:

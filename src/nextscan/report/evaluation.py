@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from nextscan.atomic import write_text
 from nextscan.report.methods import BASELINES, ORACLE, candidates, title
 from nextscan.report.page import render_page
+from nextscan.report.people import about_people
 from nextscan.report.run_folder import Run, read_run
 from nextscan.report.sections.calibration import calibration
 from nextscan.report.sections.change import change
@@ -39,7 +41,7 @@ _SECTIONS = (
 )
 
 
-def write_report(run_folder: str | Path) -> Path:
+def write_report(run_folder: str | Path, *, individuals: bool = False) -> Path:
     """Write `report.html` into the folder of an evaluation.
 
     Parameters
@@ -47,6 +49,9 @@ def write_report(run_folder: str | Path) -> Path:
     run_folder : path
         As `nextscan.study.evaluate` leaves it. `run.json` and `scores.csv` are needed; where another
         file is missing, its section says so.
+    individuals : bool
+        Show values of single people, too: their trajectories, their points among others, their images. Without it the
+        page of a cohort that is not simulated holds figures over groups only.
 
     Returns
     -------
@@ -61,6 +66,7 @@ def write_report(run_folder: str | Path) -> Path:
         If the page cannot be written.
     """
     run = read_run(Path(run_folder))
+    run = replace(run, individuals=individuals or run.simulated)
     path = run.folder / "report.html"
     write_text(path, evaluation_page(run))
     return path
@@ -83,7 +89,7 @@ def evaluation_page(run: Run) -> str:
     """Return the page as HTML."""
     name = str(run.cohort.get("name") or run.folder.name)
     versions = run.record.get("versions", {})
-    simulated = " simulated" if run.cohort.get("simulated") else ""
+    simulated = " simulated" if run.simulated else ""
     return render_page(
         f"How well is the missing visit imputed in {name}?",
         [made for section in _SECTIONS if (made := section(run)) is not None],
@@ -91,6 +97,7 @@ def evaluation_page(run: Run) -> str:
         summary=_summary(run),
         colophon=[
             f"Made by nextscan {versions.get('nextscan', '')} from the run finished {run.record.get('finished')}.",
-            "This page is one file; it loads nothing from anywhere and can be mailed or attached as it is.",
+            "This page is one file; it loads nothing from anywhere.",
+            about_people(individuals=run.individuals, simulated=run.simulated),
         ],
     )

@@ -119,6 +119,8 @@ class Run:
         Best energy score first, the oracle last.
     examples : tuple of VolumeExample, optional
         Images of a few subjects, where the cohort has images.
+    individuals : bool
+        Whether values of single people may be shown.
     """
 
     folder: Path
@@ -135,6 +137,12 @@ class Run:
     differences: pd.DataFrame | None = None
     feature_differences: pd.DataFrame | None = None
     examples: tuple[VolumeExample, ...] | None = None
+    individuals: bool = True
+
+    @property
+    def simulated(self) -> bool:
+        """Return whether there are no real people in it."""
+        return bool(self.cohort.get("simulated"))
 
     @property
     def cohort(self) -> dict[str, Any]:

@@ -38,7 +38,8 @@ def images(description: Mapping[str, Any]) -> Section | None:
         blocks.append(picture)
     blocks.append(_table("Grids", columns_of(description, "grids")))
     every = columns_of(description, "images")
-    blocks.append(Fold("All images", [_table("Images", every, filterable=True)]))
+    if every:
+        blocks.append(Fold("All images", [_table("Images", every, filterable=True)]))
     beside = [f"{count(n)} {role.replace('_', '-')}" for role, n in facts["roles"].items() if role != "volume"]
     lead = f"{count(facts['count'])} images" + (f", with {', '.join(beside)} files" if beside else "") + "."
     if facts["unusable"]:

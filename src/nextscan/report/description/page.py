@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,15 @@ from nextscan.report.description import images, sections
 from nextscan.report.figures import description as figures
 from nextscan.report.figures.style import to_svg
 from nextscan.report.page import Block, Definitions, Fact, Facts, Fold, Notice, Picture, Prose, Section, render_page
+from nextscan.report.people import Pseudonyms, about_people
 from nextscan.wording import capital, count, number, percent
 
 _LISTED = 400  # names of features or subjects written out under a finding
 
 
-def write_description(description: Mapping[str, Any], path: str | Path) -> Path:
+def write_description(
+    description: Mapping[str, Any], path: str | Path, *, individuals: bool = False, names: Iterable[str] = ()
+) -> Path:
     """Write the page of a cohort description.
 
     Parameters
@@ -25,6 +28,11 @@ def write_description(description: Mapping[str, Any], path: str | Path) -> Path:
         From `Description.to_dict`, or read back from JSON.
     path : path
         The HTML file; it loads nothing from anywhere.
+    individuals : bool
+        Show names and values of single people, too: images, ages, visits far out. Of a simulated cohort they are
+        always shown.
+    names : iterable of str
+        Of all subjects, to be replaced by pseudonyms wherever they are mentioned.
 
     Returns
     -------
@@ -35,12 +43,35 @@ def write_description(description: Mapping[str, Any], path: str | Path) -> Path:
     OutputError
         If the file cannot be written.
     """
-    write_text(path, description_page(description))
+    simulated = bool(description["facts"].get("simulated"))
+    if not (individuals or simulated):
+        description = without_people(description, names)
+    about = about_people(individuals=individuals, simulated=simulated)
+    write_text(path, description_page(description, about=about))
     return Path(path)
 
 
-def description_page(description: Mapping[str, Any]) -> str:
-    """Return the page as HTML."""
+def without_people(description: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return a description without values of single people, and with pseudonyms for their names."""
+    hide = Pseudonyms([*names, *(name for finding in description["findings"] for name in finding["subjects"])])
+    findings = [
+        {
+            key: hide(value) if isinstance(value, str) else [] if key == "subjects" else value
+            for key, value in finding.items()
+        }
+        for finding in description["findings"]
+    ]
+    return {
+        **description,
+        "findings": findings,
+        "notes": [hide(note) for note in description["notes"]],
+        "tables": {key: table for key, table in description["tables"].items() if key not in ("images", "outliers")},
+        "plots": {key: plot for key, plot in description["plots"].items() if key not in ("ages", "thumbnails")},
+    }
+
+
+def description_page(description: Mapping[str, Any], *, about: str = "") -> str:
+    """Return the page as HTML, with a line about the people on it at its foot."""
     makers = (
         _findings,
         _visits,
@@ -60,7 +91,7 @@ def description_page(description: Mapping[str, Any]) -> str:
         parts,
         kicker="Cohort description",
         summary=_summary(description),
-        colophon=[f"Read from {source}."] if source else [],
+        colophon=[*([f"Read from {source}."] if source else []), *([about] if about else [])],
     )
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+LEAST = 10
+"""Fewer people than this make no group that may be shown."""
+
+
 def change_scatter(
     real: ArrayLike,
     predicted: Mapping[str, ArrayLike],
@@ -35,54 +39,104 @@ def change_scatter(
         One title per column.
     looks : mapping of method title to Look
     """
-    real = np.asarray(real, float)
+    return _grid(np.asarray(real, float), predicted, features, looks, _Points, ("real change", "predicted change"))
+
+
+def change_in_groups(
+    real: ArrayLike,
+    predicted: Mapping[str, ArrayLike],
+    *,
+    features: Sequence[str],
+    looks: Mapping[str, Look],
+) -> Figure:
+    """Draw mean real change, with 95 % intervals, of groups of people of alike predicted change.
+
+    Parameters
+    ----------
+    real, predicted, features, looks
+        As in `change_scatter`.
+    """
+    return _grid(np.asarray(real, float), predicted, features, looks, _Groups, ("predicted change", "real change"))
+
+
+def _grid(
+    real: NDArray[np.float64],
+    predicted: Mapping[str, ArrayLike],
+    features: Sequence[str],
+    looks: Mapping[str, Look],
+    kind: type[_Points] | type[_Groups],
+    labels: tuple[str, str],
+) -> Figure:
     with styled():
         figure = new_figure(0.62 + 1.95 * len(predicted))
         grid = figure.subplots(len(predicted), len(features), squeeze=False)
         for column, feature in enumerate(features):
-            stack = [
-                real[:, column],
-                *(np.asarray(values, float)[:, column] for values in predicted.values()),
-            ]
-            ends = _ends(np.concatenate(stack))
-            for row, (method, values) in enumerate(predicted.items()):
+            panels = [kind(real[:, column], np.asarray(values, float)[:, column]) for values in predicted.values()]
+            ends = _ends(np.concatenate([panel.values() for panel in panels]))
+            for row, (method, panel) in enumerate(zip(predicted, panels, strict=True)):
                 axes = grid[row, column]
-                _panel(axes, real[:, column], np.asarray(values, float)[:, column], looks[method], ends)
+                _frame(axes, ends)
+                panel.draw(axes, looks[method])
                 if row == 0:
                     axes.set_title(broken(feature), fontsize=8.5, loc="left")
                 if row < len(predicted) - 1:
                     axes.tick_params(labelbottom=False)
                 if column == 0:
-                    axes.set_ylabel(f"{method}\npredicted change", color=SOFT)
-        figure.supxlabel("real change", fontsize=9, color=SOFT)
+                    axes.set_ylabel(f"{method}\n{labels[1]}", color=SOFT)
+        figure.supxlabel(labels[0], fontsize=9, color=SOFT)
     return figure
 
 
-def _panel(
-    axes: Axes,
-    real: NDArray[np.float64],
-    predicted: NDArray[np.float64],
-    look: Look,
-    ends: tuple[float, float],
-) -> None:
+def _frame(axes: Axes, ends: tuple[float, float]) -> None:
     axes.axhline(0, color="#e5e7ea", lw=0.8, zorder=0)
     axes.axvline(0, color="#e5e7ea", lw=0.8, zorder=0)
     axes.plot(ends, ends, color=FAINT, lw=0.8, ls=(0, (4, 2)), zorder=1)
-    axes.scatter(
-        real,
-        predicted,
-        s=13,
-        marker=look.marker,
-        color=look.colour,
-        alpha=0.45,
-        linewidths=0,
-        rasterized=len(real) > 250,
-    )
     axes.set_xlim(*ends)
     axes.set_ylim(*ends)
     axes.set_box_aspect(1)
     axes.locator_params(nbins=4)
     axes.tick_params(labelsize=7.5)
+
+
+class _Points:
+    """A point for each person."""
+
+    def __init__(self, real: NDArray[np.float64], predicted: NDArray[np.float64]) -> None:
+        self.real, self.predicted = real, predicted
+
+    def values(self) -> NDArray[np.float64]:
+        return np.concatenate([self.real, self.predicted])
+
+    def draw(self, axes: Axes, look: Look) -> None:
+        axes.scatter(
+            self.real,
+            self.predicted,
+            s=13,
+            marker=look.marker,
+            color=look.colour,
+            alpha=0.45,
+            linewidths=0,
+            rasterized=len(self.real) > 250,
+        )
+
+
+class _Groups:
+    """Means of at most ten groups of people in order of what is predicted for them."""
+
+    def __init__(self, real: NDArray[np.float64], predicted: NDArray[np.float64]) -> None:
+        known = np.isfinite(real) & np.isfinite(predicted)
+        real, predicted = real[known], predicted[known]
+        n_groups = min(10, len(real) // LEAST)
+        groups = np.array_split(np.argsort(predicted, kind="stable"), n_groups) if n_groups else []
+        self.predicted = np.array([predicted[group].mean() for group in groups])
+        self.real = np.array([real[group].mean() for group in groups])
+        self.half = np.array([1.96 * real[group].std(ddof=1) / np.sqrt(len(group)) for group in groups])
+
+    def values(self) -> NDArray[np.float64]:
+        return np.concatenate([self.predicted, self.real - self.half, self.real + self.half])
+
+    def draw(self, axes: Axes, look: Look) -> None:
+        axes.errorbar(self.predicted, self.real, self.half, fmt=look.marker, ms=4, color=look.colour, elinewidth=0.9)
 
 
 def _ends(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from nextscan.report.explorer import explorer
-from nextscan.report.figures.change import change_scatter
-from nextscan.report.figures.style import to_svg
+from nextscan.report.figures.change import LEAST, change_in_groups, change_scatter
+from nextscan.report.figures.style import Look, to_svg
 from nextscan.report.methods import title, titled_looks
 from nextscan.report.metric_catalogue import metric
 from nextscan.report.page import Block, Cell, Column, Notice, Picture, Section, Table, number_cell
+from nextscan.report.people import ASK
 from nextscan.report.run_folder import Predictions, Run, featured
 from nextscan.wording import count, decimals, listed
 
@@ -30,7 +34,7 @@ def change(run: Run) -> Section:
         text = "Predicted change cannot be shown: predictions.parquet is not in the run folder."
         return Section(name, heading, [Notice(text, "missing")], lead=_LEAD)
     blocks: list[Block] = [_most_changing(run, run.predictions)]
-    if block := explorer(run, run.predictions):
+    if run.individuals and (block := explorer(run, run.predictions)):
         blocks.append(block)
     blocks.append(_table(run, run.predictions))
     return Section(name, heading, blocks, lead=_LEAD)
@@ -42,7 +46,7 @@ def _most_changing(run: Run, predictions: Predictions) -> Block:
     if not columns or not methods:
         return Notice("No feature changes, or no method has a predictive mean: there is nothing to draw.", "missing")
     rows = np.arange(len(predictions.targets))
-    if len(rows) > _POINTS:
+    if run.individuals and len(rows) > _POINTS:
         rows = np.sort(np.random.default_rng(0).choice(rows, _POINTS, replace=False))
     names = [predictions.feature_names[column] for column in columns]
     looks = titled_looks(run.methods)
@@ -52,6 +56,8 @@ def _most_changing(run: Run, predictions: Predictions) -> Block:
         assert mean is not None
         predicted[title(method)] = (mean - predictions.context)[rows][:, columns]
     real = predictions.real_change[rows][:, columns]
+    if not run.individuals:
+        return _in_groups(real, predicted, names, looks)
     figure = change_scatter(real, predicted, features=names, looks=looks)
     some = (
         "" if len(rows) == len(predictions.targets) else f" {count(len(rows))} subjects, chosen at random, are drawn."
@@ -62,6 +68,24 @@ def _most_changing(run: Run, predictions: Predictions) -> Block:
         caption=(
             "The features with the most consistent change (mean change over its standard deviation): change of the "
             f"predictive mean against real change, native units. The diagonal is a perfect prediction.{some}"
+        ),
+    )
+
+
+def _in_groups(
+    real: NDArray[np.float32], predicted: dict[str, NDArray[np.float32]], names: list[str], looks: Mapping[str, Look]
+) -> Block:
+    """Draw the means of people whose predicted change is alike, where single ones may not be seen."""
+    if len(real) < 2 * LEAST:
+        return Notice(f"Fewer than {2 * LEAST} people were predicted: too few to show groups of them. {ASK}", "missing")
+    return Picture(
+        to_svg(change_in_groups(real, predicted, features=names, looks=looks), "change"),
+        alt=f"Mean real change of people of alike predicted change: {listed(names)}, for {listed(list(predicted))}.",
+        caption=(
+            "The features with the most consistent change (mean change over its standard deviation): people sorted by "
+            f"their predicted change, in at most ten groups of at least {LEAST}; the mean of the real change of each "
+            "with its 95 % interval, against that of the predicted, native units. On the diagonal predictions are "
+            "right on average."
         ),
     )
 
@@ -93,15 +117,15 @@ def _table(run: Run, predictions: Predictions) -> Block:
     places = {pair: decimals(scores[pair[0].name, pair[1]]) for pair in wanted} if scores is not None else {}
     rows = []
     for i, name in enumerate(names):
-        link = Markup('<a href="#explorer" data-feature="{}">{}</a>').format(i, name)
+        link = name if not run.individuals else Markup('<a href="#explorer" data-feature="{}">{}</a>').format(i, name)
         row = [Cell(link, sort=name), number_cell(mean[i]), number_cell(in_sd[i], 2)]
         for entry, method in wanted:
             assert scores is not None
             row.append(number_cell(scores[entry.name, method].get(name, np.nan), places[entry, method]))
         rows.append(row)
-    note = "Choose a feature to see it above."
+    note = "Choose a feature to see it above." if run.individuals else ""
     if scores is None:
-        note += " Scores per feature are missing: feature_scores.csv is not in the run folder."
+        note += " " * bool(note) + "Scores per feature are missing: feature_scores.csv is not in the run folder."
     return Table(
         f"All {count(len(names))} features",
         columns,

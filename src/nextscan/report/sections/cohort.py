@@ -43,7 +43,7 @@ def cohort(run: Run) -> Section:
         blocks.append(Facts(facts))
         blocks += _gaps(known, len(gaps))
     notes = [str(note) for note in told.get("notes", ())]
-    if notes:
+    if notes and run.individuals:  # they may name people
         blocks.append(Fold(f"How the table was understood ({len(notes)} notes)", [Prose(notes)]))
     return Section("cohort", "Cohort", blocks, lead=_lead(run))
 

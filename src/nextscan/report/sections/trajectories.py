@@ -9,6 +9,7 @@ from nextscan.report.figures.style import to_svg
 from nextscan.report.figures.trajectories import Fan, Trajectory, trajectory_fans
 from nextscan.report.methods import baselines, candidates, method_looks, title
 from nextscan.report.page import Block, Notice, Picture, Section
+from nextscan.report.people import ASK
 from nextscan.report.run_folder import Predictions, Run, featured
 from nextscan.wording import capital, listed, percent
 
@@ -22,6 +23,8 @@ _SUBJECTS, _FEATURES = 4, 4
 def trajectories(run: Run) -> Section:
     """Return the section of fans."""
     name, heading = "trajectories", "Trajectories"
+    if not run.individuals:
+        return Section(name, heading, [Notice(f"Trajectories are those of single people. {ASK}", "missing")])
     missing = [
         file for file, frame in (("fans.parquet", run.fans), ("predictions.parquet", run.predictions)) if frame is None
     ]

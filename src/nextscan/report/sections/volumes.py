@@ -11,6 +11,7 @@ from nextscan.report.figures.volumes import CHANGE, IMAGE, SD, Tile, planes_figu
 from nextscan.report.methods import VOLUME_BASELINES, baselines, candidates, part, title, titled_looks
 from nextscan.report.metric_catalogue import IMAGES, REGIONS, Metric, ordered
 from nextscan.report.page import Block, Cell, Fold, Notice, Picture, Section, Table
+from nextscan.report.people import ASK
 from nextscan.report.run_folder import OVERALL, Predictions, Run
 from nextscan.report.sections.scores import score_table
 from nextscan.report.volumes.examples import VolumeExample
@@ -36,12 +37,14 @@ def volumes(run: Run) -> Section | None:
     if not run.of_images:
         return None
     blocks: list[Block] = []
-    if not run.examples:
+    if not run.individuals:
+        blocks.append(Notice(f"Images are those of single people. {ASK}", "missing"))
+    elif not run.examples:
         blocks.append(Notice("Example images are missing: images/index.json lists none in the run folder.", "missing"))
     else:
         blocks += _pictures(run, run.examples[:_EXAMPLES])
     blocks += [_regions(run), *_tables(run)]
-    return Section("volumes", "The images", blocks, lead=_LEAD)
+    return Section("volumes", "The images", blocks, lead=_LEAD if run.individuals else "")
 
 
 def _pictures(run: Run, examples: tuple[VolumeExample, ...]) -> list[Block]:

@@ -116,6 +116,10 @@ def _over_time(model: Any, task: Task, split: Split, index: int, *, draws: int, 
     one = np.flatnonzero(task.shown.subjects == task.targets.subject[index])
     times = np.linspace(0, longest, N_TIMES)
     result: VolumeImputation = model.impute(
-        images_of(task.shown.select_subjects(one)), draws=draws, seed=seed, at_years=times.tolist()
+        images_of(task.shown.select_subjects(one)),
+        draws=draws,
+        seed=seed,
+        at_years=times.tolist(),
+        missing_labels="ignore",
     )
     return result
