@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nextscan.cohort.findings import refuse_errors
 from nextscan.errors import CohortError, NextscanWarning, some
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def caution(text: str) -> None:
 
 
 def warn_of_data(cohort: Cohort, table: Path) -> None:
-    """Warn of everything in a cohort that `nextscan describe` calls a warning.
+    """Warn of everything in a cohort that `nextscan describe` calls a warning, and stop at what it calls an error.
 
     A cohort that cannot be described is left to the work itself, whose error says more.
 
@@ -35,6 +36,8 @@ def warn_of_data(cohort: Cohort, table: Path) -> None:
     ------
     ImageError
         If an image cannot be used.
+    CohortError
+        If a finding is an error.
     """
     from nextscan.describing.check_images import require_usable
     from nextscan.describing.describe import describe
@@ -44,9 +47,22 @@ def warn_of_data(cohort: Cohort, table: Path) -> None:
     except CohortError:
         return
     require_usable(findings)
+    told = set(cohort.findings)
     for finding in findings:
-        if finding.level == "warning":
-            caution(f"{finding.text}; see nextscan describe {table}")
+        if finding.level in ("error", "warning"):
+            caution(f"{finding}; see nextscan describe {table}")
+        elif finding.level == "note" and finding in told:
+            warnings.warn(str(finding), NextscanWarning, stacklevel=2)
+    refuse_errors(findings)
+
+
+def tell_findings(cohort: Cohort) -> None:
+    """Say what reading a table to impute brought up."""
+    for finding in cohort.findings:
+        if finding.level in ("error", "warning"):
+            caution(str(finding))
+        elif finding.level == "note":
+            warnings.warn(str(finding), NextscanWarning, stacklevel=2)
 
 
 def warn_of_time(imputer: Estimator, wanted: Targets, *, therefore: str) -> None:

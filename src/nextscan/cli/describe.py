@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nextscan.cli.options import ReadOptions, Table, with_read_options
+from nextscan.cli.options import Individuals, Overwrite, ReadOptions, Table, with_read_options
 from nextscan.cli.outputs import check_file
 from nextscan.cli.progress import show_progress
 
@@ -21,6 +21,8 @@ def describe(
         typer.Option(metavar="FILE", show_default=False, help="Also write a page with plots, readable offline."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    individuals: Individuals = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Say what was understood of a table, and what in it may mislead a study.
 
@@ -39,7 +41,7 @@ def describe(
         nextscan describe brains --suffix T1w --html brains.html
     """
     if html is not None:
-        check_file(html, (".html",))
+        check_file(html, (".html",), inputs=reading.files(table), overwrite=overwrite)
     from nextscan.describing.check_images import require_usable
     from nextscan.describing.describe import describe as describe_cohort
 
@@ -55,6 +57,6 @@ def describe(
     if html is not None:
         from nextscan.report import write_description
 
-        write_description(description.to_dict(), html)
+        write_description(description.to_dict(), html, individuals=individuals, names=cohort.subjects)
         print(f"page: {html}")
     require_usable(description.findings)

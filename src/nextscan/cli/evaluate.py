@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from nextscan.cli.cautions import warn_of_data
-from nextscan.cli.options import Draws, Jobs, ReadOptions, Table, parse_numbers, with_read_options
+from nextscan.cli.options import Draws, Individuals, Jobs, ReadOptions, Table, parse_numbers, with_read_options
 from nextscan.cli.outputs import check_folder
 from nextscan.cli.progress import show_progress
 from nextscan.cli.scores import print_scores
@@ -59,6 +59,7 @@ def evaluate(
             help="Of images: describes an image by a short vector, for the Fréchet distance.",
         ),
     ] = "",
+    individuals: Individuals = False,
     jobs: Jobs = 1,
 ) -> None:
     """Hide real follow-up scans, predict them, and score every method with the baselines beside it.
@@ -112,4 +113,4 @@ def evaluate(
         )
     print_scores(run)
     print(f"scores: {run / 'scores.csv'}")
-    print(f"report: {write_report(run)}")
+    print(f"report: {write_report(run, individuals=individuals)}")

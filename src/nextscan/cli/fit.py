@@ -15,7 +15,7 @@ from nextscan.cli.options import ReadOptions, Table, with_read_options
 from nextscan.cli.outputs import check_folder, is_first_process
 from nextscan.cli.progress import show_progress
 from nextscan.cli.settings import build_method
-from nextscan.errors import NextscanWarning, SettingError
+from nextscan.errors import NextscanWarning, OutputError, SettingError
 
 if TYPE_CHECKING:
     from nextscan.cohort import Cohort
@@ -64,6 +64,9 @@ def fit(
         ),
     ] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed, data and settings give the same model.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a model of another method that is in the place.")
+    ] = False,
 ) -> None:
     """Learn how scans change, from everybody with two visits or more: of tables, or of images.
 
@@ -86,17 +89,23 @@ def fit(
         torchrun --nproc-per-node 4 -m nextscan fit brains --set batch_size=1 --set accumulate=4 --out model
     """
     from nextscan.cohort import split_validation
-    from nextscan.imputers.model_folder import check_model_place
+    from nextscan.imputers.model_folder import check_model_place, method_in
 
     model = None if method is None else build_method(method, set_ or ())
     check_folder(out)
     check_model_place(out)
+    there = method_in(out)
     cohort = reading.read(table)
     if model is None:
         model = build_method("volume-diffusion" if cohort.has_volume.any() else "anchored", set_ or ())
     images = check_kind(model.name, cohort, table) == "volumes"
     if images and conformal:
         raise SettingError("--conformal is for tables; the intervals of images come from draws: leave it out")
+    if there not in (None, model.name) and not overwrite:
+        raise OutputError(
+            f"{out}: holds a fitted {there} model, and this one is {model.name}; choose another place, or replace it "
+            "with --overwrite"
+        )
     warn_of_data(cohort, table)
     train, validation = split_validation(cohort, fraction=validation_fraction, seed=seed)
     state = out.with_name(f".{out.name}.training")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nextscan.cli.options import Draws, ReadOptions, Table, parse_years, with_read_options
+from nextscan.cli.options import Draws, Individuals, Overwrite, ReadOptions, Table, parse_years, with_read_options
 from nextscan.errors import SettingError
 
 
@@ -19,7 +19,7 @@ class Interval(StrEnum):
     conformal = "conformal"
 
 
-@with_read_options(but=("unpaired", "exclude"))
+@with_read_options(but=("unpaired", "exclude", "allow"))
 def impute(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", show_default=False, help="A folder that `nextscan fit` wrote.")
@@ -87,6 +87,15 @@ def impute(
         ),
     ] = None,
     reading: ReadOptions = ReadOptions(),
+    allow_missing_labels: Annotated[
+        bool,
+        typer.Option(
+            "--allow-missing-labels",
+            help="Impute everybody as the average of training where a label the model was fitted with is not there.",
+        ),
+    ] = False,
+    individuals: Individuals = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Complete a cohort: draw the follow-up scans that were never taken.
 
@@ -98,6 +107,9 @@ def impute(
 
     Time: where it is not given, draws average over the intervals seen in training, and age and change per
     year are left empty (use `--at-years 2.5` for a time).
+
+    The table is read by the names of the model, with the schema, dictionary and suffix its own was read with. A label
+    of the model that is not there is an error, one that some people lack a warning: they are imputed as the average.
 
     Change per year is a prediction that shrinks towards the average, not a measured rate of atrophy; a
     method that does not use time predicts the same at every time, and its change per year is left empty.
@@ -122,7 +134,8 @@ def impute(
         raise SettingError(f"--by {by} is for conformal intervals; add --interval conformal or leave it out")
     years = None if at_years is None else parse_years(at_years, "--at-years")
     asked: dict[str, Any] = {"draws": draws, "seed": seed, "level": level, "at_years": years}
-    asked |= {"save_draws": save_draws, "reading": reading}
+    asked |= {"save_draws": save_draws, "reading": reading, "overwrite": overwrite}
+    asked |= {"missing_labels": "warn" if allow_missing_labels else "refuse"}
     imputer = load(model)
     if kind_of(imputer.name) == "volumes":
         from nextscan.cli.impute_images import impute_images
@@ -131,7 +144,7 @@ def impute(
             raise SettingError("--interval conformal is for tables; intervals of images come from draws: leave it out")
         if reading.dictionary is not None:
             raise SettingError("--dictionary is for UK-Biobank tables, and this model imputes images: leave it out")
-        impute_images(imputer, model, table, out, **asked, html=html)
+        impute_images(imputer, model, table, out, **asked, html=html, individuals=individuals)
         return
     from nextscan.cli.impute_tables import impute_table
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nextscan.cli.cautions import warn_of_reach, warn_of_time
+from nextscan.cli.cautions import tell_findings, warn_of_reach, warn_of_time
 from nextscan.cli.impute_tables import nobody, tell_time
 from nextscan.cli.options import ReadOptions
 from nextscan.cli.outputs import TABLE_SUFFIXES, check_file, check_folder
@@ -16,6 +16,7 @@ from nextscan.errors import CohortError, SettingError
 
 if TYPE_CHECKING:
     from nextscan.cohort import Cohort, Targets
+    from nextscan.cohort.known import MissingLabels
     from nextscan.imputers.volumes.base import VolumeImputer
     from nextscan.report.volumes.examples import VolumeExample
     from nextscan.writing.derivative import Written
@@ -36,6 +37,9 @@ def impute_images(
     save_draws: Path | None,
     html: Path | None,
     reading: ReadOptions,
+    missing_labels: MissingLabels,
+    individuals: bool,
+    overwrite: bool,
 ) -> None:
     """Write the images that are missing and say where they are; the arguments are those of the command."""
     from nextscan.cohort.imputation import interval_tail
@@ -50,9 +54,15 @@ def impute_images(
         if path is not None:
             check_folder(path)
     if html is not None:
-        check_file(html, (".html",))
-    cohort = reading.read(table)
-    imputation = imputer.impute(cohort, draws, seed=seed, at_years=at_years)
+        check_file(html, (".html",), inputs=reading.files(table), overwrite=overwrite)
+    cohort = reading.read(table, imputer)
+    if html is not None and not (individuals or cohort.law):
+        raise SettingError(
+            f"--html {html}: the page shows images of single people, so it is made only with --individuals; keep it "
+            "where the data are kept"
+        )
+    tell_findings(cohort)
+    imputation = imputer.impute(cohort, draws, seed=seed, at_years=at_years, missing_labels=missing_labels)
     wanted = imputation.requested
     if not len(wanted):
         raise CohortError(nobody(table))
@@ -73,6 +83,7 @@ def impute_images(
     if written.draws_folder is not None:
         print(f"draws:   {written.draws_folder}")
     if html is not None:
+        from nextscan.report.people import about_people
         from nextscan.report.volumes.page import write_volume_page
 
         write_volume_page(
@@ -81,7 +92,10 @@ def impute_images(
             method=imputer.name,
             name=cohort.name,
             n_subjects=len(set(wanted.subject.tolist())),
-            colophon=[f"From {written.folder}: {draws} draws each, seed {seed}, model {fingerprint(model)}."],
+            colophon=[
+                f"From {written.folder}: {draws} draws each, seed {seed}, model {fingerprint(model)}.",
+                about_people(individuals=True, simulated=bool(cohort.law)),
+            ],
         )
         print(f"page:    {html}")
     tell_time(imputer.record_, wanted)

@@ -8,7 +8,7 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nextscan.cli.cautions import telling_unlike, warn_of_reach, warn_of_time
+from nextscan.cli.cautions import tell_findings, telling_unlike, warn_of_reach, warn_of_time
 from nextscan.cli.options import ReadOptions
 from nextscan.cli.outputs import TABLE_SUFFIXES, check_file
 from nextscan.cli.progress import show_progress
@@ -17,6 +17,7 @@ from nextscan.errors import CohortError
 if TYPE_CHECKING:
     from nextscan.arrays import Progress
     from nextscan.cohort import Cohort, Imputation, Targets
+    from nextscan.cohort.known import MissingLabels
     from nextscan.imputers import Imputer
 
 _CHUNK_BYTES = 64 * 2**20  # of draws held at once
@@ -36,6 +37,8 @@ def impute_table(
     at_years: Sequence[float] | None,
     save_draws: Path | None,
     reading: ReadOptions,
+    missing_labels: MissingLabels,
+    overwrite: bool,
 ) -> None:
     """Complete a table and say where it is; the arguments are those of the command."""
     from nextscan.cohort import targets
@@ -46,14 +49,17 @@ def impute_table(
     level = _LEVEL if level is None else level
     if not conformal:
         interval_tail(level, draws)
-    check_file(out, TABLE_SUFFIXES)
-    if save_draws is not None:
-        check_file(save_draws, TABLE_SUFFIXES)
-    cohort = reading.read(table)
+    for path in (out, save_draws):
+        if path is not None:
+            check_file(path, TABLE_SUFFIXES, inputs=reading.files(table), overwrite=overwrite)
+    cohort = imputer.known.applied(reading.read(table, imputer))
+    cohort = cohort.select_features([name for name in imputer.feature_names_ if name in cohort.feature_names])
+    tell_findings(cohort)
     wanted = targets(cohort, at_years)
     if not len(wanted):
         raise CohortError(nobody(table))
     imputer.check_direction(cohort, wanted)
+    imputer.known.check_labels(cohort, wanted, missing_labels)
     if conformal:  # refuses before the work what cannot be kept
         calibration = check_calibration(imputer.calibration_, draws)
         calibration.factors(level, wanted.subject, cohort.labels_at(wanted.context), wanted.gap, by=by)
@@ -71,6 +77,7 @@ def impute_table(
             schema=reading.schema,
             dictionary=reading.dictionary,
             participants=reading.participants,
+            like=imputer,
             level=level,
             annual=imputer.uses_time,
             interval="conformal" if conformal else "draws",
@@ -125,7 +132,7 @@ def _in_chunks(
     began = time.monotonic()
     for start in range(0, len(subjects), size):
         part = cohort.select_subjects(subjects[start : start + size])
-        yield imputer.impute(part, draws, seed=seed, at_years=at_years)
+        yield imputer.impute(part, draws, seed=seed, at_years=at_years, missing_labels="ignore")
         done = min(start + size, len(subjects))
         left = (time.monotonic() - began) / done * (len(subjects) - done)
         phase = "imputing" if start else "estimate"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
-from nextscan.errors import SettingError
+from nextscan.errors import NextscanWarning, SettingError
 
 if TYPE_CHECKING:
     from nextscan.cohort import Cohort
+    from nextscan.imputers.estimator import Estimator
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -35,6 +37,17 @@ Draws = Annotated[
         min=1,
         show_default="40; of images 10",
         help="Plausible versions of each missing visit. A 95 % interval needs at least 39.",
+    ),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that are there already and that nextscan did not write.")
+]
+Individuals = Annotated[
+    bool,
+    typer.Option(
+        "--individuals",
+        help="Show names and values of single people on the page: their trajectories, points and images. Keep such a "
+        "page where the data are kept.",
     ),
 ]
 Jobs = Annotated[int, typer.Option(metavar="N", min=1, help="Processes side by side; results do not depend on it.")]
@@ -96,19 +109,37 @@ class ReadOptions:
         ),
     ] = None
 
-    def read(self, table: Path) -> Cohort:
-        """Read the cohort they describe."""
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE",
+            show_default=False,
+            help="Go on in spite of an error in the data: its message ends in its code, such as `impossible-gap`. "
+            "Repeatable.",
+        ),
+    ] = None
+
+    def read(self, table: Path, like: Estimator | None = None) -> Cohort:
+        """Read the cohort they describe, by the names of a model if one is given; its findings are not told yet."""
         from nextscan.reading import read_cohort
 
-        return read_cohort(
-            table,
-            self.schema,
-            unpaired=self.unpaired or (),
-            exclude=self.exclude or (),
-            dictionary=self.dictionary,
-            participants=self.participants,
-            suffix=self.suffix,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NextscanWarning)  # they are among the findings of the cohort
+            return read_cohort(
+                table,
+                self.schema,
+                unpaired=self.unpaired or (),
+                exclude=self.exclude or (),
+                dictionary=self.dictionary,
+                participants=self.participants,
+                suffix=self.suffix,
+                allow=self.allow or (),
+                like=like,
+            )
+
+    def files(self, table: Path) -> list[Path | None]:
+        """Return what is read, and so must not be written to."""
+        return [table, self.schema, self.dictionary, self.participants, *(self.unpaired or ())]
 
 
 def with_read_options(*, but: tuple[str, ...] = ()) -> Callable[[Command], Command]:

@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from nextscan.cli.options import Individuals
+
 
 def report(
     run: Annotated[
         Path,
         typer.Argument(metavar="RUN", show_default=False, help="A folder that `nextscan evaluate --out` wrote."),
     ],
+    individuals: Individuals = False,
 ) -> None:
     """Write the report page of an evaluation again, from the files in its folder.
 
@@ -23,4 +26,4 @@ def report(
     """
     from nextscan.report import write_report
 
-    print(f"report: {write_report(run)}")
+    print(f"report: {write_report(run, individuals=individuals)}")

@@ -48,6 +48,15 @@ def check_model_place(path: Path) -> None:
         raise OutputError(f"{path}: exists and is not a model folder; choose another place or remove it")
 
 
+def method_in(path: Path) -> str | None:
+    """Return the name of the method whose model a folder holds; None if it holds none that can be told."""
+    try:
+        document = json.loads((path / "model.json").read_text())
+        return str(document["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def load(path: str | Path) -> Any:
     """Read a fitted `Imputer` or `VolumeImputer` from the folder its `save` wrote.
 

@@ -77,7 +77,7 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
 
 
 def check_folder(path: Path, plan: Plan) -> None:
-    """Refuse a folder that holds an evaluation whose results cannot stand beside these.
+    """Refuse a folder that holds something else, or an evaluation whose results cannot stand beside these.
 
     Raises
     ------
@@ -87,6 +87,10 @@ def check_folder(path: Path, plan: Plan) -> None:
         record = json.loads((path / "run.json").read_text(encoding="utf-8"))
         theirs = {**record["settings"], "fingerprint": record["cohort"]["fingerprint"]}
     except (FileNotFoundError, NotADirectoryError):
+        if path.is_dir() and any(path.iterdir()):
+            raise SettingError(
+                f"{path}: is not empty, and holds no evaluation; give another folder, or an empty one"
+            ) from None
         return
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingError(f"{path / 'run.json'}: is no record of an evaluation; give another folder") from error
