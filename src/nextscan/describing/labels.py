@@ -12,6 +12,7 @@ from nextscan.arrays import FloatArray
 from nextscan.cohort.findings import Finding
 from nextscan.describing.data import Observed
 from nextscan.describing.part import Part
+from nextscan.describing.visits import histogram
 from nextscan.errors import some
 from nextscan.wording import counted, percentage
 
@@ -81,7 +82,7 @@ def _distribution(values: pd.Series, most: int = 12) -> dict[str, object]:
     if is_number(values):
         known = values.dropna().to_numpy(float)
         known = known[np.isfinite(known)]
-        counts, edges = np.histogram(known, min(30, max(5, int(np.sqrt(len(known))))))
+        counts, edges = histogram(known, 30)
         return {"edges": edges, "counts": counts, "missing": int(values.isna().sum())}
     tally = values.value_counts()
     return {

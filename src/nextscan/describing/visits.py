@@ -69,9 +69,17 @@ def visits(data: Observed) -> Part:
         "features": cohort.n_features,
         "gap": {**spread(known), "known": len(known), "unknown": len(gap) - len(known), "unit": unit},
     }
-    counts, edges = np.histogram(known, min(40, max(5, int(np.sqrt(len(known))))))
+    counts, edges = histogram(known, 40)
     plots = {"gap": {"edges": edges, "counts": counts}} if len(known) else {}
     return Part(facts, tuple(findings), plots=plots)
+
+
+def histogram(values: FloatArray, most: int) -> tuple[IntArray, FloatArray]:
+    """Count values in at most so many bins; values that are equal but for rounding lie in one place."""
+    if len(values) and np.ptp(values) <= 1e-9 * np.abs(values).max():
+        values = np.full(len(values), values[0])
+    counts, edges = np.histogram(values, min(most, max(5, int(np.sqrt(len(values))))))
+    return counts.astype(np.intp), edges
 
 
 def spread(values: FloatArray) -> dict[str, float]:

@@ -103,6 +103,8 @@ def plan(
     found = find(rest, VISIT)
     if found is not None and canonical(found) == "ses" and not _are_sessions(table, subject, found):
         found = None  # socioeconomic status
+    if found is not None and canonical(found) == "fsid" and canonical(subject) != "fsidbase":
+        found = None  # the name of a scan beside the name of its person
     visit = take(schema.visit or only_number or found, "visit" if schema.visit else "time.column")
     time = from_schema(schema.time) if schema.time else time_column([name for name in rest if name not in no_times])
     take(time.column if time else None, "time.column")
