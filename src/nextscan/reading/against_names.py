@@ -73,7 +73,7 @@ def _far(rows: VisitRows, names: NamedOrder, first: IntArray) -> list[Finding]:
     known = rows.time[~np.isnan(rows.time)]
     whole = 1.0 if rows.time_kind == "age" and np.array_equal(known, np.round(known)) else 0.0
     far = np.abs(gap - meant) > np.maximum(_FAR, _FAR_SHARE * meant) + whole
-    if unit := _other_unit(meant, gap):
+    if rows.time_kind != "date" and (unit := _other_unit(meant, gap)):
         i = int(first[0])
         column = f"column {rows.time_column} is" if rows.time_column else "times are"
         text = (
@@ -98,7 +98,7 @@ def _far(rows: VisitRows, names: NamedOrder, first: IntArray) -> list[Finding]:
 
 def _other_unit(meant: FloatArray, gap: FloatArray) -> str:
     """Return the unit that times are in if all of them are too long by it; empty if there is none."""
-    if not (meant > 0).all():
+    if len(meant) < 2 or not (meant > 0).all():
         return ""
     ratio = gap / meant
     fitting = (unit for unit, n in PER_YEAR.items() if n > 1 and (np.abs(ratio / n - 1) < _RATIO).all())

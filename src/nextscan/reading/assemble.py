@@ -17,7 +17,7 @@ from nextscan.reading.columns.tables import Texts
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import canonical
 from nextscan.reading.plausible import plausible
-from nextscan.reading.visit_order import in_order, with_nominal_times
+from nextscan.reading.visit_order import in_order, with_nominal_times, with_starts
 
 _OF_VISITS = frozenset({"age"})
 _OF_PERSONS = frozenset({"sex", "gender"})
@@ -38,9 +38,9 @@ def assemble(rows: VisitRows, name: str, *, law: str = "", allow: Collection[str
     NextscanWarning
         Once for each of the rows' findings that is a warning or an error.
     """
-    rows = _without_unseen(in_order(rows))
-    rows = rows.telling(findings=[*against_names(rows), *plausible(rows)])
-    rows = with_nominal_times(rows)
+    rows = _without_unseen(in_order(with_starts(rows)))
+    rows = with_nominal_times(rows.telling(findings=against_names(rows)))
+    rows = rows.telling(findings=plausible(rows))
     position, subjects = pd.factorize(pd.Series(rows.subjects), sort=False)
     first = np.flatnonzero(np.diff(position, prepend=-1))
     years = rows.time - rows.time[first][position]

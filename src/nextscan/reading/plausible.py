@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,12 @@ from nextscan.reading.columns.written_dates import DAYS_PER_YEAR
 _EARLIEST = 5.0  # years since 1970: nobody was in a scanner before 1975
 _PLANNED = 30.0  # years ahead in which a visit may be asked for
 _LONGEST = 45.0  # years between two scans: the age of imaging
+_LONG = 15.0  # years that few studies wait
+_LIKE_DAYS = 100.0  # half of the gaps are longer: too long for months, too
 _OLDEST = 120.0
+_OLD = 95.0  # years that few people reach: where most are older, ages are in another unit
 _ENOUGH_GAPS = 8
+_ENOUGH_ORDERED = 20
 _MOST_OUTLIERS, _SHARE_OF_OUTLIERS = 5, 0.05
 # how many times as long as the next gap, and how many years longer, a gap is that stands alone
 _ALONE, _WELL_ALONE = (1.75, 2.0), (3.0, 5.0)
@@ -53,7 +58,7 @@ def plausible(rows: VisitRows) -> list[Finding]:
     elif rows.time_kind == "age":
         wrong = np.asarray(rows.time > _OLDEST)
         findings += _told(rows, position, wrong, "impossible-age", "ages that cannot be", _age_cure(rows))
-    return [*findings, *_gaps(rows, position, wrong)]
+    return [*findings, *_gaps(rows, position, wrong), *_against_file(rows, position, wrong)]
 
 
 def _impossible_dates(rows: VisitRows, position: IntArray) -> BoolArray:
@@ -70,7 +75,7 @@ def _impossible_dates(rows: VisitRows, position: IntArray) -> BoolArray:
 
 def _age_cure(rows: VisitRows) -> str:
     typical = float(np.nanmedian(rows.time))
-    if typical <= _OLDEST:
+    if typical <= _OLD:
         return "correct the age, or leave it empty"
     unit = "months" if typical < 1500 else "days"
     column = rows.time_column or "age"
@@ -78,22 +83,19 @@ def _age_cure(rows: VisitRows) -> str:
 
 
 def _told(rows: VisitRows, position: IntArray, wrong: BoolArray, code: str, what: str, cure: str) -> list[Finding]:
-    if not wrong.any():
-        return []
     several = (np.bincount(position, minlength=len(rows)) > 1)[position]
+    levels: tuple[tuple[Literal["error", "warning"], BoolArray], ...] = (("error", several), ("warning", ~several))
+    columns = (rows.time_column,) if rows.time_column else ()
     findings = []
-    for level, marked in (("error", wrong & several), ("warning", wrong & ~several)):
-        at = np.flatnonzero(marked)
-        if not len(at):
-            continue
-        who = list(dict.fromkeys(rows.subjects[at]))
-        named = [
-            f"subject {rows.subjects[i]}{_visit(rows, i)} ({rows.place(int(rows.rows[i]))}): {rows.moment(i)}"
-            for i in at.tolist()
-        ]
-        columns = (rows.time_column,) if rows.time_column else ()
-        text = f"{rows.source}: {what}: {some(named, 5)}"
-        findings.append(Finding("error" if level == "error" else "warning", code, text, columns, tuple(who), cure))
+    for level, part in levels:
+        at = np.flatnonzero(wrong & part).tolist()
+        if at:
+            named = [
+                f"subject {rows.subjects[i]}{_visit(rows, i)} ({rows.place(int(rows.rows[i]))}): {rows.moment(i)}"
+                for i in at
+            ]
+            text = f"{rows.source}: {what}: {some(named, 5)}"
+            findings.append(Finding(level, code, text, columns, tuple(dict.fromkeys(rows.subjects[at])), cure))
     return findings
 
 
@@ -102,43 +104,36 @@ def _visit(rows: VisitRows, row: int) -> str:
 
 
 def _gaps(rows: VisitRows, position: IntArray, wrong: BoolArray) -> list[Finding]:
-    """Find gaps longer than the age of imaging, and those that stand alone."""
-    first = np.flatnonzero((np.diff(position) == 0) & ~wrong[1:] & ~wrong[:-1])
-    gap = np.diff(rows.time)[first]
-    first, gap = first[gap > 0], gap[gap > 0]
+    """Find gaps longer than the age of imaging, those that stand alone, and all of them too long for years."""
+    seen = np.flatnonzero(~rows.is_request)
+    pair = (np.diff(position[seen]) == 0) & ~wrong[seen[1:]] & ~wrong[seen[:-1]] & (np.diff(rows.time[seen]) > 0)
+    first, second, gap = seen[:-1][pair], seen[1:][pair], np.diff(rows.time[seen])[pair]
     too_long = gap > _LONGEST
-    rest = gap[~too_long]
-    well, hardly = _alone(rest)
-    impossible = too_long | np.isin(gap, well)
+    well, hardly = _alone(gap[~too_long])
+    usual = gap[~too_long & ~np.isin(gap, [*well, *hardly])]
+    others = f"; the other gaps are {usual.min():.2g} to {usual.max():.3g} years" if len(usual) else ""
+    unit = "days" if len(gap) and np.median(gap) > _LIKE_DAYS else "months"
+    in_unit = f'time = {{ column = "{rows.time_column or "..."}", kind = "{rows.time_kind}", unit = "{unit}" }}'
+    doubted = f"are times in {unit}? then give the unit in a schema: {in_unit}"
+    told: list[tuple[Literal["error", "warning"], str, str, BoolArray, str]] = [
+        ("error", "impossible-gap", "gaps that cannot be", too_long | np.isin(gap, well),
+         doubted if len(gap) and too_long.mean() > 0.5 else "correct the dates, ages or times, or leave them empty"),
+        ("warning", "unusual-gap", "gaps unlike the others", np.isin(gap, hardly), "check the dates, ages or times"),
+    ]  # fmt: skip
+    if rows.time_kind != "date" and len(gap) and _LONG < np.median(gap) <= _LONGEST:
+        told.append(("warning", "time-unit", "most gaps are very long", gap >= np.median(gap), doubted))
     findings = []
-    others = f"the other gaps are {rest[~np.isin(rest, well)].min():.2g} to {rest[~np.isin(rest, well)].max():.3g}" if (
-        len(rest) > len(well)
-    ) else ""  # fmt: skip
-    if impossible.any():
-        cure = "correct the dates, ages or times, or leave them empty"
-        if too_long.mean() > 0.5:
-            column = rows.time_column or "..."
-            cure = f'in months or days? give the unit in a schema: time = {{ column = "{column}", unit = "months" }}'
-        findings.append(_about_gaps("error", "impossible-gap", rows, first[impossible], gap[impossible], others, cure))
-    unusual = np.isin(gap, hardly)
-    if unusual.any():
-        cure = "check the dates, ages or times"
-        findings.append(_about_gaps("warning", "unusual-gap", rows, first[unusual], gap[unusual], others, cure))
+    for level, code, what, marked, cure in told:
+        if not marked.any():
+            continue
+        named = [
+            f"subject {rows.subjects[i]}: {g:.1f} years between {_end(rows, i)} and {_end(rows, j)}"
+            for i, j, g in zip(first[marked].tolist(), second[marked].tolist(), gap[marked], strict=True)
+        ]
+        who = tuple(dict.fromkeys(rows.subjects[first[marked]]))
+        columns = (rows.time_column,) if rows.time_column else ()
+        findings.append(Finding(level, code, f"{rows.source}: {what}: {some(named, 3)}{others}", columns, who, cure))
     return findings
-
-
-def _about_gaps(
-    level: str, code: str, rows: VisitRows, first: IntArray, gap: FloatArray, others: str, cure: str
-) -> Finding:
-    named = [
-        f"subject {rows.subjects[i]}: {g:.1f} years between {_end(rows, i)} and {_end(rows, i + 1)}"
-        for i, g in zip(first, gap, strict=True)
-    ]
-    who = tuple(dict.fromkeys(rows.subjects[first]))
-    columns = (rows.time_column,) if rows.time_column else ()
-    word = "gaps that cannot be" if level == "error" else "gaps unlike the others"
-    text = f"{rows.source}: {word}: {some(named, 3)}{'; ' if others else ''}{others}"
-    return Finding("error" if level == "error" else "warning", code, text, columns, who, cure)
 
 
 def _end(rows: VisitRows, row: int) -> str:
@@ -162,3 +157,22 @@ def _alone(gap: FloatArray) -> tuple[FloatArray, FloatArray]:
         holes = np.flatnonzero(beyond & (above >= ratio * below) & (above - below >= years))
         found.append(above[holes[0] :] if len(holes) else none)
     return found[0], np.setdiff1d(found[1], found[0])
+
+
+def _against_file(rows: VisitRows, position: IntArray, wrong: BoolArray) -> list[Finding]:
+    """Find the few people whose rows lie in the file against time, where those of all others lie along it."""
+    if rows.visits is not None:
+        return []
+    first = np.flatnonzero((np.diff(position) == 0) & (np.diff(rows.time) > 0) & ~wrong[1:] & ~wrong[:-1])
+    back = first[np.diff(rows.rows)[first] < 0]
+    if not len(back) or len(first) < _ENOUGH_ORDERED or len(back) > _SHARE_OF_OUTLIERS * len(first):
+        return []
+    who = tuple(dict.fromkeys(rows.subjects[back]))
+    named = [
+        f"subject {rows.subjects[i]} ({rows.place(int(rows.rows[i + 1]))}: {rows.moment(i + 1)}, "
+        f"{rows.place(int(rows.rows[i]))}: {rows.moment(i)})"
+        for i in back.tolist()
+    ]
+    text = f"{rows.source}: rows lie in the file against time, unlike those of everyone else: {some(named, 3)}"
+    cure = "correct the time, if one is wrong; visits are in order of time"
+    return [Finding("warning", "rows-against-time", text, subjects=who, cure=cure)]

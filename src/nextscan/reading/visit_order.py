@@ -112,6 +112,25 @@ def in_order(rows: VisitRows) -> VisitRows:
     return rows.take(order) if (np.diff(order) < 0).any() else rows
 
 
+def with_starts(rows: VisitRows) -> VisitRows:
+    """Return rows with 0 years at first visits, if times since then are left empty at all of these."""
+    empty = np.isnan(rows.time)
+    if rows.visits is None or rows.time_kind != "years" or not empty.any() or empty.all():
+        return rows
+    position, subjects = pd.factorize(pd.Series(rows.subjects), sort=False)
+    names = named_order(rows, position)
+    assert names is not None
+    lowest = np.full(len(subjects), len(rows))
+    np.minimum.at(lowest, position, names.rank)
+    is_first = (names.rank == lowest[position]) & (np.bincount(position)[position] > 1) & names.settled
+    if (is_first & ~empty).any() or (empty & ~is_first & (np.bincount(position)[position] > 1)).any():
+        return rows
+    if not is_first.any() or (rows.time[~empty] <= 0).any():
+        return rows
+    line = f"{rows.source}: time is empty at the first visit of everyone who came back: read as 0"
+    return replace(rows, time=np.where(is_first, 0.0, rows.time)).telling([line])
+
+
 def with_nominal_times(rows: VisitRows) -> VisitRows:
     """Return ordered rows with the times their names tell, where the table has no time at all; with a note.
 
@@ -124,7 +143,10 @@ def with_nominal_times(rows: VisitRows) -> VisitRows:
     names = named_order(rows, position)
     assert names is not None
     dated = np.bincount(position, names.is_date, minlength=len(rows))[position] > 0
-    time = np.where(names.settled & (names.is_date | ~dated), names.years, np.nan)
+    time = np.where(names.is_date | ~dated, names.years, np.nan)
+    known = np.flatnonzero(~np.isnan(time))
+    back = known[1:][(np.diff(position[known]) == 0) & (np.diff(time[known]) < 0)]  # names against the file
+    time[np.isin(position, position[back])] = np.nan
     told = (np.diff(position) == 0) & ~np.isnan(np.diff(time))
     if not told.any():
         return rows

@@ -69,7 +69,7 @@ def _ranked(column: str) -> list[tuple[tuple[int, int], Meaning]]:
     words = words_of(column)
     units = [word for word in words if word in _UNIT_OF]
     rest = set(words) - set(units)
-    if "age" in rest and rest <= _AGE | {"age"}:
+    if ("age" in rest and rest <= _AGE | {"age"}) or (units and rest == {"old"}):
         return [((3, 99), ("age", _UNIT_OF[units[-1]] if units else "years"))]
     if not _DATES.isdisjoint(rest) and rest <= _DATE | _DATES:
         return [((2, 99), ("date", "years"))]

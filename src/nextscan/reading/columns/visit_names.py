@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -123,6 +124,16 @@ def visit_names(names: list[str]) -> dict[str, VisitName]:
     if any(visit.family.startswith("day or month") for visit in read.values()):
         read = _settled_dates(read)
     return _without_other_phases(read)
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Return the names of visits in the order they tell: first ones, by times, dates or numbers, last ones.
+
+    >>> ordered(["postop", "m12", "m6", "bl"])
+    ['bl', 'm6', 'm12', 'postop']
+    """
+    read = visit_names(list(names))
+    return sorted(read, key=lambda name: read[name].key)
 
 
 def _without_counts(read: dict[str, VisitName]) -> dict[str, VisitName]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 SUBJECT = (
     "participantid", "subjectid", "subid", "subjid", "subject", "sub", "subj", "participant", "srcsubjectid",
-    "ptid", "rid", "eid", "patientid", "patient", "fsidbase", "fsid", "id", "subjectkey",
+    "ptid", "rid", "eid", "patientid", "patient", "fsidbase", "fsid", "recordid", "id",
+    "subjectkey",
 )  # fmt: skip
 VISIT = (
     "sessionid", "session", "visit", "visitid", "visitname", "visitnumber", "visitnum", "visitno", "viscode",

@@ -15,6 +15,8 @@ from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
 from nextscan.reading.columns.image_columns import files_of, is_path, other_paths
 from nextscan.reading.columns.labels import as_label, label_name, label_values
+from nextscan.reading.columns.other_times import disagreeing
+from nextscan.reading.columns.qdec import is_qdec, people_of, visits_of
 from nextscan.reading.columns.tables import IMPUTED, Cells, Missing, Table, Texts
 from nextscan.reading.columns.times import TimeColumn, is_of_baseline, is_time, read_time, settle_time
 from nextscan.reading.columns.visits import VisitRows
@@ -73,6 +75,9 @@ def read_long(
     if imputed.any():
         numbers[imputed] = np.nan
 
+    if columns.visit is not None and is_qdec(columns.subject, columns.visit):
+        texts[columns.subject] = people_of(texts[columns.subject])
+        texts[columns.visit] = visits_of(texts[columns.visit], texts[columns.subject])
     has_row = _rows_with_subject(table, columns.subject, texts, numbers)
     n_rows = len(numbers)
     time, time_column = np.full(n_rows, np.nan), columns.time
@@ -147,8 +152,11 @@ def read_long(
         *columns.notes,
         *sorting.notes,
     ]
+    about_times = []
+    if time_column is not None:
+        about_times = disagreeing(table, time_column, time, columns.other_times, texts, texts[columns.subject])
     marked = f"{table.path}: {int(imputed.sum())} rows are marked as imputed; read as requests, not as observations"
-    findings = [Finding("warning", "marked-imputed", marked)] if imputed.any() else []
+    findings = [*about_times, *([Finding("warning", "marked-imputed", marked)] if imputed.any() else [])]
     rows = rows.telling([f"{table.path.name}: {line}" for line in understood], findings)
     layout = Layout(
         table=table,
