@@ -125,3 +125,8 @@ def test_an_export_with_a_placeholder_for_a_date(read: Read) -> None:
     table = "eid,53-2.0,53-3.0,25005-2.0,25005-3.0\n" + people + "9,1900-01-01,2016-01-01,5,4\n"
     with pytest.warns(NextscanWarning, match=r"subject 9, visit 2 \(line 10\): date 1900-01-01"):
         assert found(read(table, "ukb.csv")) == {"impossible-date": ("error", ("9",))}
+
+
+def test_calendar_years_are_noted(read: Read) -> None:
+    assert found(read("id,year,a\ns,2012,1\ns,2014,2\n")) == {"calendar-years": ("note", ())}
+    assert found(read("id,days,a\ns,0,1\ns,2014,2\n")) == {}

@@ -19,6 +19,7 @@ _PLANNED = 30.0  # years ahead in which a visit may be asked for
 _LONGEST = 45.0  # years between two scans: the age of imaging
 _LONG = 15.0  # years that few studies wait
 _LIKE_DAYS = 100.0  # half of the gaps are longer: too long for months, too
+_FIRST_YEAR, _LAST_YEAR = 1970, 2100
 _OLDEST = 120.0
 _OLD = 95.0  # years that few people reach: where most are older, ages are in another unit
 _ENOUGH_GAPS = 8
@@ -58,7 +59,16 @@ def plausible(rows: VisitRows) -> list[Finding]:
     elif rows.time_kind == "age":
         wrong = np.asarray(rows.time > _OLDEST)
         findings += _told(rows, position, wrong, "impossible-age", "ages that cannot be", _age_cure(rows))
-    return [*findings, *_gaps(rows, position, wrong), *_against_file(rows, position, wrong)]
+    return [*findings, *_gaps(rows, position, wrong), *_against_file(rows, position, wrong), *_calendar_years(rows)]
+
+
+def _calendar_years(rows: VisitRows) -> list[Finding]:
+    known = rows.time[~np.isnan(rows.time)]
+    if rows.time_kind != "years" or known.min() < _FIRST_YEAR or known.max() > _LAST_YEAR or (known % 1).any():
+        return []
+    text = f"{rows.source}: times are calendar years, {known.min():.0f} to {known.max():.0f}: gaps may be a year off"
+    columns = (rows.time_column,) if rows.time_column else ()
+    return [Finding("note", "calendar-years", text, columns, cure="give dates or ages, if there are any")]
 
 
 def _impossible_dates(rows: VisitRows, position: IntArray) -> BoolArray:

@@ -19,6 +19,14 @@ from nextscan.reading.schema import TimeSchema
 
 _CODES = frozenset({-1.0, -3.0, -4.0, -7.0, -8.0, -9.0, *(-float(digit * n) for digit in "789" for n in (2, 3, 4))})
 """Negative numbers that mean "missing" where there is no other negative number."""
+_CALENDAR = {
+    **dict.fromkeys(("day", "dayofmonth", "scanday", "visitday", "examday"), 31),
+    **dict.fromkeys(("month", "scanmonth", "visitmonth", "exammonth"), 12),
+    **dict.fromkeys(("year", "scanyear", "visityear", "examyear"), 0),
+    "week": 53,
+    "hour": 24,
+}
+"""Names that may be a part of a date, and the most that part can be; 0 where it tells years all the same."""
 DATE_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d-%b-%Y",
                 "%d/%m/%Y", "%m/%d/%Y")  # fmt: skip
 
@@ -108,7 +116,7 @@ def read_time(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArra
                 f"found {text!r}; correct the cell, leave it empty, or name another time column in a schema"
             )
         values[row] = number / column.per_year
-    if (negative := _impossible(values * column.per_year, column)).size:
+    if (negative := _impossible(np.round(values * column.per_year, 9), column)).size:
         row = int(negative[0])
         raise CohortError(
             f"{table.cell(row, column.column)}: negative time {texts[row]}; expected time "
@@ -144,7 +152,7 @@ def _dates(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArray, 
         row = int(known.index[parsed[best].isna()][0])
         raise CohortError(
             f"{table.cell(row, column.column)}: {texts[row]!r} is not a date as {best}; "
-            "correct the cell, or give the time's format in a schema"
+            "correct the cell, list it as missing in a schema, or give the time's format there"
         )
     values = pd.Series(_years(parsed[fitting[0]]), known.index).reindex(given.index).to_numpy(float)
     return values, TimeColumn(column.column, "date", "years", fitting[0])
@@ -189,21 +197,31 @@ def is_of_baseline(values: FloatArray, subjects: Texts) -> bool:
 def is_time(column: TimeColumn, values: FloatArray, subjects: Texts) -> bool:
     """Tell whether values can be times of visits, whatever the column is called.
 
-    They differ between visits of somebody. Months, and what is called by one word in the singular, which may be the
-    month, the day or the year of a calendar, count from 0 or grow along the visits of everyone.
+    They differ between visits of somebody. Months count from 0 or grow along the visits of everyone, and so do units in
+    the singular, which may be of a calendar: months up to 12 and days up to 31 that do not start at 0 are of one.
     """
     if is_of_baseline(values, subjects):
         return False
-    singular = canonical(column.column) in ("day", "week", "year", "hour")
-    return column.kind != "years" or not (column.unit == "months" or singular) or counts_from_start(values, subjects)
+    most = _CALENDAR.get(canonical(column.column))
+    if column.kind != "years" or (column.unit != "months" and most is None):
+        return True
+    if most is not None and not _starts_at_0(values, subjects):
+        known = values[~np.isnan(values)] * column.per_year
+        if len(known) and known.min() >= 1 and known.max() <= most and np.allclose(known, np.round(known)):
+            return False
+    return counts_from_start(values, subjects)
+
+
+def _starts_at_0(values: FloatArray, subjects: Texts) -> bool:
+    first = pd.Series(values).groupby(subjects).min()
+    return bool((first.dropna() == 0).all())
 
 
 def counts_from_start(values: FloatArray, subjects: Texts) -> bool:
     """Tell whether months count time: everyone starts at 0, or they increase along the visits of everyone."""
-    first = pd.Series(values).groupby(subjects).min()
     of = _of_several(values, subjects)
     grows = bool(of.ngroups and (of.diff().dropna() > 0).all())
-    return bool((first.dropna() == 0).all()) or grows
+    return _starts_at_0(values, subjects) or grows
 
 
 def _of_several(values: FloatArray, subjects: Texts) -> Any:

@@ -16,20 +16,12 @@ FIRST, BETWEEN, LAST = -1, 0, 1
 # in the order in which they happen; the first words also count inside a name, the others only at its ends
 _EARLY_ANYWHERE = ("screening", "screen", "scrn", "scr", "baseline", "bl")
 _EARLY_AT_ENDS = (
-    "sc",
-    "enrollment",
-    "enrolment",
-    "intake",
-    "entry",
-    "initial",
-    "init",
-    "base",
-    "pre",
-    "before",
-    "test",
-)
-_EARLY = ("screening", "screen", "scrn", "scr", "sc", "enrollment", "enrolment", "intake", "entry", "baseline", "bl",
-          "base", "initial", "init", "pre", "before", "test")  # fmt: skip
+    "sc", "scmri", "enrollment", "enrolment", "intake", "entry", "initial", "init", "base", "pre", "before", "test",
+)  # fmt: skip
+_EARLY = (
+    "screening", "screen", "scrn", "scr", "sc", "scmri", "enrollment", "enrolment", "intake", "entry", "baseline", "bl",
+    "base", "initial", "init", "pre", "before", "test",
+)  # fmt: skip
 _LATE = ("post", "after", "retest", "final", "last", "exit", "end", "eot", "eos", "termination", "imputed")
 _EARLIER = frozenset({"pre", "prior", "before", "preop"})
 _ORDINALS = {
@@ -47,17 +39,18 @@ _NUMBERS = {
 }
 _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "vi": "6", "vii": "7", "viii": "8"}
 # words beside a number that say no more than that it is one of the visits, and those that say it is a follow-up
-_COUNTED = frozenset(
-    {"", "visit", "visits", "vis", "v", "ses", "session", "s", "t", "tp", "timepoint", "time", "point", "scan", "mri",
-     "mr", "wave", "w", "exam", "event", "number", "no", "nr", "tag", "m", "d"}
-)  # fmt: skip
+_COUNTED = frozenset({
+    "", "visit", "visits", "vis", "v", "ses", "sess", "session", "s", "t", "tp", "timepoint", "time", "point", "scan",
+    "mri", "mr", "wave", "w", "exam", "event", "number", "no", "nr", "tag", "m", "d",
+})  # fmt: skip
 _FOLLOW = frozenset({"fu", "fup", "f", "follow", "up", "followup", "annual", "return"})
 
 _UNIT_OF = {spelling: unit for unit, spellings in UNITS.items() for spelling in spellings}
 _SPELLED = "|".join(sorted(_UNIT_OF, key=len, reverse=True))
 _NUMBER = r"\d+(?:[.,]\d+)?"
-_NUMBER_UNIT = re.compile(rf"(?<![\d.,])(-?)({_NUMBER})[\s_\-]*({_SPELLED})(?![a-z])")
-_UNIT_NUMBER = re.compile(rf"(?<![a-z])({_SPELLED})((?:[\s_]-)?)[\s_\-.]*({_NUMBER})(?![\d.])")
+_AFTER = "fu|fup|follow|post|pre|visit|scan|mri"
+_NUMBER_UNIT = re.compile(rf"(?<![\d.,])(-?)({_NUMBER})[\s_\-]*({_SPELLED})(?:(?![a-z])|(?={_AFTER}))")
+_UNIT_NUMBER = re.compile(rf"(?<![a-z])({_SPELLED})((?:[\s_]-)?)[\s_\-.+]*({_NUMBER})(?![\d.])")
 _TIGHT = frozenset("hdw")
 """Letters that are units after a number only where no other letter leads to it (``cube3d``)."""
 _ARM = re.compile(r"_arm_\d+[a-z]?$")
@@ -188,6 +181,7 @@ def _without_other_phases(read: dict[str, VisitName]) -> dict[str, VisitName]:
 def _read(name: str) -> VisitName:
     text = _ARM.sub("", name.strip().lower()).removeprefix("ses-")
     text = re.sub(r"follow[\s_\-]+up", "followup", text)
+    text = re.sub(r"half[\s_\-]*year", "6 months", re.sub(r"(\d)(?:st|nd|rd|th)(?![a-rt-z])", r"\1 ", text))
     text = re.sub(r"[a-z]+", lambda word: _NUMBERS.get(word[0], word[0]), text)
     phase = _PHASE.fullmatch(text)
     text = phase[2] if phase else text
@@ -258,7 +252,7 @@ def _is_bound(text: str, match: re.Match[str]) -> bool:
 
 def _counted(text: str, place: int) -> VisitName:
     """Read a name by the numbers in it: comparable with others that differ in nothing but the numbers."""
-    tokens = [_ORDINALS.get(token, token) for token in re.findall(r"\d(?:st|nd|rd|th)\b|\d+(?:\.\d+)?|[a-z]+", text)]
+    tokens = [_ORDINALS.get(token, token) for token in _TOKEN.findall(text)]
     tokens = [str(_ROMAN.get(str(token), token)) for token in tokens]
     if len(tokens) == 1 and tokens[0] in _FOLLOW:
         tokens.append("1")

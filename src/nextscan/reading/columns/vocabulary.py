@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 SUBJECT = (
     "participantid", "subjectid", "subid", "subjid", "subject", "sub", "subj", "participant", "srcsubjectid",
-    "ptid", "rid", "eid", "patientid", "patient", "fsidbase", "fsid", "recordid", "id",
+    "ptid", "rid", "eid", "patientid", "patient", "fsidbase", "fsid", "recordid", "patno", "naccid", "oasisid", "id",
     "subjectkey",
 )  # fmt: skip
 VISIT = (
     "sessionid", "session", "visit", "visitid", "visitname", "visitnumber", "visitnum", "visitno", "viscode",
-    "viscode2", "timepoint", "tp", "wave", "eventname", "redcapeventname", "event", "eventid", "instance", "ses",
-    "fsid",
+    "viscode2", "timepoint", "tp", "wave", "eventname", "redcapeventname", "event", "eventid", "naccvnum", "instance",
+    "ses", "fsid",
 )  # fmt: skip
 
 UNITS = {
@@ -35,10 +35,12 @@ TIME = {
         ("months", "monthssincebaseline", "monthsfrombaseline", "timemonths", "monthsbl", "month", "intervalmonths"),
         ("years", "months")),
     **dict.fromkeys(
-        ("days", "dayssincebaseline", "daysfrombaseline", "timedays", "mrdelay", "intervaldays"), ("years", "days")),
+        ("days", "dayssincebaseline", "daysfrombaseline", "timedays", "mrdelay", "intervaldays", "naccdays"),
+        ("years", "days")),
     **dict.fromkeys(
         ("date", "scandate", "examdate", "visitdate", "sessiondate", "acqdate", "acqtime", "mridate", "mrdate",
-         "dateofscan", "datescan", "acquisitiondate", "studydate", "scandatetime", "acqdatetime", "visitdt"),
+         "dateofscan", "datescan", "acquisitiondate", "studydate", "scandatetime", "acqdatetime", "visitdt", "examdt",
+         "scandt", "mridt"),
         ("date", "years")),
     **dict.fromkeys(
         ("age", "ageyears", "ageatscan", "ageatvisit", "agescan", "ageinyears", "agemri", "ageatmri", "ageyrs",
