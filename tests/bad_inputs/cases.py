@@ -145,6 +145,7 @@ TABLES = [
         changed(lambda t: t.assign(years=np.where(t.visit == 2, 60.0, 62.0)).rename(columns={"years": "age"})),
         READ,
         "time runs backwards for subject sub-00",
+        warns=True,
     ),
 ]
 

@@ -70,6 +70,16 @@ def test_impossible_ages(row, change, code):
     assert finding.subjects == (str(cohort.subjects[cohort.subject_of[row]]),)
 
 
+@pytest.mark.parametrize(("unit", "per_year"), [("months", 12), ("weeks", 365.25 / 7), ("days", 365.25)])
+def test_ages_in_another_unit_than_time(unit, per_year):
+    cohort = clean_cohort()
+    age = cohort.visit_labels["age"].to_numpy() * per_year / 40
+    age = age + cohort.years * per_year * (1 - 1 / 40)  # grows by per_year a year, between 1 and 2 units old
+    description = describe(with_visit_label(cohort, "age", age))
+    assert f"as if it were in {unit}" in only(description, "age-unit").text
+    assert description.of("age-against-time") == ()
+
+
 def test_whole_year_ages_may_be_a_year_off():
     cohort = clean_cohort()
     age = np.floor(cohort.visit_labels["age"].to_numpy())

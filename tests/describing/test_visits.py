@@ -5,6 +5,7 @@ import pytest
 
 from describing.describe_world import clean_cohort, with_column, with_values
 from nextscan.describing import describe
+from nextscan.reading import read_cohort
 
 
 def only(description, code):
@@ -30,6 +31,23 @@ def test_gaps_and_requests():
     assert only(description, "requests").level == "info"
     assert only(description, "unknown-gaps").text.startswith("the gap is unknown for 1 of 59 pairs")
     assert only(description, "zero-gaps").text.startswith("1 pair of visits at the same time")
+
+
+@pytest.mark.parametrize("gaps", [(137 / 12 - 112 / 12, 150 / 12 - 125 / 12), (1.0, 1.0 + 1e-15), (2.0,)])
+def test_gaps_that_are_equal_but_for_rounding(gaps):
+    cohort = clean_cohort()
+    years = cohort.years.copy()
+    years[1:120:2] = np.resize(gaps, 60)
+    description = describe(replace(cohort, years=years))
+    assert description.facts["gap"]["mean"] == pytest.approx(gaps[0])
+    assert sum(description.plots["gap"]["counts"]) == 60
+
+
+def test_months_of_a_plan_without_a_unit(tmp_path):
+    table = tmp_path / "t.csv"
+    for months, warned in (((0, 3, 6), True), ((0, 6, 12), True), ((0, 1, 2), False), ((0, 2, 5), False)):
+        table.write_text("id,TIME,a\n" + "".join(f"s,{month},{month}.5\n" for month in months))
+        assert ("time-unit" in {f.code for f in describe(read_cohort(table)).findings}) is warned
 
 
 def test_subject_without_any_feature():

@@ -12,6 +12,7 @@ from nextscan.arrays import FloatArray
 from nextscan.cohort.findings import Finding
 from nextscan.describing.data import Observed
 from nextscan.describing.part import Part
+from nextscan.describing.visits import histogram
 from nextscan.errors import some
 from nextscan.wording import counted, percentage
 
@@ -81,7 +82,7 @@ def _distribution(values: pd.Series, most: int = 12) -> dict[str, object]:
     if is_number(values):
         known = values.dropna().to_numpy(float)
         known = known[np.isfinite(known)]
-        counts, edges = np.histogram(known, min(30, max(5, int(np.sqrt(len(known))))))
+        counts, edges = histogram(known, 30)
         return {"edges": edges, "counts": counts, "missing": int(values.isna().sum())}
     tally = values.value_counts()
     return {
@@ -146,7 +147,7 @@ def _changes(data: Observed, name: str, values: pd.Series) -> list[Finding]:
 def _age(data: Observed, age: FloatArray) -> list[Finding]:
     findings = []
     odd = np.flatnonzero((age < 0) | (age > 120))
-    if len(odd):
+    if len(odd) and not any(finding.code == "impossible-age" for finding in data.cohort.findings):
         text = f"age lies outside 0–120 in {counted(len(odd), 'visit')}: {data.visit_names(odd)}; in years?"
         findings.append(Finding("warning", "age-range", text, ("age",), data.subject_names(odd)))
     follows = np.flatnonzero(data.order > 0)
@@ -157,12 +158,26 @@ def _age(data: Observed, age: FloatArray) -> list[Finding]:
         findings.append(Finding("warning", "age-decreases", text, ("age",), data.subject_names(back)))
     years = data.cohort.years[data.rows]
     slack = _AGE_SLACK + (1.0 if np.array_equal(age, np.round(age), equal_nan=True) else 0.0)
-    off = older - (years[follows] - years[follows - 1])
-    wrong: NDArray[np.intp] = follows[(np.abs(off) > slack) & (older >= 0)]
-    if data.cohort.time_unit == "years" and len(wrong):
-        text = (
-            f"age and time disagree by more than {slack:g} years in {counted(len(wrong), 'pair')} of visits: "
-            f"{data.visit_names(wrong)}"
-        )
-        findings.append(Finding("warning", "age-against-time", text, ("age",), data.subject_names(wrong)))
+    passed = years[follows] - years[follows - 1]
+    wrong: NDArray[np.intp] = follows[(np.abs(older - passed) > slack) & (older >= 0)]
+    if data.cohort.time_unit != "years" or not len(wrong):
+        return findings
+    if unit := _unit_of_age(older, passed):
+        text = f"age grows as if it were in {unit}, time in years: {data.visit_names(wrong)}"
+        cure = f"if it is, call the column age_{unit}, which is converted"
+        findings.append(Finding("warning", "age-unit", text, ("age",), data.subject_names(wrong), cure))
+        return findings
+    text = (
+        f"age and time disagree by more than {slack:g} years in {counted(len(wrong), 'pair')} of visits: "
+        f"{data.visit_names(wrong)}"
+    )
+    findings.append(Finding("warning", "age-against-time", text, ("age",), data.subject_names(wrong)))
     return findings
+
+
+def _unit_of_age(older: FloatArray, passed: FloatArray) -> str:
+    """Return the unit that makes age grow as fast as time between nearly all visits; empty if it does so in years."""
+    usable = (passed > 0.2) & (older > 0)
+    ratio = older[usable] / passed[usable]
+    units = {"months": 12.0, "weeks": 365.25 / 7, "days": 365.25}
+    return next((unit for unit, n in units.items() if len(ratio) and np.mean(np.abs(ratio / n - 1) < 0.1) > 0.9), "")

@@ -47,9 +47,11 @@ def visits(data: Observed) -> Part:
     if len(gap) > len(known):
         text = f"the gap is unknown for {len(gap) - len(known):,} of {counted(len(gap), 'pair')} of visits"
         findings.append(Finding("note", "unknown-gaps", text + "; methods that use time will guess there"))
-    if len(known) and known.mean() > _LONG_GAP and any("time has no unit" in note for note in cohort.notes):
-        text = f"time has no unit; gaps of {known.mean():.1f} read as years; give the unit in a schema"
-        findings.append(Finding("warning", "time-unit", text))
+    if len(known) and any("time has no unit" in note for note in cohort.notes):
+        in_threes = bool((known > 0).any() and (known % 3 == 0).all())  # as months of a plan are
+        if known.mean() > _LONG_GAP or in_threes:
+            text = f"time has no unit; gaps of {known.mean():.1f} read as years; give the unit in a schema"
+            findings.append(Finding("warning", "time-unit", text))
     if (known == 0).any():
         text = f"{counted(int((known == 0).sum()), 'pair')} of visits at the same time"
         findings.append(Finding("note", "zero-gaps", text + ": repeated scans of one day?"))
@@ -69,9 +71,17 @@ def visits(data: Observed) -> Part:
         "features": cohort.n_features,
         "gap": {**spread(known), "known": len(known), "unknown": len(gap) - len(known), "unit": unit},
     }
-    counts, edges = np.histogram(known, min(40, max(5, int(np.sqrt(len(known))))))
+    counts, edges = histogram(known, 40)
     plots = {"gap": {"edges": edges, "counts": counts}} if len(known) else {}
     return Part(facts, tuple(findings), plots=plots)
+
+
+def histogram(values: FloatArray, most: int) -> tuple[IntArray, FloatArray]:
+    """Count values in at most so many bins; values that are equal but for rounding lie in one place."""
+    if len(values) and np.ptp(values) <= 1e-9 * np.abs(values).max():
+        values = np.full(len(values), values[0])
+    counts, edges = np.histogram(values, min(most, max(5, int(np.sqrt(len(values))))))
+    return counts.astype(np.intp), edges
 
 
 def spread(values: FloatArray) -> dict[str, float]:

@@ -12,9 +12,12 @@ from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.findings import Finding, allowed
 from nextscan.errors import CohortError, NextscanWarning, some
+from nextscan.reading.against_names import against_names
 from nextscan.reading.columns.tables import Texts
 from nextscan.reading.columns.visits import VisitRows
-from nextscan.reading.columns.vocabulary import canonical, is_ordered, visit_order
+from nextscan.reading.columns.vocabulary import canonical
+from nextscan.reading.plausible import plausible
+from nextscan.reading.visit_order import in_order, with_nominal_times, with_starts
 
 _OF_VISITS = frozenset({"age"})
 _OF_PERSONS = frozenset({"sex", "gender"})
@@ -23,23 +26,21 @@ _OF_PERSONS = frozenset({"sex", "gender"})
 def assemble(rows: VisitRows, name: str, *, law: str = "", allow: Collection[str] = ()) -> tuple[Cohort, VisitRows]:
     """Make the cohort, and return the rows it was made of in the order of its visits.
 
-    Visits of a subject are in order of time, or by their names where time is unknown: by known words
-    (baseline, post) and numbers, else as they appear in the file, with a note.
+    Visits of a subject are in order of time, or by their names where time is unknown, else as they appear in the
+    file (`in_order`). Where the table has no time, names that tell one give it (`with_nominal_times`). Times are held
+    against names (`against_names`) and against what can be (`plausible`).
     The first visit is at 0 years; later ones are at unknown years (NaN) where the table does not
     tell. A label belongs to subjects if everyone who has it has it from the first observed visit on,
     with one value; others belong to visits.
-
-    Raises
-    ------
-    CohortError
-        If time runs backwards along numbered visits.
 
     Warns
     -----
     NextscanWarning
         Once for each of the rows' findings that is a warning or an error.
     """
-    rows = _without_unseen(in_order(rows))
+    rows = _without_unseen(in_order(with_starts(rows)))
+    rows = with_nominal_times(rows.telling(findings=against_names(rows)))
+    rows = rows.telling(findings=plausible(rows))
     position, subjects = pd.factorize(pd.Series(rows.subjects), sort=False)
     first = np.flatnonzero(np.diff(position, prepend=-1))
     years = rows.time - rows.time[first][position]
@@ -70,68 +71,6 @@ def assemble(rows: VisitRows, name: str, *, law: str = "", allow: Collection[str
         findings=findings,
     )
     return cohort, rows
-
-
-def in_order(rows: VisitRows) -> VisitRows:
-    """Return rows with visits of a subject adjacent and in order; subjects as they first appear.
-
-    Raises
-    ------
-    CohortError
-        If time runs backwards along numbered visits.
-    """
-    position, _ = pd.factorize(pd.Series(rows.subjects), sort=False)
-    names = _visit_names(rows.visits, position) if rows.visits is not None else []
-    rank = np.zeros(len(rows), int) if rows.visits is None else pd.Index(names).get_indexer(pd.Index(rows.visits))
-    unknown = np.isnan(rows.time)
-    by_name = unknown & (np.bincount(position, minlength=len(rows)) > 1)[position]
-    partly = np.bincount(position, by_name, minlength=len(rows))[position] > 0
-    time = np.where(partly & (rows.visits is not None), 0.0, rows.time)
-    if names and not _tells_order(names):
-        by_file = pd.DataFrame({"subject": position, "time": time}).duplicated(keep=False).any()
-        line = f"{rows.source}: visits in order of the file: {some(names, 8)}"
-        rows = rows.telling([line] if by_file and line not in rows.notes else [])
-    order = np.lexsort((rank, time, position))
-    if (np.diff(order) < 0).any():
-        rows, position = rows.take(order), position[order]
-    _check_direction(rows, position)
-    return rows
-
-
-def _visit_names(visits: Texts, position: IntArray) -> list[str]:
-    """Return the names of visits in order; names that tell none as they appear, in the longest series first."""
-    longest = np.argsort(-np.bincount(position)[position], kind="stable")
-    names: list[str] = list(dict.fromkeys(visits[longest]))
-    if _tells_order(names):
-        return sorted(names, key=visit_order)
-    return sorted(names, key=lambda name: visit_order(name)[0])
-
-
-def _tells_order(names: list[str]) -> bool:
-    """Tell whether names alone order visits; one that says nothing between first and last words is in order too."""
-    unknown = [name for name in names if not is_ordered(name)]
-    middle = [name for name in names if visit_order(name)[0] == visit_order(unknown[0])[0]] if unknown else []
-    return len(middle) <= 1
-
-
-def _check_direction(rows: VisitRows, position: IntArray) -> None:
-    """Refuse visits numbered against time: one of the two must be wrong."""
-    if rows.visits is None:
-        return
-    stems = pd.Series(rows.visits).str.extract(r"^(.*?)(\d+)$")
-    number = pd.to_numeric(stems[1]).to_numpy(float)
-    back = (
-        (np.diff(position) == 0)
-        & (stems[0].to_numpy()[1:] == stems[0].to_numpy()[:-1])
-        & (np.diff(number) < 0)
-        & (np.diff(rows.time) > 0)
-    )
-    if back.any():
-        row = int(np.flatnonzero(back)[0])
-        raise CohortError(
-            f"{rows.where(row)}: time runs backwards for subject {rows.subjects[row]}: visit {rows.visits[row + 1]} "
-            f"has {rows.moment(row + 1)} and visit {rows.visits[row]} {rows.moment(row)}; correct the visit or the time"
-        )
 
 
 def _without_unseen(rows: VisitRows) -> VisitRows:

@@ -11,10 +11,10 @@ import pandas as pd
 from nextscan.arrays import IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
-from nextscan.reading.assemble import in_order
 from nextscan.reading.columns.labels import conflict
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.repeats import ENOUGH_FEATURES, digests, varying_values, without_repeats
+from nextscan.reading.visit_order import in_order
 
 
 def join_unpaired(main: VisitRows, pools: list[VisitRows]) -> VisitRows:
@@ -144,6 +144,8 @@ def _stack(parts: list[VisitRows], labels: list[str], notes: list[str], findings
         time=np.concatenate(times),
         time_kind=main.time_kind,
         time_unit=main.time_unit,
+        time_column=main.time_column,
+        visit_column=main.visit_column,
         features=np.concatenate([part.features for part in parts]),
         feature_names=main.feature_names,
         labels=pd.concat([part.labels.reindex(columns=labels) for part in parts], ignore_index=True),

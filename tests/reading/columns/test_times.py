@@ -5,7 +5,7 @@ import pytest
 
 from nextscan.errors import CohortError
 from nextscan.reading.columns.tables import Table
-from nextscan.reading.columns.times import TimeColumn, age_column, read_time, settle_time, time_column
+from nextscan.reading.columns.times import TimeColumn, age_column, is_time, read_time, settle_time, time_column
 
 TABLE = Table(Path("study.csv"), ("id", "when"), ",")
 
@@ -87,6 +87,44 @@ def test_a_given_format_settles_the_order_of_day_and_month() -> None:
     day_first, _ = times("date", ["01/02/1970"], date_format="%d/%m/%Y")
     month_first, _ = times("date", ["01/02/1970"], date_format="%m/%d/%Y")
     np.testing.assert_allclose([day_first[0], month_first[0]], [31 / 365.25, 1 / 365.25])
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "is_one"),
+    [
+        ("month", [0, 6, 0, 12], True),
+        ("month", [3, 11, 2, 5], False),
+        ("month", [6, 24, 6, 18], True),
+        ("day", [1, 30, 2, 28], False),
+        ("day", [1, 365, 1, 380], True),
+        ("year", [2012, 2014, 2013, 2014], True),
+        ("year", [2014, 2012, 2013, 2014], False),
+        ("days", [700, 0, 0, 650], True),
+        ("days", [5, 5, 7, 7], False),
+    ],
+)
+def test_parts_of_a_date_are_no_times(column: str, values: list[float], is_one: bool) -> None:
+    unit = {"month": "months", "year": "years"}.get(column, "days")
+    found = TimeColumn(column, "years", unit)
+    years = np.array(values, float) / found.per_year
+    assert is_time(found, years, np.array(["a", "a", "b", "b"], dtype=object)) is is_one
+
+
+def test_a_scan_before_the_start_has_a_negative_time() -> None:
+    np.testing.assert_allclose(times("years", ["-14", "180"], "days")[0], np.array([-14, 180]) / 365.25)
+    np.testing.assert_allclose(times("years", ["-1.5", "6"], "months")[0], np.array([-1.5, 6]) / 12)
+
+
+@pytest.mark.parametrize("code", ["-9", "-99", "-999", "-4"])
+def test_negative_codes_are_no_times(code: str) -> None:
+    with pytest.raises(CohortError, match=rf"negative time {code};.*missing = \[{code}\]"):
+        times("years", [code, "180"], "days")
+
+
+@pytest.mark.parametrize("date", ["9999-12-31", "1000-01-01", "0001-01-01"])
+def test_dates_beyond_the_calendar_of_pandas(date: str) -> None:
+    values, column = times("date", [date, "2014-05-02"])
+    assert column.text(values[0]).zfill(10) == date
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, find, is_identifier, is_label, visit_order
+from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, find, is_identifier, is_label
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,3 @@ def test_identifiers_by_name() -> None:
     assert not any(
         is_identifier(name) for name in ["Right-choroid-plexus", "Corticoamygdaloid", "Euler_number", "asymmetry_index"]
     )
-
-
-def test_visits_in_the_order_people_mean() -> None:
-    names = ["imputed", "m12", "bl", "m6", "sc", "m06b"]
-    assert sorted(names, key=visit_order) == ["sc", "bl", "m6", "m06b", "m12", "imputed"]
-    arms = ["2_year_follow_up", "baseline_year_1", "1_year_follow_up"]
-    assert sorted(arms, key=visit_order) == ["baseline_year_1", "1_year_follow_up", "2_year_follow_up"]
-    assert sorted(["ses-10", "ses-9", "ses-01"], key=visit_order) == ["ses-01", "ses-9", "ses-10"]

@@ -1,10 +1,14 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nextscan.cohort import Cohort
 from nextscan.errors import CohortError, NextscanWarning, SchemaError
 from nextscan.reading import read_cohort
+
+Read = Callable[..., Cohort]
 
 THICKNESS = "lh.aparc.thickness\tlh_insula_thickness\tlh_MeanThickness_thickness\tBrainSegVolNotVent\teTIV\n"
 DKT = "lh.aparc.DKTatlas.thickness\tlh_insula_thickness\tlh_cuneus_thickness\teTIV\n"
@@ -185,3 +189,27 @@ def test_one_scan_under_two_names(tmp_path: Path) -> None:
     (tmp_path / "lh.tsv").write_text(f"lh.aparc.area\t{names}\ns1\t{values[0]}\ns2\t{values[0]}\ns3\t{values[1]}\n")
     with pytest.warns(NextscanWarning, match="scan s2: subject s2 has the same imaging as subject s1"):
         assert read_cohort(tmp_path / "lh.tsv").subjects.tolist() == ["s1", "s3"]
+
+
+@pytest.mark.parametrize(
+    ("scans", "bases"),
+    [
+        (("P7_MR1", "P7_MR2"), "P7"),
+        (("sub-7_ses-1", "sub-7_ses-2"), "sub-7"),
+        (("S7_tp1", "S7_tp2"), "S7_base"),
+    ],
+)
+def test_longitudinal_scans_have_the_times_of_a_qdec_table(tmp_path: Path, scans: tuple[str, str], bases: str) -> None:
+    names = [f"{scan}.long.{bases}" for scan in scans]
+    (tmp_path / "aseg.txt").write_text(f"Measure:volume\tLeft-Amygdala\n{names[0]}\t1500.5\n{names[1]}\t1480.25\n")
+    (tmp_path / "long.dat").write_text(f"fsid fsid-base years\n{scans[1]} {bases} 1.25\n{scans[0]} {bases} 0\n")
+    cohort = read_cohort(tmp_path / "aseg.txt", participants=tmp_path / "long.dat")
+    assert cohort.years.tolist() == [0, 1.25]
+    assert cohort.features[:, 0].tolist() == [1500.5, 1480.25]
+
+
+def test_a_merged_table_of_longitudinal_scans_names_people_by_their_base(read: Read) -> None:
+    cohort = read("fsid,fsid-base,years,amygdala\nP1_B,P1,1.5,2\nP1_A,P1,0,1\nP2_A,P2,0,3\n")
+    assert cohort.subjects.tolist() == ["P1", "P2"]
+    assert cohort.visits.tolist() == ["A", "B", "A"]
+    assert cohort.years.tolist() == [0, 1.5, 0]

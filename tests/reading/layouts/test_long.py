@@ -138,10 +138,6 @@ def test_ids_and_visits_of_parquet_types(tmp_path) -> None:
         ("id,visit,a\ns,1,1\ns,,2\n", "line 3, column visit: the visit is missing"),
         ("id,a\n1e+06,2\n", r"line 2, column id: '1e\+06' looks like a rounded number"),
         ("id,sex\ns,M\nt,F\n", "no column of numbers is left to serve as a feature"),
-        (
-            "id,visit,age,a\ns,1,62,1\ns,2,60,2\n",
-            "runs backwards for subject s: visit 1 has age 62 and visit 2 age 60",
-        ),
     ],
 )
 def test_bad_tables(read: Read, table: str, says: str) -> None:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nextscan.arrays import FloatArray
+from nextscan.arrays import FloatArray, IntArray
 from nextscan.errors import CohortError
 from nextscan.reading.columns.tables import Table, Texts, to_number
-from nextscan.reading.columns.visits import DAYS_PER_YEAR, day_of
-from nextscan.reading.columns.vocabulary import TIME, canonical
+from nextscan.reading.columns.time_names import known_names
+from nextscan.reading.columns.vocabulary import PER_YEAR, canonical
+from nextscan.reading.columns.written_dates import DAYS_PER_YEAR, day_of
 from nextscan.reading.schema import TimeSchema
 
-_MONTHS = frozenset({"month", "months"})
-_OF_MONTHS = _MONTHS | {
-    "bl", "baseline", "base", "since", "from", "first", "to", "visit", "scan", "mri", "mr", "session", "time",
-    "interval", "gap", "elapsed", "follow", "up", "followup", "in", "post", "after", "study",
-}  # fmt: skip
-PER_YEAR = {"years": 1.0, "months": 12.0, "weeks": DAYS_PER_YEAR / 7, "days": DAYS_PER_YEAR}
+_CODES = frozenset({-1.0, -3.0, -4.0, -7.0, -8.0, -9.0, *(-float(digit * n) for digit in "789" for n in (2, 3, 4))})
+"""Negative numbers that mean "missing" where there is no other negative number."""
+_CALENDAR = {
+    **dict.fromkeys(("day", "dayofmonth", "scanday", "visitday", "examday"), 31),
+    **dict.fromkeys(("month", "scanmonth", "visitmonth", "exammonth"), 12),
+    **dict.fromkeys(("year", "scanyear", "visityear", "examyear"), 0),
+    "week": 53,
+    "hour": 24,
+}
+"""Names that may be a part of a date, and the most that part can be; 0 where it tells years all the same."""
 DATE_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d-%b-%Y",
                 "%d/%m/%Y", "%m/%d/%Y")  # fmt: skip
 
@@ -68,25 +73,19 @@ class TimeColumn:
         return f"{years * self.per_year:.6g}"
 
 
-def time_column(columns: list[str]) -> TimeColumn | None:
+def time_columns(columns: Iterable[str]) -> list[TimeColumn]:
+    """Return the columns of a table that tell a time by their names, the best first."""
+    return [TimeColumn(column, kind, unit) for column, (kind, unit) in known_names(columns)]
+
+
+def time_column(columns: Iterable[str]) -> TimeColumn | None:
     """Return the best known time column of a table: years before dates before age."""
-    known = {canonical(column): column for column in reversed(columns)}
-    found = next((TimeColumn(known[name], *meaning) for name, meaning in TIME.items() if name in known), None)
-    if found is None or found.kind in ("age", "time"):
-        months = next((column for column in columns if _counts_months(column)), None)
-        return found if months is None else TimeColumn(months, "years", "months")
-    return found
-
-
-def _counts_months(column: str) -> bool:
-    words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", column).lower())
-    return not _MONTHS.isdisjoint(words) and _OF_MONTHS.issuperset(words)
+    return next(iter(time_columns(columns)), None)
 
 
 def age_column(columns: list[str]) -> TimeColumn | None:
     """Return the column that holds age."""
-    found = (time_column([column]) for column in columns)
-    return next((column for column in found if column is not None and column.kind == "age"), None)
+    return next((column for column in time_columns(columns) if column.kind == "age"), None)
 
 
 def from_schema(schema: TimeSchema) -> TimeColumn | None:
@@ -117,13 +116,23 @@ def read_time(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArra
                 f"found {text!r}; correct the cell, leave it empty, or name another time column in a schema"
             )
         values[row] = number / column.per_year
-    if (negative := np.flatnonzero(values < 0)).size:
+    if (negative := _impossible(np.round(values * column.per_year, 9), column)).size:
         row = int(negative[0])
         raise CohortError(
             f"{table.cell(row, column.column)}: negative time {texts[row]}; expected time "
-            "since the first visit or age; correct the cell, or leave it empty if the time is unknown"
+            f"since the first visit or age; correct the cell, leave it empty if the time is unknown, or write "
+            f"missing = [{texts[row]}] in a schema if it is a code"
         )
     return values, column
+
+
+def _impossible(numbers: FloatArray, column: TimeColumn) -> IntArray:
+    """Return the rows of negative times that no scan before the baseline explains: ages, codes, more than a year."""
+    negative = np.flatnonzero(numbers < 0)
+    before_start = negative[numbers[negative] / column.per_year > -1]
+    if column.kind == "age" or len(before_start) < len(negative) or np.isin(numbers[negative], list(_CODES)).all():
+        return negative
+    return np.zeros(0, np.intp)
 
 
 def _dates(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArray, TimeColumn]:
@@ -143,21 +152,27 @@ def _dates(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArray, 
         row = int(known.index[parsed[best].isna()][0])
         raise CohortError(
             f"{table.cell(row, column.column)}: {texts[row]!r} is not a date as {best}; "
-            "correct the cell, or give the time's format in a schema"
+            "correct the cell, list it as missing in a schema, or give the time's format there"
         )
-    days = (parsed[fitting[0]] - pd.Timestamp(0)) / pd.Timedelta(days=1)
-    values = days.reindex(given.index).to_numpy(float) / DAYS_PER_YEAR
+    values = pd.Series(_years(parsed[fitting[0]]), known.index).reindex(given.index).to_numpy(float)
     return values, TimeColumn(column.column, "date", "years", fitting[0])
 
 
 def known_dates(texts: Texts) -> FloatArray:
     """Return dates in years, counted as `read_time` does; NaN where a text is missing or no unambiguous date."""
     given = pd.Series(texts, dtype="str")
-    days = pd.Series(np.nan, index=given.index)
+    years: FloatArray = np.full(len(given), np.nan)
     for form in DATE_FORMATS[:-2]:
-        parsed = pd.to_datetime(given, format=form, errors="coerce")
-        days = days.fillna((parsed - pd.Timestamp(0)) / pd.Timedelta(days=1))
-    years: FloatArray = days.to_numpy(float) / DAYS_PER_YEAR
+        parsed = _years(pd.to_datetime(given, format=form, errors="coerce"))
+        years = np.where(np.isnan(years), parsed, years)
+    return years
+
+
+def _years(dates: pd.Series) -> FloatArray:
+    """Return dates in years since 1970; counted in seconds, which reach further than the calendar of nanoseconds."""
+    moments = dates.to_numpy("datetime64[s]")
+    seconds = np.where(np.isnat(moments), np.nan, moments.astype(np.int64).astype(float))
+    years: FloatArray = seconds / 86400 / DAYS_PER_YEAR
     return years
 
 
@@ -179,12 +194,34 @@ def is_of_baseline(values: FloatArray, subjects: Texts) -> bool:
     return bool(of.ngroups and (of.nunique() <= 1).all())
 
 
+def is_time(column: TimeColumn, values: FloatArray, subjects: Texts) -> bool:
+    """Tell whether values can be times of visits, whatever the column is called.
+
+    They differ between visits of somebody. Months count from 0 or grow along the visits of everyone, and so do units in
+    the singular, which may be of a calendar: months up to 12 and days up to 31 that do not start at 0 are of one.
+    """
+    if is_of_baseline(values, subjects):
+        return False
+    most = _CALENDAR.get(canonical(column.column))
+    if column.kind != "years" or (column.unit != "months" and most is None):
+        return True
+    if most is not None and not _starts_at_0(values, subjects):
+        known = values[~np.isnan(values)] * column.per_year
+        if len(known) and known.min() >= 1 and known.max() <= most and np.allclose(known, np.round(known)):
+            return False
+    return counts_from_start(values, subjects)
+
+
+def _starts_at_0(values: FloatArray, subjects: Texts) -> bool:
+    first = pd.Series(values).groupby(subjects).min()
+    return bool((first.dropna() == 0).all())
+
+
 def counts_from_start(values: FloatArray, subjects: Texts) -> bool:
     """Tell whether months count time: everyone starts at 0, or they increase along the visits of everyone."""
-    first = pd.Series(values).groupby(subjects).min()
     of = _of_several(values, subjects)
     grows = bool(of.ngroups and (of.diff().dropna() > 0).all())
-    return bool((first.dropna() == 0).all()) or grows
+    return _starts_at_0(values, subjects) or grows
 
 
 def _of_several(values: FloatArray, subjects: Texts) -> Any:

@@ -11,13 +11,7 @@ import pandas as pd
 from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.reading.columns.tables import Texts
-
-DAYS_PER_YEAR = 365.25
-
-
-def day_of(years: float) -> pd.Timestamp:
-    """Return the day that lies so many years after 1 January 1970, as dates are counted here."""
-    return pd.Timestamp(0) + pd.Timedelta(days=round(years * DAYS_PER_YEAR))
+from nextscan.reading.columns.written_dates import day_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +28,8 @@ class VisitRows:
     time : ndarray of float
         In `time_unit`, counted from anywhere; NaN where unknown.
     time_kind : str
-        ``years``, ``age``, ``date``, or empty where the table has no time.
+        ``years``, ``age``, ``date``, ``visit`` where a schema says that there is none, or empty where the table has
+        no time.
     features : ndarray of float, shape (n, n_features)
     feature_names : tuple of str
     labels : DataFrame of n rows
@@ -46,8 +41,8 @@ class VisitRows:
     units : mapping of feature name to unit
     files : mapping of role to ndarray of str
         Paths by role, see `nextscan.cohort.cohort.ROLES`; empty where a row has none.
-    visit_column : str
-        The column that names visits, for messages.
+    visit_column, time_column : str
+        The columns that name visits and tell when they were, for messages.
     notes : tuple of str
         What was understood.
     findings : tuple of Finding
@@ -68,6 +63,7 @@ class VisitRows:
     files: Mapping[str, Texts] = field(default_factory=dict)
     time_unit: str = "years"
     visit_column: str = ""
+    time_column: str = ""
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 

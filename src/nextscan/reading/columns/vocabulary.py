@@ -7,12 +7,24 @@ from collections.abc import Iterable
 
 SUBJECT = (
     "participantid", "subjectid", "subid", "subjid", "subject", "sub", "subj", "participant", "srcsubjectid",
-    "ptid", "rid", "eid", "patientid", "patient", "fsid", "id", "subjectkey",
+    "ptid", "rid", "eid", "patientid", "patient", "fsidbase", "fsid", "recordid", "patno", "naccid", "oasisid", "id",
+    "subjectkey",
 )  # fmt: skip
 VISIT = (
     "sessionid", "session", "visit", "visitid", "visitname", "visitnumber", "visitnum", "visitno", "viscode",
-    "viscode2", "timepoint", "tp", "wave", "eventname", "event", "instance", "ses",
+    "viscode2", "timepoint", "tp", "wave", "eventname", "redcapeventname", "event", "eventid", "naccvnum", "instance",
+    "ses", "fsid",
 )  # fmt: skip
+
+UNITS = {
+    "hours": ("h", "hr", "hrs", "hour", "hours"),
+    "days": ("d", "day", "days"),
+    "weeks": ("w", "wk", "wks", "week", "weeks"),
+    "months": ("m", "mo", "mos", "mon", "mth", "mths", "mnth", "mnths", "month", "months"),
+    "years": ("y", "yr", "yrs", "year", "years"),
+}
+"""How units of time are written, in lower case."""
+PER_YEAR = {"hours": 24 * 365.25, "days": 365.25, "weeks": 365.25 / 7, "months": 12.0, "years": 1.0}
 
 # name -> (kind, unit); the first that a table has gives the time
 TIME = {
@@ -23,13 +35,16 @@ TIME = {
         ("months", "monthssincebaseline", "monthsfrombaseline", "timemonths", "monthsbl", "month", "intervalmonths"),
         ("years", "months")),
     **dict.fromkeys(
-        ("days", "dayssincebaseline", "daysfrombaseline", "timedays", "mrdelay", "intervaldays"), ("years", "days")),
+        ("days", "dayssincebaseline", "daysfrombaseline", "timedays", "mrdelay", "intervaldays", "naccdays"),
+        ("years", "days")),
     **dict.fromkeys(
         ("date", "scandate", "examdate", "visitdate", "sessiondate", "acqdate", "acqtime", "mridate", "mrdate",
-         "dateofscan", "datescan", "acquisitiondate", "studydate"), ("date", "years")),
+         "dateofscan", "datescan", "acquisitiondate", "studydate", "scandatetime", "acqdatetime", "visitdt", "examdt",
+         "scandt", "mridt"),
+        ("date", "years")),
     **dict.fromkeys(
-        ("age", "ageyears", "ageatscan", "ageatvisit", "agescan", "ageinyears", "agemri", "ageatmri", "ageyrs"),
-        ("age", "years")),
+        ("age", "ageyears", "ageatscan", "ageatvisit", "agescan", "ageinyears", "agemri", "ageatmri", "ageyrs",
+         "ageatmr", "scanage", "mriage", "agevisit", "visitage"), ("age", "years")),
     **dict.fromkeys(("agemonths", "ageinmonths", "interviewage", "agemo"), ("age", "months")),
     **dict.fromkeys(("agedays", "ageindays"), ("age", "days")),
     "time": ("time", "years"),
@@ -52,11 +67,6 @@ LABELS = QUANTITIES | SITES | frozenset({
 _LABEL_WORDS = frozenset({"townsend", "prs", "polygenic", "diagnosis", "disorder", "disease", "mortality", "sclerosis"})
 _ID_LIKE = re.compile(r"(?:^|[_\-. ])(?:id|uid|num|nr|idx)$", re.IGNORECASE)
 _ID_NAMES = frozenset({"sitenum", "siteno", "imageid", "scanid", "imageuid", "index", "row", "unnamed0", "run"})
-
-# first words of the names of first visits, in the order in which they happen
-_EARLY = ("screening", "sc", "scr", "baseline", "bl", "base", "initial", "first", "pre", "before", "test")
-_LATE = ("post", "after", "retest", "imputed")
-_PREFIXES = ("pre", "post")
 
 
 def canonical(name: str) -> str:
@@ -89,31 +99,3 @@ def is_identifier(column: str) -> bool:
     (True, True, False)
     """
     return canonical(column) in _ID_NAMES or bool(_ID_LIKE.search(column)) or column.startswith("column ")
-
-
-def visit_order(visit: str) -> tuple[int, list[tuple[int, str]]]:
-    """Return a key that sorts visit names as people do: screening, baseline, by the numbers in them, post, imputed.
-
-    >>> sorted(["m12", "postop", "m6", "bl"], key=visit_order)
-    ['bl', 'm6', 'm12', 'postop']
-    """
-    lower = visit.lower().removeprefix("ses-")
-    rank = _rank(lower)
-    return rank, [(int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", lower)]
-
-
-def is_ordered(visit: str) -> bool:
-    """Tell whether a visit's name says when it was: by a known word or a number.
-
-    >>> is_ordered("postop"), is_ordered("wave2"), is_ordered("red")
-    (True, True, False)
-    """
-    return _rank(visit.lower().removeprefix("ses-")) != len(_EARLY) or bool(re.search(r"\d", visit))
-
-
-def _rank(lower: str) -> int:
-    first = re.split(r"[^a-z]", lower)[0]
-    known = first if first in (*_EARLY, *_LATE) else next((word for word in _PREFIXES if first.startswith(word)), "")
-    if known in _LATE:
-        return len(_EARLY) + 1 + _LATE.index(known)
-    return _EARLY.index(known) if known else len(_EARLY)

@@ -16,8 +16,10 @@ from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, some
 from nextscan.reading.columns.image_columns import files_of, is_path, other_paths
 from nextscan.reading.columns.labels import as_label, label_name, label_values
+from nextscan.reading.columns.other_times import disagreeing
+from nextscan.reading.columns.qdec import is_qdec, people_of, visits_of
 from nextscan.reading.columns.tables import IMPUTED, Cells, Missing, Table, Texts
-from nextscan.reading.columns.times import TimeColumn, counts_from_start, is_of_baseline, read_time, settle_time
+from nextscan.reading.columns.times import TimeColumn, is_of_baseline, is_time, read_time, settle_time
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.layouts.layout import Layout
 from nextscan.reading.layouts.plan import Plan, plan
@@ -74,6 +76,9 @@ def read_long(
     if imputed.any():
         numbers[imputed] = np.nan
 
+    if columns.visit is not None and is_qdec(columns.subject, columns.visit):
+        texts[columns.subject] = people_of(texts[columns.subject])
+        texts[columns.visit] = visits_of(texts[columns.visit], texts[columns.subject])
     has_row = _rows_with_subject(table, columns.subject, texts, numbers)
     n_rows = len(numbers)
     time, time_column = np.full(n_rows, np.nan), columns.time
@@ -84,7 +89,7 @@ def read_long(
         open_unit = time_column.kind == "time"
         time_column = settle_time(time_column, time, first.to_numpy())
         open_unit &= time_column.kind == "years"
-        if schema.time is None and not _is_time(time_column, time, texts[columns.subject]):
+        if schema.time is None and not is_time(time_column, time, texts[columns.subject]):
             others = (*no_times, time_column.column)
             if columns.visit is not None or plan(table, schema, **options, no_times=others).time is not None:
                 return read_long(table, schema, **options, no_times=others)
@@ -127,7 +132,8 @@ def read_long(
         visits=_visit_names(table, columns.visit, texts, has_row),
         visit_column=columns.visit or "",
         time=time,
-        time_kind="" if time_column is None else time_column.kind,
+        time_column="" if time_column is None else time_column.column,
+        time_kind=_kind(time_column, schema),
         time_unit="years" if time_column is None else time_column.kept_unit,
         features=numbers if len(positions) == numbers.shape[1] else numbers[:, positions],
         feature_names=tuple(sorting.features),
@@ -147,8 +153,11 @@ def read_long(
         *columns.notes,
         *sorting.notes,
     ]
+    about_times = []
+    if time_column is not None:
+        about_times = disagreeing(table, time_column, time, columns.other_times, texts, texts[columns.subject])
     marked = f"{table.path}: {int(imputed.sum())} rows are marked as imputed; read as requests, not as observations"
-    findings = [Finding("warning", "marked-imputed", marked)] if imputed.any() else []
+    findings = [*about_times, *([Finding("warning", "marked-imputed", marked)] if imputed.any() else [])]
     rows = rows.telling([f"{table.path.name}: {line}" for line in understood], findings)
     layout = Layout(
         table=table,
@@ -162,14 +171,14 @@ def read_long(
     return (rows if has_row.all() else rows.take(has_row)), layout
 
 
+def _kind(column: TimeColumn | None, schema: TableSchema) -> str:
+    if column is not None:
+        return column.kind
+    return "visit" if schema.time is not None and schema.time.kind == "visit" else ""
+
+
 def _told(features: list[str]) -> str:
     return f"features: {len(features)} columns of numbers ({some(features, 3)})"
-
-
-def _is_time(column: TimeColumn, values: FloatArray, subjects: Texts) -> bool:
-    if column.kind == "age":
-        return not is_of_baseline(values, subjects)
-    return column.unit != "months" or counts_from_start(values, subjects)
 
 
 class _Sorting:

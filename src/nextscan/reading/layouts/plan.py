@@ -12,7 +12,7 @@ from nextscan.errors import CohortError, SchemaError, some
 from nextscan.reading.columns.image_columns import image_columns
 from nextscan.reading.columns.labels import label_name
 from nextscan.reading.columns.tables import Table, to_texts
-from nextscan.reading.columns.times import TimeColumn, age_column, from_schema, time_column
+from nextscan.reading.columns.times import TimeColumn, age_column, from_schema, time_column, time_columns
 from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, canonical, find, is_identifier, is_label
 from nextscan.reading.schema import LabelSchema, TableSchema, fits, matching, no_column
 
@@ -37,6 +37,8 @@ class Plan:
     images : mapping of role to column
         Columns of paths; empty for a table without images.
     notes : list of str
+    other_times : list of TimeColumn
+        Columns that tell times too, and are not used.
     """
 
     subject: str
@@ -49,11 +51,12 @@ class Plan:
     keep_empty: bool
     images: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    other_times: list[TimeColumn] = field(default_factory=list)
 
     @property
     def texts(self) -> list[str]:
         """Columns to read as text."""
-        times = [part.column for part in (self.time, self.age) if part is not None]
+        times = [part.column for part in (self.time, self.age, *self.other_times) if part is not None]
         labels = [column for column, _ in self.labels.values()]
         named = [self.subject, self.visit, *times, *labels, *self.images.values()]
         return list(dict.fromkeys(name for name in named if name is not None))
@@ -103,6 +106,8 @@ def plan(
     found = find(rest, VISIT)
     if found is not None and canonical(found) == "ses" and not _are_sessions(table, subject, found):
         found = None  # socioeconomic status
+    if found is not None and canonical(found) == "fsid" and canonical(subject) != "fsidbase":
+        found = None  # the name of a scan beside the name of its person
     visit = take(schema.visit or only_number or found, "visit" if schema.visit else "time.column")
     time = from_schema(schema.time) if schema.time else time_column([name for name in rest if name not in no_times])
     take(time.column if time else None, "time.column")
@@ -123,6 +128,7 @@ def plan(
                 own = name if label_name(name) in labels else label_name(name)
                 labels[own] = (take(name, "labels") or name, LabelSchema())
 
+    others: list[TimeColumn] = []
     notes = [f"excluded by the schema: {some(sorted(excluded))}"] if excluded else []
     if only_labels:
         candidates = []
@@ -137,12 +143,14 @@ def plan(
         candidates = matching(schema.features, rest, f"{schema_path}, features", SchemaError)
     else:
         identifiers = [name for name in rest if is_identifier(name)]
-        times = [name for name in rest if time_column([name]) is not None]
+        others = [] if only_labels else time_columns(rest)
+        times = [other.column for other in others]
         notes += [f"left out as identifiers: {some(identifiers)}"] if identifiers else []
         notes += [f"left out as other times: {some(times)}"] if times else []
         candidates = [name for name in rest if name not in {*identifiers, *times}]
     certain = like is not None or only_labels or schema.features is not None
-    return Plan(subject, visit, time, age, labels, candidates, certain, like is not None, images, notes)
+    others = [other for other in others if other.kind in ("years", "date")] if time is not None else []
+    return Plan(subject, visit, time, age, labels, candidates, certain, like is not None, images, notes, others)
 
 
 def _are_sessions(table: Table, subject: str, column: str) -> bool:

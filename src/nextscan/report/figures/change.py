@@ -158,7 +158,7 @@ def gap_histogram(gaps: ArrayLike, *, unit: str = "years") -> Figure:
     gaps : array of float, shape (n,)
         Not NaN.
     """
-    gaps = np.asarray(gaps, float)
+    gaps = np.round(np.asarray(gaps, float), 9)  # equal but for rounding
     with styled():
         figure = new_figure(1.75, width=6.2)
         axes = figure.subplots()

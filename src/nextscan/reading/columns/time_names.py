@@ -1,0 +1,100 @@
+"""What the name of a column says about time: years since a visit, ages or dates, and the unit they are in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from nextscan.reading.columns.vocabulary import TIME, UNITS, canonical
+
+_UNIT_OF = {spelling: unit for unit, spellings in UNITS.items() for spelling in spellings}
+_START = frozenset({
+    "bl", "baseline", "base", "first", "start", "study", "enroll", "enrol", "enrolled", "enrollment", "enrolment",
+    "entry", "consent", "randomization", "randomisation", "intake", "inclusion", "screening", "initial", "t0",
+})  # fmt: skip
+_SINCE = frozenset({"since", "from", "after", "post"})
+_VISIT = frozenset({
+    "visit", "visits", "scan", "scans", "scanning", "mri", "mr", "session", "sessions", "exam", "examination",
+    "imaging", "image", "acquisition", "acq", "assessment", "interview", "test", "testing",
+})  # fmt: skip
+_SPAN = frozenset({
+    "time", "delay", "interval", "gap", "elapsed", "duration", "delta", "followup", "follow", "up", "fu", "diff",
+    "difference", "between", "inter", "interscan", "intervisit", "dt", "lag",
+})  # fmt: skip
+_SMALL = frozenset({"in", "of", "the", "to", "at", "and", "n", "num", "number", "total", "t"})
+_ABOUT_TIME = _START | _SINCE | _VISIT | _SPAN | _SMALL
+_AGE = _VISIT | frozenset({
+    "in", "of", "the", "at", "on", "when", "time", "subject", "participant", "patient", "current", "chronological",
+    "decimal", "exact", "calculated", "demo", "old", "day",
+})  # fmt: skip
+_DATE = _VISIT | frozenset({"of", "the", "at", "study", "time", "brain", "collection", "event"})
+_DATES = frozenset({"date", "datetime", "dates"})
+
+Meaning = tuple[str, str]
+"""Kind and unit, as of `nextscan.reading.columns.times.TimeColumn`."""
+
+
+def known_names(columns: Iterable[str]) -> list[tuple[str, Meaning]]:
+    """Return the columns that tell a time by their names, the best first.
+
+    Times since a visit come first, then dates, then age, then what is called time without a unit, then months of a
+    plan (``M``) and times since anything else than a visit.
+
+    >>> known_names(["age", "days_to_visit", "Left-Hippocampus"])
+    [('days_to_visit', ('years', 'days')), ('age', ('age', 'years'))]
+    """
+    columns = list(columns)
+    ranked = [(rank, i, (column, meaning)) for i, column in enumerate(columns) for rank, meaning in _ranked(column)]
+    found = [item for _, _, item in sorted(ranked)]
+    if not _GESTATION.isdisjoint(map(canonical, columns)):
+        found = [
+            (name, (kind, "weeks") if canonical(name) == "scanage" else (kind, unit)) for name, (kind, unit) in found
+        ]
+    return found
+
+
+_GESTATION = frozenset({"birthage", "gestationalage", "gaatbirth", "pmaatbirth", "birthga", "birthgestationalage"})
+"""Beside these, ``scan_age`` is the age since conception, in weeks."""
+_ORDER = {name: i for i, name in enumerate(TIME)}
+_RANK = {"years": 0, "date": 2, "age": 3, "time": 4}
+
+
+def _ranked(column: str) -> list[tuple[tuple[int, int], Meaning]]:
+    name = canonical(column)
+    if name in TIME:
+        meaning = TIME[name]
+        return [((_RANK[meaning[0]], _ORDER[name]), meaning)]
+    if name == "m":
+        return [((5, 0), ("years", "months"))]
+    words = words_of(column)
+    units = [word for word in words if word in _UNIT_OF]
+    rest = set(words) - set(units)
+    if ("age" in rest and rest <= _AGE | {"age"}) or (units and rest == {"old"}):
+        return [((3, 99), ("age", _UNIT_OF[units[-1]] if units else "years"))]
+    if not _DATES.isdisjoint(rest) and rest <= _DATE | _DATES:
+        return [((2, 99), ("date", "years"))]
+    letters = all(len(unit) == 1 for unit in units)
+    if units and not (letters and rest <= _SMALL):
+        if rest <= _ABOUT_TIME:
+            return [((1, int(units[0] != "years")), ("years", _UNIT_OF[units[0]]))]
+        if not _SINCE.isdisjoint(rest) and not letters:
+            return [((6, 0), ("years", _UNIT_OF[units[0]]))]
+    spans = rest & {"time", "interval", "delay", "elapsed", "gap", "lag"}
+    if (
+        not units
+        and spans
+        and rest <= _ABOUT_TIME
+        and rest & (_START | _SINCE | {"followup", "follow", "fu", "between"})
+    ):
+        return [((4, 98), ("time", "years"))]
+    return []
+
+
+def words_of(column: str) -> list[str]:
+    """Return the words of a column's name in lower case.
+
+    >>> words_of("daysFromEnroll"), words_of("Age (months)"), words_of("MRI_Age")
+    (['days', 'from', 'enroll'], ['age', 'months'], ['mri', 'age'])
+    """
+    split = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", column)
+    return re.findall(r"[a-z]+(?:0\b)?", split.lower())

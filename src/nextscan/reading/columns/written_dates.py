@@ -1,0 +1,52 @@
+"""Dates as people write them into names, and dates as text beyond the calendar of pandas."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+DAYS_PER_YEAR = 365.25
+_EPOCH = datetime.date(1970, 1, 1)
+_CLOCK = r"(?:[t_\s\-]?\d{2}[:\-]?\d{2}(?:[:\-]?\d{2})?(?:\.\d+)?z?)?"
+_YEAR_FIRST = re.compile(rf"(?<!\d)((?:19|20)\d\d)([-_./]?)(\d\d)\2(\d\d){_CLOCK}(?!\d)")
+_YEAR_LAST = re.compile(r"(?<!\d)(\d{1,2})([-_./])(\d{1,2})\2((?:19|20)\d\d)(?!\d)")
+_MONTH_NAMED = re.compile(r"(?<!\d)(\d{1,2})[-_.\s]?([a-z]{3,9})[-_.\s]?((?:19|20)\d\d)(?!\d)")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def day_of(years: float) -> datetime.datetime:
+    """Return the day that lies so many years after 1 January 1970, as dates are counted here.
+
+    What lies outside the calendar becomes its first or its last day.
+    """
+    days = round(years * DAYS_PER_YEAR)
+    first, last = ((end - _EPOCH).days for end in (datetime.date.min, datetime.date.max))
+    return datetime.datetime.combine(_EPOCH + datetime.timedelta(days=min(max(days, first), last)), datetime.time())
+
+
+def date_in(text: str) -> float | tuple[int, int, int] | None:
+    """Return the date a name holds in years since 1970; day, month and year where the first two may be swapped.
+
+    >>> date_in("2014-05-02") == date_in("20140502") == date_in("02.05.2014") == date_in("ses-02may2014")
+    True
+    >>> date_in("02/05/2014"), date_in("m12")
+    ((2, 5, 2014), None)
+    """
+    if found := _YEAR_FIRST.search(text):
+        return _years(int(found[1]), int(found[3]), int(found[4]))
+    if found := _MONTH_NAMED.search(text.lower()):
+        month = found[2][:3]
+        return _years(int(found[3]), _MONTHS.index(month) + 1, int(found[1])) if month in _MONTHS else None
+    if found := _YEAR_LAST.search(text):
+        first, second, year = int(found[1]), int(found[3]), int(found[4])
+        if found[2] == ".":
+            return _years(year, second, first)
+        return (first, second, year) if min(first, second) > 0 and max(first, second) <= 31 else None
+    return None
+
+
+def _years(year: int, month: int, day: int) -> float | None:
+    try:
+        return (datetime.date(year, month, day) - _EPOCH).days / DAYS_PER_YEAR
+    except ValueError:
+        return None
