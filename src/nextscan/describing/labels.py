@@ -26,8 +26,8 @@ _AGE_SLACK = 0.25  # years; a whole year more where ages are whole numbers
 
 def is_number(values: pd.Series) -> bool:
     """Tell a numeric label with more than five values, or fractions, from a category."""
-    if not pd.api.types.is_numeric_dtype(values):
-        return False
+    if not pd.api.types.is_numeric_dtype(values) or values.name == "age":
+        return values.name == "age" and pd.api.types.is_numeric_dtype(values)
     known = values.dropna()
     return known.nunique() > 5 or bool((known != known.round()).any())
 

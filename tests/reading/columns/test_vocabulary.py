@@ -1,6 +1,7 @@
 import pytest
 
-from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, find, is_identifier, is_label, visit_order
+from nextscan.reading.columns.roles import is_label
+from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, find, is_identifier, visit_order
 
 
 @pytest.mark.parametrize(
