@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nextscan.cli.options import Dictionary, Exclude, Participants, Schema, Suffix, Table, Unpaired, read_table
-from nextscan.cli.outputs import check_file
+from nextscan.cli.outputs import check_file, check_new_file
 from nextscan.cli.progress import show_progress
 
 
@@ -23,6 +23,14 @@ def describe(
     html: Annotated[
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Also write a page with plots, readable offline."),
+    ] = None,
+    write_schema: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="Also write what was understood as a schema (TOML), to correct and give back with --schema.",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
@@ -40,10 +48,13 @@ def describe(
         nextscan describe cohort.csv
         nextscan describe ukb.csv --dictionary fields.tsv --html cohort.html
         nextscan describe pairs.csv --unpaired others.csv --exclude eTIV
+        nextscan describe study.csv --write-schema study.toml
         nextscan describe brains --suffix T1w --html brains.html
     """
     if html is not None:
         check_file(html, (".html",))
+    if write_schema is not None:
+        check_new_file(check_file(write_schema, (".toml",)))
     from nextscan.describing.check_images import require_usable
     from nextscan.describing.describe import describe as describe_cohort
 
@@ -69,4 +80,9 @@ def describe(
 
         write_description(description.to_dict(), html)
         print(f"page: {html}")
+    if write_schema is not None:
+        from nextscan.reading.inferred import write_schema as write
+
+        sources: dict[str, Path | None] = {"dictionary": dictionary, "participants": participants}
+        print(f"schema: {write(write_schema, table, schema, exclude=exclude or (), suffix=suffix, **sources)}")
     require_usable(description.findings)

@@ -31,6 +31,18 @@ def check_file(path: Path, suffixes: tuple[str, ...] = ()) -> Path:
     return path
 
 
+def check_new_file(path: Path) -> Path:
+    """Return `path` if nothing is there yet.
+
+    Raises
+    ------
+    OutputError
+    """
+    if path.exists():
+        raise OutputError(f"{path}: is there already and is not overwritten; choose another name or remove it")
+    return path
+
+
 def check_folder(path: Path) -> Path:
     """Return `path` if a folder is there or can be made there, and files can be written into it.
 

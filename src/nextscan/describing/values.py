@@ -19,7 +19,7 @@ RARE = re.compile(
     re.IGNORECASE,
 )
 """Names of what many people have none of: there, 0 is a measurement."""
-_AVERAGES = re.compile(r"(?<![a-z])(?:mean|average|avg|median|thickness)(?![a-z])", re.IGNORECASE)
+_AVERAGES = re.compile(r"(?<![a-z])(?:mean|average|avg|median)(?![a-z])", re.IGNORECASE)
 _NEVER_ZERO = re.compile(r"thick|area|intracranial|etiv|(?<![a-z])[et]?icv|(?<![a-z])tiv", re.IGNORECASE)
 POSITIVE = re.compile(r"vol|thick|area(?!_?ratio)|intracranial|etiv|\bmm[23]?\b|\bml\b|\bcm[23]?\b", re.IGNORECASE)
 TIGHT = 0.3  # the 1 % quantile of a feature whose body stays away from zero, as a share of its median
@@ -57,10 +57,14 @@ def impossible_cells(data: Observed) -> tuple[Part, BoolArray]:
         text = "are exactly 0 though all other values stay far from 0: gaps filled with zeros"
         findings.append(_cells_finding(data, zero, "zero-filled", text, "write them as empty cells, or exclude"))
     negative = _negative(data)
-    if negative.any():
-        text = "hold negative values, impossible for a volume, thickness or area"
-        findings.append(_cells_finding(data, negative, "negative-values", text, "correct them or write them as empty"))
-    other_unit, unit_findings = _units(data.without(zero | negative))
+    coded = np.isin(data.names, [name for f in data.cohort.findings if f.code == "missing-codes" for name in f.columns])
+    if (negative & ~coded).any():
+        text, cure = (
+            "hold negative values, impossible for a volume, thickness or area",
+            "correct or write them as empty",
+        )
+        findings.append(_cells_finding(data, negative & ~coded, "negative-values", text, cure))
+    other_unit, unit_findings = _units(data.without(zero | negative), ~coded)
     return Part(findings=(*findings, *unit_findings)), infinite | zero | negative | other_unit
 
 
@@ -95,7 +99,11 @@ def _zero_filled(data: Observed) -> tuple[BoolArray, BoolArray]:
     for column in np.flatnonzero(result.any(axis=0) & ~together):
         zero = np.flatnonzero(result[:, column])
         name = data.names[column]
-        never = _NEVER_ZERO.search(name) or (POSITIVE.search(name) and len(zero) < 0.3 * len(data.rows))
+        never = (
+            _NEVER_ZERO.search(name)
+            or _AVERAGES.search(name)
+            or (POSITIVE.search(name) and len(zero) < 0.3 * len(data.rows))
+        )
         unsure[zero, column] = not never and not data.where(zero)
     return result & ~unsure, unsure
 
@@ -117,8 +125,8 @@ def _negative(data: Observed) -> BoolArray:
     return result
 
 
-def _units(data: Observed) -> tuple[BoolArray, list[Finding]]:
-    """Split positive features at their widest empty stretch on the log scale."""
+def _units(data: Observed, told: BoolArray) -> tuple[BoolArray, list[Finding]]:
+    """Split positive features at their widest empty stretch on the log scale; tell of those to be told."""
     apart = np.zeros(data.values.shape, bool)
     far = np.zeros(data.values.shape, bool)
     ratio = np.ones(data.values.shape[1])
@@ -146,7 +154,7 @@ def _units(data: Observed) -> tuple[BoolArray, list[Finding]]:
     together = apart.sum(axis=1) >= max(3, 0.2 * eligible.sum())
     apart &= far | together[:, None]
     apart[apart.sum(axis=1) > 0.5 * eligible.sum()] |= eligible  # the rest of such a visit is no better
-    return apart, _unit_findings(data, apart, ratio)
+    return apart, _unit_findings(data, apart & told, ratio)
 
 
 def _unit_findings(data: Observed, apart: BoolArray, ratio: FloatArray) -> list[Finding]:

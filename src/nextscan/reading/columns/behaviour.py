@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from nextscan.arrays import BoolArray, FloatArray, IntArray
-from nextscan.reading.columns.roles import baseline_of, doubtful_word, is_imaging
+from nextscan.reading.columns.roles import baseline_of, doubtful_word, is_imaging, role_of
+from nextscan.reading.columns.tables import Texts
 from nextscan.reading.columns.visits import DAYS_PER_YEAR
 
 _LOOKS = 60
@@ -78,10 +79,10 @@ def behaviour(
         return found
     at = np.array([columns[name] for name in names], np.intp)
     visits = _Visits(numbers, at, subjects, order, years)
-    found.identifiers += [names[i] for i in visits.rows_counted() if not is_imaging(names[i])]
+    found.identifiers += [names[i] for i in visits.rows_counted().tolist() if not is_imaging(names[i])]
     still = visits.constant()
     telling = visits.several >= _FEWEST and 2 * int(still.sum()) <= len(names)
-    for i in np.flatnonzero(still):
+    for i in _places(still):
         name = names[i]
         named = baseline_of(name, columns)
         if copied := visits.copied(i, name, names, columns, still):
@@ -89,16 +90,16 @@ def behaviour(
         elif named is not None:
             found.doubtful[name] = f"by its name a copy of {named} at the first visit, which it is not"
         elif not is_imaging(name) and name not in found.identifiers and not visits.is_same_for_all(i):
-            if telling and visits.is_identifier(i):
+            if telling and visits.is_identifier(i) and role_of(name) != "score":
                 found.identifiers.append(name)
             elif telling:
                 found.doubtful[name] = "the same at all visits of a person"
-    for i in np.flatnonzero(visits.growing()):
+    for i in _places(visits.growing()):
         if unit := visits.is_time(i):
             found.times[names[i]] = unit
         elif visits.several >= _FEWEST and visits.counts(i):
             found.counters.append(names[i])
-        elif visits.starts_at_zero(i) and not is_imaging(names[i]):
+        elif visits.starts_at_zero(i) and not is_imaging(names[i]) and role_of(names[i]) != "score":
             found.times[names[i]] = ""
     if found.gone.issuperset(names):
         return Behaviour(doubtful=dict.fromkeys(names, "not like a measure, but there is no other"))
@@ -132,27 +133,25 @@ class _Visits:
     def constant(self) -> BoolArray:
         """Mark columns with one value per person, of at least three people known at several visits."""
         result = _is_constant(self._look, self._looked)
-        for i in np.flatnonzero(result):
+        for i in _places(result):
             result[i] = _is_constant(self._values(i)[:, None], self._subject)[0]
         return result
 
     def growing(self) -> BoolArray:
         """Mark columns that grow from each visit to the next of everybody."""
         result = _grows(self._look, self._looked)
-        for i in np.flatnonzero(result):
+        for i in _places(result):
             result[i] = _grows(self._values(i)[:, None], self._subject)[0]
         return result
 
-    def copied(
-        self, i: int, name: str, names: Sequence[str], columns: Mapping[str, int], still: BoolArray
-    ) -> str:
+    def copied(self, i: int, name: str, names: Sequence[str], columns: Mapping[str, int], still: BoolArray) -> str:
         """Return the column that had this column's values at everybody's first visit, or nothing."""
         first = np.flatnonzero(np.diff(self._subject, prepend=-1))
         mine = self._values(i)[first]
         named = baseline_of(name, columns)
-        moving = {names[j] for j in np.flatnonzero(~still)} | (set(columns) - set(names))
+        moving = {names[j] for j in _places(~still)} | (set(columns) - set(names))
         others = [other for other in columns if other != name and (other in moving or other == named)]
-        there = self._numbers[np.ix_(self._rows[first], [columns[other] for other in others])]
+        there = self._numbers[np.ix_(self._rows[first], np.array([columns[other] for other in others], np.intp))]
         both = ~(np.isnan(there) | np.isnan(mine)[:, None])
         equal, known = ((there == mine[:, None]) & both).sum(axis=0), both.sum(axis=0)
         if named in others:
@@ -191,7 +190,10 @@ class _Visits:
         for unit, per_year in _PER_YEAR.items():
             off = np.abs(change - gap * per_year)
             slope = float(change.sum() / (gap.sum() * per_year))
-            if abs(slope - 1) < 0.1 and (off <= np.maximum(_SLACK * gap * per_year, 1.01 * rounding)).all():
+            if (
+                abs(slope - 1) < (0.2 if rounding == 1 else 0.1)
+                and (off <= np.maximum(_SLACK * gap * per_year, 1.01 * rounding)).all()
+            ):
                 return unit
         return ""
 
@@ -227,8 +229,14 @@ class _Visits:
             return ""
         return f"only whole numbers from {known[0]:g} to {known[-1]:g}"
 
-    def _values(self, i: int | np.intp) -> FloatArray:
-        return self._numbers[self._rows, self._at[i]]
+    def _values(self, i: int) -> FloatArray:
+        values: FloatArray = self._numbers[self._rows, self._at[i]]
+        return values
+
+
+def _places(marked: BoolArray) -> list[int]:
+    places: list[int] = np.flatnonzero(marked).tolist()
+    return places
 
 
 def _is_constant(values: FloatArray, subjects: IntArray) -> BoolArray:
@@ -241,11 +249,13 @@ def _is_constant(values: FloatArray, subjects: IntArray) -> BoolArray:
 def _grows(values: FloatArray, subjects: IntArray) -> BoolArray:
     step = np.diff(subjects) == 0
     change = np.diff(values, axis=0)[step]
-    return np.asarray((~np.isnan(change)).sum(axis=0) >= _FEW) & ((change > 0) | np.isnan(change)).all(axis=0)
+    known = ~np.isnan(change)
+    return np.asarray((known.sum(axis=0) >= _FEW) & ((change > 0) | ~known).all(axis=0))
 
 
-def ordering(time: FloatArray, names: Sequence[str] | None, rank: Mapping[str, int]) -> FloatArray:
+def ordering(time: FloatArray, names: Texts | None, rank: Mapping[str, int]) -> FloatArray:
     """Return what sorts the visits of a subject: their time, or the rank of their names where no time is known."""
     if names is None or not np.isnan(time).any():
         return np.where(np.isnan(time), np.inf, time)
-    return pd.Series(names).map(rank).to_numpy(float)
+    ranks: FloatArray = pd.Series(names).map(rank).to_numpy(float)
+    return ranks

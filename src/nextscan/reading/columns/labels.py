@@ -74,7 +74,7 @@ def label_values(
         if wrong:
             raise SchemaError(
                 f"{table.path}, {table.place(wrong[0])}, column {column}: expected a number, found "
-                f"{texts[wrong[0]]!r}; correct the cell, list it as missing, or say kind = \"category\""
+                f'{texts[wrong[0]]!r}; correct the cell, list it as missing, or say kind = "category"'
             )
     coded = schema.codes is not None and not any(isinstance(value, str) for value in schema.codes.values())
     return as_label(texts, name if role_of(name) else column, schema.kind or ("number" if coded else None))
@@ -83,9 +83,7 @@ def label_values(
 def _decoded(texts: Texts, codes: Mapping[str, str | float], table: Table, column: str) -> Texts:
     exact = {str(key): str(value) for key, value in codes.items()}
     loose = {level_key(key): str(value) for key, value in codes.items()}
-    means = {
-        text: exact.get(text, loose.get(level_key(text))) for text in dict.fromkeys(texts) if text is not None
-    }
+    means = {text: exact.get(text, loose.get(level_key(text))) for text in dict.fromkeys(texts) if text is not None}
     if None in means.values():
         row, text = next((row, text) for row, text in enumerate(texts) if text is not None and means[text] is None)
         raise SchemaError(
@@ -186,7 +184,7 @@ def _agree(mine: list[object], theirs: list[object], label: str) -> bool:
 def _apart(name: str, left: pd.Series, right: pd.Series) -> bool:
     """Tell whether two files cannot hold the same quantity."""
     if canonical(name).startswith("age") and not canonical(name).endswith(("months", "days")):
-        return (left.max() > _OLDEST) != (right.max() > _OLDEST)
+        return bool((left.max() > _OLDEST) != (right.max() > _OLDEST))
     low, high = sorted((left, right), key=lambda values: float(values.max()))
     if not high.min() > low.max() > 0 or low.min() < 0:
         return False

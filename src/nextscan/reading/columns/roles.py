@@ -1,4 +1,4 @@
-"""What the name of a column says it holds: a sex, a site, a group, an amount, a clinical score, or an image's measure."""
+"""What the name of a column says it holds: a sex, a site, a group, an amount, a clinical score, or a measure."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Role = Literal["sex", "site", "group", "amount", "score", ""]
 _FILLING = frozenset({
     "demo", "pt", "subject", "subj", "participant", "patient", "mri", "mr", "scan", "image", "imaging", "acq", "info",
     "study", "research", "data", "bl", "baseline", "base", "entry", "at", "of", "the", "in", "is", "self", "reported",
-    "code", "coded", "name", "sub", "cat", "category", "type", "status", "label", "visit", "birth", "biological", "clinical",
-    "current", "change", "first", "last", "final", "recruitment", "enrolment", "enrollment", "follow", "up", "followup",
-    "m", "f", "male", "female", "v", "l", "p", "x", "y", "yrs", "years", "year", "level", "total", "cohort", "disease",
+    "code", "coded", "name", "sub", "cat", "category", "type", "status", "label", "visit", "birth", "biological",
+    "clinical", "current", "change", "first", "last", "final", "recruitment", "enrolment", "enrollment", "follow", "up",
+    "followup", "m", "f", "male", "female", "v", "l", "p", "x", "y", "yrs", "years", "year", "level", "total", "cohort", "disease",
 })  # fmt: skip
 _OF_SITES = frozenset({
     "id", "model", "serial", "device", "software", "version", "number", "field", "strength", "magnetic", "location",
@@ -104,9 +104,13 @@ def is_one_sex(column: str) -> bool:
 
 
 def is_label(column: str) -> bool:
-    """Tell whether a column with this name is usually a label of people or visits, not a number of a site or a score."""
+    """Tell whether a column of this name is usually a label; numbers of sites are none, scores are sorted later."""
     role = role_of(column)
-    return is_label_word(column) or canonical(column) in LABELS or (role in ("sex", "site", "group", "amount") and not _numbers_it(column, role))
+    return (
+        is_label_word(column)
+        or canonical(column) in LABELS
+        or (role in ("sex", "site", "group", "amount") and not _numbers_it(column, role))
+    )
 
 
 def _numbers_it(column: str, role: Role) -> bool:

@@ -49,20 +49,26 @@ def codes_in(rows: VisitRows) -> list[Finding]:
     """
     labels = [found for name in rows.labels if (found := _in_label(str(name), rows.labels[name]))]
     features = _in_features(rows)
+    suspected = {found.column for found in (*labels, *features)}
     findings = []
     for what, held in (("labels", labels), ("features", features)):
         if held:
             told = "; ".join(str(found) for found in held[:6]) + (f"; and {len(held) - 6} more" * (len(held) > 6))
             text = f"{rows.source}: codes for missing values among {what}? {told}"
             findings.append(
-                Finding("warning", "missing-codes", text, tuple(found.column for found in held), cure=_cure(rows, held))
+                Finding(
+                    "warning",
+                    "missing-codes",
+                    text,
+                    tuple(found.column for found in held),
+                    cure=_cure(rows, held, suspected),
+                )
             )
     return findings
 
 
-def _cure(rows: VisitRows, held: Sequence[Codes]) -> str:
+def _cure(rows: VisitRows, held: Sequence[Codes], columns: set[str]) -> str:
     codes = list(dict.fromkeys(code for found in held for code in found.codes))
-    columns = {found.column for found in held}
     values = {code: _value_of(rows, code, columns) for code in codes}
     if not any(values.values()):
         return f"if so, say it in a schema: missing = [{', '.join(_written(code) for code in codes)}]"
@@ -91,7 +97,9 @@ def _in_label(name: str, values: pd.Series) -> Codes | None:
         return None
     if pd.api.types.is_numeric_dtype(values):
         numbers = known.to_numpy(float)
-        codes = isolated_codes(numbers, is_age=_is_age(name), positive=role in ("amount", "score") and not _signed(name))
+        codes = isolated_codes(
+            numbers, is_age=_is_age(name), positive=role in ("amount", "score") and not _signed(name)
+        )
         return _found(name, codes, numbers) if codes else None
     levels = known.value_counts()
     found: list[float | str] = [str(level) for level in levels.index if str(level).casefold() in _WORDS]

@@ -63,9 +63,9 @@ GROUP_WORDS = frozenset({
 })  # fmt: skip
 AMOUNT_WORDS = frozenset({"age", "ages", "educ", "education", "schooling", "pteducat", "edyears", "bmi"})
 SCORES = frozenset({
-    "mmse", "mmscore", "minimental", "moca", "ravlt", "cvlt", "hvlt", "adas", "cdrsb", "cdrsum", "cdrglobal", "cdglobal",
-    "updrs", "edss", "panss", "phq9", "gad7", "madrs", "hdrs", "hamd", "ymrs", "bprs", "alsfrs", "uhdrs", "sdmt",
-    "pasat", "nihss", "whodas", "ecog", "mpacc", "ldeltotal", "digitscor", "trabscor", "traascor", "npiq", "fsiq",
+    "mmse", "mmscore", "minimental", "moca", "ravlt", "cvlt", "hvlt", "adas", "cdrsb", "cdrsum", "cdrglobal",
+    "cdglobal", "updrs", "edss", "panss", "phq9", "gad7", "madrs", "hdrs", "hamd", "ymrs", "bprs", "alsfrs", "uhdrs",
+    "sdmt", "pasat", "nihss", "whodas", "ecog", "mpacc", "ldeltotal", "digitscor", "trabscor", "traascor", "npiq", "fsiq",
     "wasi", "wisc", "cbcl", "nihtb", "upsit", "rbdsq", "psqi", "hoehnyahr", "trailmaking", "fluidintelligence",
     "barthel", "msfc", "t25fw", "9hpt", "ksads", "gdtotal", "faqtotal", "npiscore",
 })  # fmt: skip

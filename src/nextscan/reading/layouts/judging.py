@@ -22,10 +22,11 @@ DOUBTFUL = "doubtful-columns"
 
 @dataclass(frozen=True)
 class Judgement:
-    """Features and labels among columns of numbers, and what to say about it."""
+    """Features and labels among columns of numbers, what is left out, and what to say about it."""
 
     features: list[str]
     labels: list[str]
+    gone: set[str]
     findings: list[Finding]
 
 
@@ -66,16 +67,15 @@ def judge(
     rank = {} if names is None else {name: i for i, name in enumerate(sorted({*names} - {None}, key=visit_order))}
     order = ordering(time[rows], names, rank)
     at = {name: i for i, name in enumerate(columns)}
-    found = behaviour(features, at, numbers[rows], position, order, time[rows])
+    found = behaviour([*features, *binary], at, numbers[rows], position, order, time[rows])
     left = [name for name in features if name not in found.gone]
     scores = [name for name in left if role_of(name) == "score"]
     if len(scores) == len(left):
         scores = []  # who has nothing but scores wants these
     doubtful = {name: why for name, why in found.doubtful.items() if name not in scores}
-    doubtful |= dict.fromkeys(binary, "two whole numbers, taken as labels")
-    return Judgement(
-        [name for name in left if name not in scores], scores, _findings(source, found, scores, doubtful)
-    )
+    doubtful |= {name: "two whole numbers, taken as labels" for name in binary if name not in found.gone}
+    measures = [name for name in left if name not in scores]
+    return Judgement(measures, scores, found.gone, _findings(source, found, scores, doubtful))
 
 
 def _findings(source: str, found: Behaviour, scores: list[str], doubtful: dict[str, str]) -> list[Finding]:

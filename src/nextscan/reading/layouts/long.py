@@ -124,6 +124,7 @@ def read_long(
             binary=sorting.binary,
         )
         sorting.features, about = judged.features, judged.findings
+        sorting.labels = [name for name in sorting.labels if name not in judged.gone]
         sorting.labels += judged.labels if schema.labels is None else []
     for column in sorting.labels:
         name = label_name(column)
@@ -163,8 +164,12 @@ def read_long(
         *(["images: " + ", ".join(columns.images.values())] if columns.images else []),
         *([] if columns.images and not sorting.features else [_told(sorting.features)]),
         *([NO_UNIT] if open_unit else []),
-        *(f"{name}: {line}" for name, column in label_columns.items() if column in texts
-          if (line := respelled(texts[column], labels[name], codes.get(column)))),
+        *(
+            f"{name}: {line}"
+            for name, column in label_columns.items()
+            if column in texts
+            if (line := respelled(texts[column], labels[name], codes.get(column)))
+        ),
         *columns.notes,
         *sorting.notes,
     ]

@@ -332,9 +332,7 @@ def _labels(
     for label, (column, field, schema) in columns.labels.items():
         codes = () if field in fields.MAY_BE_NEGATIVE else ("-1", "-3", "-1.0", "-3.0", *fields.NOT_KNOWN)
         texts = np.array([None if text in codes else text for text in people[column]], dtype=object)
-        of_people = label_values(
-            texts, schema, table, column, name=label, codes=fields.CODES.get(field)
-        )
+        of_people = label_values(texts, schema, table, column, name=label, codes=fields.CODES.get(field))
         if schema.present:
             when = known_dates(texts)
             later = np.flatnonzero(when > start)
