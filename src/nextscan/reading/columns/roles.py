@@ -30,7 +30,8 @@ _FILLING = frozenset({
     "study", "research", "data", "bl", "baseline", "base", "entry", "at", "of", "the", "in", "is", "self", "reported",
     "code", "coded", "name", "sub", "cat", "category", "type", "status", "label", "visit", "birth", "biological",
     "clinical", "current", "change", "first", "last", "final", "recruitment", "enrolment", "enrollment", "follow", "up",
-    "followup", "m", "f", "male", "female", "v", "l", "p", "x", "y", "yrs", "years", "year", "level", "total", "cohort", "disease",
+    "followup", "m", "f", "male", "female", "v", "l", "p", "x", "y", "yrs", "years", "year", "level", "total", "cohort",
+    "disease",
 })  # fmt: skip
 _OF_SITES = frozenset({
     "id", "model", "serial", "device", "software", "version", "number", "field", "strength", "magnetic", "location",

@@ -65,7 +65,8 @@ AMOUNT_WORDS = frozenset({"age", "ages", "educ", "education", "schooling", "pted
 SCORES = frozenset({
     "mmse", "mmscore", "minimental", "moca", "ravlt", "cvlt", "hvlt", "adas", "cdrsb", "cdrsum", "cdrglobal",
     "cdglobal", "updrs", "edss", "panss", "phq9", "gad7", "madrs", "hdrs", "hamd", "ymrs", "bprs", "alsfrs", "uhdrs",
-    "sdmt", "pasat", "nihss", "whodas", "ecog", "mpacc", "ldeltotal", "digitscor", "trabscor", "traascor", "npiq", "fsiq",
+    "sdmt", "pasat", "nihss", "whodas", "ecog", "mpacc", "ldeltotal", "digitscor", "trabscor", "traascor", "npiq",
+    "fsiq",
     "wasi", "wisc", "cbcl", "nihtb", "upsit", "rbdsq", "psqi", "hoehnyahr", "trailmaking", "fluidintelligence",
     "barthel", "msfc", "t25fw", "9hpt", "ksads", "gdtotal", "faqtotal", "npiscore",
 })  # fmt: skip
