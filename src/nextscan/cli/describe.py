@@ -20,6 +20,14 @@ def describe(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Also write a page with plots, readable offline."),
     ] = None,
+    write_schema: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="Also write what was understood as a schema (TOML), to correct and give back with --schema.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
     individuals: Individuals = False,
     overwrite: Overwrite = False,
@@ -38,10 +46,13 @@ def describe(
         nextscan describe cohort.csv
         nextscan describe ukb.csv --dictionary fields.tsv --html cohort.html
         nextscan describe pairs.csv --unpaired others.csv --exclude eTIV
+        nextscan describe study.csv --write-schema study.toml
         nextscan describe brains --suffix T1w --html brains.html
     """
     if html is not None:
         check_file(html, (".html",), inputs=reading.files(table), overwrite=overwrite)
+    if write_schema is not None:
+        check_file(write_schema, (".toml",), inputs=reading.files(table))
     from nextscan.describing.check_images import require_usable
     from nextscan.describing.describe import describe as describe_cohort
 
@@ -59,4 +70,12 @@ def describe(
 
         write_description(description.to_dict(), html, individuals=individuals, names=cohort.subjects)
         print(f"page: {html}")
+    if write_schema is not None:
+        from nextscan.reading.inferred import write_schema as write
+
+        sources: dict[str, Path | None] = {"dictionary": reading.dictionary, "participants": reading.participants}
+        exclude = reading.exclude or ()
+        print(
+            f"schema: {write(write_schema, table, reading.schema, exclude=exclude, suffix=reading.suffix, **sources)}"
+        )
     require_usable(description.findings)

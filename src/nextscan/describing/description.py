@@ -109,7 +109,7 @@ def render(description: Description) -> str:
         head += _wrapped(files, "", most=2)
     head.append("")
     for title, text in _facts(description):
-        head += _wrapped(text, f"  {title:<11}", most=4)
+        head += _wrapped(text, f"  {title:<11}", most=4 if title != "Doubtful" else None)
     blocks = [_findings(description, level) for level in LEVELS]
     understood = [line for note in description.notes for line in _wrapped(note, "  · ", most=3)]
     if understood:
@@ -135,7 +135,7 @@ def _cut(block: list[str], room: int) -> list[str]:
 
 
 def _findings(description: Description, level: str) -> list[str]:
-    found = [finding for finding in description.findings if finding.level == level]
+    found = [f for f in description.findings if f.level == level and f.code != "doubtful-columns"]
     if not found:
         return ["", "No warnings."] if level == "warning" else []
     thing, sign = _HEADINGS[level]
@@ -146,7 +146,7 @@ def _item(finding: Finding, sign: str) -> list[str]:
     return _wrapped(str(finding), f"  {sign} ", most=4)
 
 
-def _wrapped(text: str, start: str, *, most: int) -> list[str]:
+def _wrapped(text: str, start: str, *, most: int | None) -> list[str]:
     return textwrap.wrap(
         text,
         WIDTH,
@@ -186,6 +186,8 @@ def _facts(description: Description) -> Iterator[tuple[str, str]]:
     table = description.tables["labels"].sort_values("of", ascending=False, kind="stable")
     if len(table):
         yield "Labels", "; ".join(_label(row, description.plots["labels"]) for _, row in table.iterrows())
+    if doubtful := description.of("doubtful-columns"):
+        yield "Doubtful", "; ".join(finding.text.partition(": doubtful columns: ")[2] for finding in doubtful)
     if repeat := facts.get("repeat"):
         yield (
             "Repeat",

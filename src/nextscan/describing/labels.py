@@ -26,11 +26,11 @@ _AGE_SLACK = 0.25  # years; a whole year more where ages are whole numbers
 
 
 def is_number(values: pd.Series) -> bool:
-    """Tell a numeric label with more than five values, or fractions, from a category."""
+    """Tell an age, and a numeric label with more than five values or fractions, from a category."""
     if not pd.api.types.is_numeric_dtype(values):
         return False
     known = values.dropna()
-    return known.nunique() > 5 or bool((known != known.round()).any())
+    return values.name == "age" or known.nunique() > 5 or bool((known != known.round()).any())
 
 
 def level_name(level: object) -> str:

@@ -8,11 +8,19 @@ import numpy as np
 import pandas as pd
 
 from nextscan.arrays import BoolArray, FloatArray, IntArray
-from nextscan.cohort.findings import Finding
+from nextscan.cohort.findings import Finding, Level
 from nextscan.describing.data import Observed, sorted_blocks
 from nextscan.describing.part import Part
 from nextscan.wording import counted, few, percentage
 
+RARE = re.compile(
+    r"lesion|hyp(?:o|er)intens|count|number|holes|cyst|bleed|infarct|lacun|plaque|calcif|tumou?r|vessel|5th|void|"
+    r"(?<![a-z])(?:wmh|wml|cmb|pvs)|perivasc|enhanc|haemorr|hemorr|edema|oedema|necro|defect|artefact|artifact",
+    re.IGNORECASE,
+)
+"""Names of what many people have none of: there, 0 is a measurement."""
+_AVERAGES = re.compile(r"(?<![a-z])(?:mean|average|avg|median)(?![a-z])", re.IGNORECASE)
+_NEVER_ZERO = re.compile(r"thick|area|intracranial|etiv|(?<![a-z])[et]?icv|(?<![a-z])tiv", re.IGNORECASE)
 POSITIVE = re.compile(r"vol|thick|area(?!_?ratio)|intracranial|etiv|\bmm[23]?\b|\bml\b|\bcm[23]?\b", re.IGNORECASE)
 TIGHT = 0.3  # the 1 % quantile of a feature whose body stays away from zero, as a share of its median
 UNIT_GAP = 5.0  # neighbouring values of one feature never differ by more than this factor
@@ -27,7 +35,9 @@ def impossible_cells(data: Observed) -> tuple[Part, BoolArray]:
     - *infinite* values;
     - *zero-filled*: exact zeros in a feature whose other values are all positive and stay away from
       zero (1 % quantile above 0.3 of the median), as where a table of another software version was
-      joined and its gaps were filled (nine tenths of zeros and more are taken for a rare structure);
+      joined and its gaps were filled (nine tenths of zeros and more are taken for a rare structure, as are
+      lesions, counts and alike by their names; where the name says neither and the feature is alone with its
+      zeros, they may be measurements, and stay);
     - *negative* values of volumes, thicknesses and areas (told by name or unit), or in a feature
       that is otherwise positive and stays away from zero, if they are fewer than a fifth;
     - *units*: a positive feature falls apart into two groups with an empty stretch between them (a
@@ -39,19 +49,28 @@ def impossible_cells(data: Observed) -> tuple[Part, BoolArray]:
         findings.append(
             _cells_finding(data, infinite, "infinite-values", "hold infinite values", "write them as empty")
         )
-    zero = _zero_filled(data)
+    zero, unsure = _zero_filled(data)
+    if unsure.any():
+        text = "are exactly 0 in some visits and far from 0 in all others: gaps, or measurements?"
+        findings.append(_cells_finding(data, unsure, "zeros", text, "if gaps, write them as empty cells", level="note"))
     if zero.any():
         text = "are exactly 0 though all other values stay far from 0: gaps filled with zeros"
         findings.append(_cells_finding(data, zero, "zero-filled", text, "write them as empty cells, or exclude"))
     negative = _negative(data)
-    if negative.any():
-        text = "hold negative values, impossible for a volume, thickness or area"
-        findings.append(_cells_finding(data, negative, "negative-values", text, "correct them or write them as empty"))
-    other_unit, unit_findings = _units(data.without(zero | negative))
+    coded = np.isin(data.names, [name for f in data.cohort.findings if f.code == "missing-codes" for name in f.columns])
+    if (negative & ~coded).any():
+        text, cure = (
+            "hold negative values, impossible for a volume, thickness or area",
+            "correct or write them as empty",
+        )
+        findings.append(_cells_finding(data, negative & ~coded, "negative-values", text, cure))
+    other_unit, unit_findings = _units(data.without(zero | negative), ~coded)
     return Part(findings=(*findings, *unit_findings)), infinite | zero | negative | other_unit
 
 
-def _cells_finding(data: Observed, cells: BoolArray, code: str, what: str, remedy: str) -> Finding:
+def _cells_finding(
+    data: Observed, cells: BoolArray, code: str, what: str, remedy: str, *, level: Level = "warning"
+) -> Finding:
     rows, columns = np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))
     names = data.names[columns]
     place = data.where(rows)
@@ -60,10 +79,11 @@ def _cells_finding(data: Observed, cells: BoolArray, code: str, what: str, remed
     text = (
         f"{counted(len(columns), 'feature')} {verb}, in {counted(len(rows), 'visit')} ({place}): {few(names)}; {remedy}"
     )
-    return Finding("warning", code, text, tuple(names), data.subject_names(rows))
+    return Finding(level, code, text, tuple(names), data.subject_names(rows))
 
 
-def _zero_filled(data: Observed) -> BoolArray:
+def _zero_filled(data: Observed) -> tuple[BoolArray, BoolArray]:
+    """Mark zeros that are gaps, and those that may be."""
     table = data.summary
     result = np.zeros(data.values.shape, bool)
     some_zero = (table["zeros"] > 0) & (table["zeros"] < 0.9 * len(data.rows)) & (table["minimum"] == 0)
@@ -72,7 +92,20 @@ def _zero_filled(data: Observed) -> BoolArray:
         others = values[values > 0]
         if len(others) >= 20 and np.quantile(others, 0.01) > TIGHT * np.median(others):
             result[:, column] = values == 0
-    return result
+    rare = np.array([bool(RARE.search(name)) and not _AVERAGES.search(name) for name in data.names], bool)
+    result[:, rare] = False
+    unsure = np.zeros(data.values.shape, bool)
+    together = (result & (result.sum(axis=1) > 1)[:, None]).sum(axis=0) > 0.5 * result.sum(axis=0)
+    for column in np.flatnonzero(result.any(axis=0) & ~together):
+        zero = np.flatnonzero(result[:, column])
+        name = data.names[column]
+        never = (
+            _NEVER_ZERO.search(name)
+            or _AVERAGES.search(name)
+            or (POSITIVE.search(name) and len(zero) < 0.3 * len(data.rows))
+        )
+        unsure[zero, column] = not never and not data.where(zero)
+    return result & ~unsure, unsure
 
 
 def _negative(data: Observed) -> BoolArray:
@@ -92,8 +125,8 @@ def _negative(data: Observed) -> BoolArray:
     return result
 
 
-def _units(data: Observed) -> tuple[BoolArray, list[Finding]]:
-    """Split positive features at their widest empty stretch on the log scale."""
+def _units(data: Observed, told: BoolArray) -> tuple[BoolArray, list[Finding]]:
+    """Split positive features at their widest empty stretch on the log scale; tell of those to be told."""
     apart = np.zeros(data.values.shape, bool)
     far = np.zeros(data.values.shape, bool)
     ratio = np.ones(data.values.shape[1])
@@ -121,7 +154,7 @@ def _units(data: Observed) -> tuple[BoolArray, list[Finding]]:
     together = apart.sum(axis=1) >= max(3, 0.2 * eligible.sum())
     apart &= far | together[:, None]
     apart[apart.sum(axis=1) > 0.5 * eligible.sum()] |= eligible  # the rest of such a visit is no better
-    return apart, _unit_findings(data, apart, ratio)
+    return apart, _unit_findings(data, apart & told, ratio)
 
 
 def _unit_findings(data: Observed, apart: BoolArray, ratio: FloatArray) -> list[Finding]:

@@ -7,8 +7,10 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
+from nextscan.cohort.levels import level_key, spellings
 from nextscan.errors import CohortError
 
 _MOST_CATEGORIES = 100
@@ -34,7 +36,8 @@ class _Label:
 class LabelEncoder:
     """Labels as columns of numbers, learned on training subjects.
 
-    Numbers map to [0, 1] by their training range, text to one column per category. A missing value, an
+    Numbers map to [0, 1] by their training range, text to one column per category; texts that differ only by case or
+    blanks (``11025`` and ``11025.0``, of sex also M and male) are one category. A missing value, an
     unknown category or an absent label takes the training mean of its columns; labels with gaps in
     training have a column that says so beside them (without gaps there is nothing to learn its effect
     from). Columns are ordered by label name, then by category, whatever the order of the table.
@@ -83,7 +86,9 @@ class LabelEncoder:
                 low, high = float(present.min()), float(present.max())
                 learned.append(_Label(name, (), low, (high - low) or 1.0, gaps))
             else:
-                categories = tuple(sorted(set(present.astype(str))))
+                counts = present.astype(str).value_counts()
+                usual = spellings({str(text): int(count) for text, count in counts.items()}, str(name))
+                categories = tuple(sorted(set(usual.values())))
                 if len(categories) > min(_MOST_CATEGORIES, max(10, len(present) / 5)):
                     dropped[str(name)] = "too many different texts"
                 else:
@@ -121,7 +126,7 @@ class LabelEncoder:
             if column is None:
                 column = pd.Series(np.full(len(labels), np.nan))
             if label.categories:
-                text = column.astype(str).to_numpy()
+                text = _spelled(column.astype(str), label)
                 values = (text[:, None] == np.array(label.categories)[None, :]).astype(np.float64)
                 values[(values.sum(axis=1) == 0) | column.isna().to_numpy()] = np.nan
             else:
@@ -144,6 +149,14 @@ class LabelEncoder:
         """Rebuild the encoder from `state`."""
         labels = tuple(_Label(**{**label, "categories": tuple(label["categories"])}) for label in state["labels"])
         return cls(labels, state["fill"], dict(state["dropped"]))
+
+
+def _spelled(column: pd.Series, label: _Label) -> NDArray[np.str_]:
+    """Return texts as the categories are spelled; others stay."""
+    keys = {level_key(category, label.name): category for category in label.categories}
+    known = {text: keys.get(level_key(text, label.name), text) for text in column.unique()}
+    exact = {category: category for category in label.categories}
+    return column.map(known | exact).to_numpy(dtype=str)
 
 
 def _numbers(column: pd.Series, name: str) -> FloatArray:

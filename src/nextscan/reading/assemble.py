@@ -13,6 +13,8 @@ from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.findings import Finding, allowed
 from nextscan.errors import CohortError, NextscanWarning, some
 from nextscan.reading.against_names import against_names
+from nextscan.reading.columns.future import future_labels
+from nextscan.reading.columns.sentinels import codes_in
 from nextscan.reading.columns.tables import Texts
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import canonical
@@ -47,6 +49,7 @@ def assemble(rows: VisitRows, name: str, *, law: str = "", allow: Collection[str
     years[first] = 0.0
     visits = rows.visits if rows.visits is not None else _numbered(position, first)
     of_subject, of_visit, late, strange = _split_labels(rows, position, len(subjects))
+    strange += [*codes_in(rows), *future_labels(rows.source, of_subject, of_visit, position)]
     rows = rows.telling([*_about_time(rows, position, years), *late], strange)
     findings = allowed(rows.findings, allow)
     for finding in findings:

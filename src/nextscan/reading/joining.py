@@ -11,7 +11,7 @@ import pandas as pd
 from nextscan.arrays import IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
-from nextscan.reading.columns.labels import conflict
+from nextscan.reading.columns.labels import conflict, unified
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.repeats import ENOUGH_FEATURES, digests, varying_values, without_repeats
 from nextscan.reading.visit_order import in_order
@@ -148,7 +148,7 @@ def _stack(parts: list[VisitRows], labels: list[str], notes: list[str], findings
         visit_column=main.visit_column,
         features=np.concatenate([part.features for part in parts]),
         feature_names=main.feature_names,
-        labels=pd.concat([part.labels.reindex(columns=labels) for part in parts], ignore_index=True),
+        labels=_joined_labels(parts, labels),
         rows=np.arange(lengths[-1]),
         place=place,
         units={name: unit for part in reversed(parts) for name, unit in part.units.items()},
@@ -159,6 +159,13 @@ def _stack(parts: list[VisitRows], labels: list[str], notes: list[str], findings
         notes=tuple(line for part in parts for line in part.notes) + tuple(notes),
         findings=tuple(line for part in parts for line in part.findings) + tuple(findings),
     )
+
+
+def _joined_labels(parts: list[VisitRows], names: list[str]) -> pd.DataFrame:
+    """Put labels below each other, with levels that differ only by case or blanks spelled in one way."""
+    labels = pd.concat([part.labels.reindex(columns=names) for part in parts], ignore_index=True)
+    words = [name for name in labels if not pd.api.types.is_numeric_dtype(labels[name])]
+    return labels.assign(**{name: unified(labels[name], name) for name in words})
 
 
 def _without_known_scans(joined: VisitRows, origin: IntArray, parts: list[VisitRows]) -> VisitRows:

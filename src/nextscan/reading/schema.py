@@ -18,6 +18,7 @@ Every key may be absent; what is absent is inferred. A schema in TOML::
     site = {}
     sex = { column = "Gender", codes = { M = "male", F = "female" } }
     stroke = { column = "stroke_date", present = true }
+    education = { kind = "number", missing = [-9] }
 
     [units]
     "*_thickness" = "mm"
@@ -77,6 +78,10 @@ class LabelSchema(_Closed):
     """The label's own name if absent; in UK-Biobank exports a column or the number of a field."""
     codes: Mapping[str, str | float] | None = None
     """What each value of the column means; a value that is not listed is an error."""
+    kind: Literal["category", "number"] | None = None
+    """Whether the values are names of groups, whatever their digits, or amounts; inferred where it is not said."""
+    missing: tuple[float | str, ...] = ()
+    """Values that mean "missing" in this label, besides those of the whole table."""
     present: bool = False
     """1 where the column holds anything (such as the date of a diagnosis), else 0.
 

@@ -9,8 +9,8 @@ from nextscan.reading.columns.labels import as_label, conflict, label_name
     ("first", "second", "clash"),
     [
         (["M", "F"], [0.0, 1.0], "F/M against 0/1"),
-        (["M", "F"], ["male", "female"], "F/M against female/male"),
-        (["M", "F"], ["m", "f"], "F/M against f/m"),
+        (["M", "F"], ["male", "female"], ""),
+        (["M", "F"], ["m", "Female"], ""),
         ([0.0, 1.0], [1.0, 2.0], "0/1 against 1/2"),
         (["HC", "MDD"], ["control", "patient"], "HC/MDD against control/patient"),
         (["M"], ["F"], ""),

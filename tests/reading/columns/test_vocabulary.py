@@ -1,6 +1,7 @@
 import pytest
 
-from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, find, is_identifier, is_label
+from nextscan.reading.columns.roles import is_label
+from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, find, is_identifier
 
 
 @pytest.mark.parametrize(

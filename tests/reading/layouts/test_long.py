@@ -173,7 +173,7 @@ def test_schema_overrules_names(read: Read) -> None:
     assert cohort.visits.tolist() == ["b", "a", "a"]
     assert cohort.years.tolist() == [0, 1.5, 0]
     assert cohort.labels["gender"].tolist() == ["F", "M"]
-    assert cohort.labels["group"].tolist() == [1, 2]
+    assert cohort.labels["group"].tolist() == ["1", "2"]
     np.testing.assert_array_equal(cohort.features, [[5, 6], [8, np.nan], [11, 12]])
     assert cohort.units == {"x": "mm", "y": "mm"}
 

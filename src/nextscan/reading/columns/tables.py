@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,8 @@ _SAMPLE_LINES = 50
 _BLOCK_BYTES = 16 << 20
 _PARQUET_ROWS = 4096
 
+_NO_VALUE = pa.array(MISSING_TEXTS)
+
 Texts = NDArray[np.object_]
 """Cells as `str`, None where missing."""
 
@@ -46,11 +48,14 @@ class Table:
         Distinct names; an unnamed column is named by its position, as in ``column 1``.
     delimiter : str
         Empty for Parquet.
+    nested : tuple of str
+        Columns of lists and structures, which no table of cells can hold: they are not among `columns`.
     """
 
     path: Path
     columns: tuple[str, ...]
     delimiter: str
+    nested: tuple[str, ...] = ()
 
     @property
     def is_completed(self) -> bool:
@@ -159,10 +164,12 @@ def open_table(path: Path) -> Table:
 
 def _open_parquet(path: Path) -> Table:
     try:
-        names = pq.read_schema(path).names
+        fields = list(pq.read_schema(path))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError):
         raise CohortError(f"{path}: is not a whole Parquet file (truncated?); write it again") from None
-    return Table(path, _distinct(path, [name for name in names if not name.startswith("__index_level_")]), "")
+    nested = tuple(str(field.name) for field in fields if pa.types.is_nested(field.type))
+    names = [str(field.name) for field in fields if field.name not in nested]
+    return Table(path, _distinct(path, [name for name in names if not name.startswith("__index_level_")]), "", nested)
 
 
 def _delimiter(path: Path, lines: list[str]) -> str:
@@ -204,7 +211,19 @@ class Missing:
         (-999.0,)
         """
         numbers = tuple(value for code in codes if (value := to_number(code)) is not None)
-        return cls(numbers, frozenset(str(code) for code in codes))
+        return cls(numbers, frozenset(str(code).strip() for code in codes))
+
+    def without(self, texts: Texts) -> Texts:
+        """Return texts with None where one is a code, however its number is written.
+
+        >>> Missing.of([-999]).without(np.array(["-999.0", "-99"], dtype=object)).tolist()
+        [None, '-99']
+        """
+        if not self.texts:
+            return texts
+        levels = {text for text in texts if text is not None}
+        codes = {text for text in levels if text in self.texts or to_number(text) in self.numbers}
+        return np.array([None if text in codes else text for text in texts], dtype=object) if codes else texts
 
 
 def to_number(text: object) -> float | None:
@@ -243,6 +262,8 @@ class Cells:
     texts : sequence of str
         Always read as text.
     missing : Missing
+    own : mapping of column to Missing
+        In place of `missing`: of names, which are never codes, and of labels with codes of their own.
 
     Attributes
     ----------
@@ -253,6 +274,7 @@ class Cells:
     columns: Sequence[str]
     texts: Sequence[str] = ()
     missing: Missing = field(default_factory=Missing)
+    own: Mapping[str, Missing] = field(default_factory=dict)
     kinds: dict[str, Literal["number", "text", "empty"]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Block]:
@@ -261,13 +283,13 @@ class Cells:
         start = 0
         for batch in self.table.batches(wanted):
             numbers = np.full((batch.num_rows, len(self.columns)), np.nan)
-            texts = {name: self._texts(batch.column(name)) for name in self.texts}
+            texts = {name: self._texts(batch.column(name), name) for name in self.texts}
             for i, name in enumerate(self.columns):
                 cells = batch.column(name)
                 if self.kinds[name] != "text" and (values := self._numbers(cells, name, start)) is not None:
                     numbers[:, i] = values
                 if self.kinds[name] == "text":
-                    texts[name] = self._texts(cells)
+                    texts[name] = self._texts(cells, name)
             yield Block(start, numbers, texts)
             start += batch.num_rows
         if not start:
@@ -279,7 +301,8 @@ class Cells:
         values = to_numbers(cells)
         if values is None:
             bad = self._not_numbers(cells)
-            if self.kinds[name] == "empty" and 2 * len(bad) > len(cells) - cells.null_count:
+            values = numbers_or_missing(cells)
+            if self.kinds[name] == "empty" and len(bad) > np.isfinite(values).sum():
                 self.kinds[name] = "text"
                 return None
             if bad:
@@ -289,7 +312,6 @@ class Cells:
                     f"{self.table.cell(start + row, name)}: expected a number, found {text!r}{comma}; correct the "
                     "cell, or exclude the column or list the value as missing in a schema"
                 )
-            values = numbers_or_missing(cells)
         for code in self.missing.numbers:
             values[values == code] = np.nan
         if np.isinf(values).any():
@@ -303,15 +325,15 @@ class Cells:
 
     def _not_numbers(self, cells: Any) -> list[tuple[int, str]]:
         """Return position and text of cells that hold neither a number nor a code for missing."""
-        known = self.missing.texts
+        known = self.missing.texts.union(MISSING_TEXTS)
         return [
             (row, str(text))
             for row, text in enumerate(cells.to_pylist())
             if text is not None and str(text).strip() not in known and to_number(text) is None
         ]
 
-    def _texts(self, cells: Any) -> Texts:
-        return to_texts(_without(cells, self.missing.texts))
+    def _texts(self, cells: Any, name: str) -> Texts:
+        return self.own.get(name, self.missing).without(to_texts(cells))
 
 
 def to_numbers(cells: Any) -> FloatArray | None:
@@ -343,18 +365,13 @@ def numbers_or_missing(cells: Any) -> FloatArray:
 
 def to_texts(cells: Any) -> Texts:
     """Return an Arrow array as trimmed strings with None where null or empty; whole numbers without ``.0``."""
-    kind = cells.type
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(cells.type):
         cells = cells.dictionary_decode()
-    elif pa.types.is_floating(kind):
-        whole = pc.all(pc.equal(pc.floor(cells), cells)).as_py()
+    if pa.types.is_floating(cells.type):
+        cells = cells.cast(pa.float32()) if pa.types.is_float16(cells.type) else cells
+        cells = pc.if_else(pc.is_nan(cells), None, cells)
+        whole = pc.all(pc.and_(pc.equal(pc.floor(cells), cells), pc.less(pc.abs(cells), 2.0**53))).as_py()
         cells = cells.cast(pa.int64()) if whole else cells
     texts = pc.utf8_trim_whitespace(cells.cast(pa.string()))
-    result: Texts = pc.if_else(pc.equal(texts, ""), None, texts).to_numpy(zero_copy_only=False)
+    result: Texts = pc.if_else(pc.is_in(texts, _NO_VALUE), None, texts).to_numpy(zero_copy_only=False)
     return result
-
-
-def _without(cells: Any, texts: frozenset[str]) -> Any:
-    if not texts or not pa.types.is_string(cells.type):
-        return cells
-    return pc.if_else(pc.is_in(pc.utf8_trim_whitespace(cells), pa.array(sorted(texts))), None, cells)

@@ -65,6 +65,48 @@ LABELS = QUANTITIES | SITES | frozenset({
     "mortality", "death", "stroke", "dementia", "parkinsonism", "parkinson", "epilepsy", "migraine",
 })  # fmt: skip
 _LABEL_WORDS = frozenset({"townsend", "prs", "polygenic", "diagnosis", "disorder", "disease", "mortality", "sclerosis"})
+# words of names, see `nextscan.reading.columns.roles`
+SEX_WORDS = frozenset({"sex", "gender", "ptgender"})
+SITE_WORDS = frozenset({
+    "site", "scanner", "center", "centre", "manufacturer", "manufacturers", "vendor", "institution", "station",
+    "magnet", "tesla", "protocol", "hospital", "coil", "fldstreng", "fieldstrength", "stationname", "modelname",
+})  # fmt: skip
+GROUP_WORDS = frozenset({
+    "group", "grp", "diagnosis", "diag", "dx", "dxgroup", "dxbl", "dxcurren", "dxchange", "race", "ethnicity",
+    "ethnic", "ptraccat", "ptethcat", "handedness", "hand", "pthand", "arm", "subtype", "phenotype", "genotype",
+    "cohort", "marital", "ptmarry", "smoking", "qualifications", "nationality",
+})  # fmt: skip
+AMOUNT_WORDS = frozenset({"age", "ages", "educ", "education", "schooling", "pteducat", "edyears", "bmi"})
+SCORES = frozenset({
+    "mmse", "mmscore", "minimental", "moca", "ravlt", "cvlt", "hvlt", "adas", "cdrsb", "cdrsum", "cdrglobal",
+    "cdglobal", "updrs", "edss", "panss", "phq9", "gad7", "madrs", "hdrs", "hamd", "ymrs", "bprs", "alsfrs", "uhdrs",
+    "sdmt", "pasat", "nihss", "whodas", "ecog", "mpacc", "ldeltotal", "digitscor", "trabscor", "traascor", "npiq",
+    "fsiq",
+    "wasi", "wisc", "cbcl", "nihtb", "upsit", "rbdsq", "psqi", "hoehnyahr", "trailmaking", "fluidintelligence",
+    "barthel", "msfc", "t25fw", "9hpt", "ksads", "gdtotal", "faqtotal", "npiscore",
+})  # fmt: skip
+"""Tests and ratings of clinics: names that begin or end so are no imaging features."""
+SHORT_SCORES = frozenset({
+    "faq", "npi", "gds", "bdi", "cdr", "iq", "viq", "piq", "gaf", "cgi", "sans", "saps", "ess", "stai", "hads", "hama",
+    "cesd", "tmt", "bnt", "avlt", "nhy", "wms", "wais", "pacc", "scopa", "ados", "srs", "mds",
+})  # fmt: skip
+"""Those that may be a part of other words: the whole name, or its first word."""
+IMAGING = re.compile(
+    r"vol|thick|area|(?<![a-z])[lr]h(?![a-z])|left|right|hippo|amygd|thalam|caudate|putamen|pallid|"
+    r"accumb|ventric|cort(?:ex|ical)|gyr|sulc|lobe|matter|brain|cereb|(?<![a-z])(?:csf|wmh?|gm|fa|md|icv|tiv|suvr)"
+    r"(?![a-z])|etiv|intracran|insula|cingul|frontal|tempor|pariet|occip|entorh|fusiform|callos|hyperint|hypoint|"
+    r"lesion|curv|atroph|chiasm|choroid|vessel|holes|supratent|(?<![a-z])gr[ae]y|white.?matter|parenchym|ejection|(?<![a-z])m[ml][23]?(?![a-z])",
+    re.IGNORECASE,
+)
+"""Names that are those of regions, tissues and their measures."""
+DOUBTFUL_WORDS = frozenset({
+    "score", "scores", "scale", "subscale", "test", "questionnaire", "inventory", "dose", "duration", "onset", "income",
+    "height", "weight", "systolic", "diastolic", "pulse", "alcohol", "drinks", "year", "years", "month", "months",
+    "week", "weeks", "day", "days", "date", "time", "visit", "yob", "dob", "birth", "medication", "glucose",
+    "cholesterol", "hba1c", "abeta", "tau", "ptau", "type", "status", "class", "code", "stage", "grade", "rating",
+})  # fmt: skip
+"""Words of names that imaging features rarely have."""
+
 _ID_LIKE = re.compile(r"(?:^|[_\-. ])(?:id|uid|num|nr|idx)$", re.IGNORECASE)
 _ID_NAMES = frozenset({"sitenum", "siteno", "imageid", "scanid", "imageuid", "index", "row", "unnamed0", "run"})
 
@@ -86,10 +128,9 @@ def find(columns: Iterable[str], names: Iterable[str]) -> str | None:
     return next((known[name] for name in names if name in known), None)
 
 
-def is_label(column: str) -> bool:
-    """Tell whether a column with this name is usually a label rather than an imaging feature."""
-    words = re.split(r"[^a-z]+", column.lower())
-    return canonical(column) in LABELS or not _LABEL_WORDS.isdisjoint(words)
+def is_label_word(column: str) -> bool:
+    """Tell whether a word of the name is one of labels rather than of imaging features."""
+    return not _LABEL_WORDS.isdisjoint(re.split(r"[^a-z]+", column.lower()))
 
 
 def is_identifier(column: str) -> bool:

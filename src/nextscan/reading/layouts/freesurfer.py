@@ -177,7 +177,8 @@ def _read(table: Table, schema: TableSchema) -> _Part:
     match = _HEADER.fullmatch(table.columns[0])
     measure = (match["measure"] or match["stats"]).lower() if match else ""
     names = table.columns[1:]
-    blocks = list(cells := Cells(table, names, [table.columns[0]], Missing.of(schema.missing)))
+    own = {table.columns[0]: Missing()}
+    blocks = list(cells := Cells(table, names, [table.columns[0]], Missing.of(schema.missing), own))
     scans = whole(np.concatenate([block.texts[table.columns[0]] for block in blocks]))
     for name in names:
         if cells.kinds[name] == "text":

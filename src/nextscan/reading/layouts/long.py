@@ -14,13 +14,15 @@ from nextscan.cohort.cohort import ROLES
 from nextscan.cohort.findings import Finding
 from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, some
+from nextscan.reading.columns.coding import sex_codes
 from nextscan.reading.columns.image_columns import files_of, is_path, other_paths
-from nextscan.reading.columns.labels import as_label, label_name, label_values
+from nextscan.reading.columns.labels import as_label, label_name, label_values, respelled
 from nextscan.reading.columns.other_times import disagreeing
 from nextscan.reading.columns.qdec import is_qdec, people_of, visits_of
 from nextscan.reading.columns.tables import IMPUTED, Cells, Missing, Table, Texts
 from nextscan.reading.columns.times import TimeColumn, is_of_baseline, is_time, read_time, settle_time
 from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.layouts.judging import judge
 from nextscan.reading.layouts.layout import Layout
 from nextscan.reading.layouts.plan import Plan, plan
 from nextscan.reading.schema import TableSchema, fits
@@ -70,7 +72,9 @@ def read_long(
     options: dict[str, Any] = {"schema_path": schema_path, "like": like, "only_labels": only_labels}
     columns = plan(table, schema, **options, no_times=no_times)
     marks = [IMPUTED] if table.is_completed else []
-    cells = Cells(table, columns.candidates, [*columns.texts, *marks], Missing.of(schema.missing))
+    own = {name: Missing() for name in (columns.subject, columns.visit, *columns.images.values()) if name is not None}
+    own |= {column: Missing.of((*schema.missing, *label.missing)) for column, label in columns.labels.values()}
+    cells = Cells(table, columns.candidates, [*columns.texts, *marks], Missing.of(schema.missing), own)
     numbers, texts = _gather(cells)
     imputed = np.array([str(text).lower() == "true" for text in texts[IMPUTED]] if marks else [], bool)
     if imputed.any():
@@ -93,8 +97,10 @@ def read_long(
             others = (*no_times, time_column.column)
             if columns.visit is not None or plan(table, schema, **options, no_times=others).time is not None:
                 return read_long(table, schema, **options, no_times=others)
+    codes = {column: sex_codes(table, column, texts[column]) for column, _ in columns.labels.values()}
     labels = {
-        name: label_values(texts[column], label, table, column) for name, (column, label) in columns.labels.items()
+        name: label_values(texts[column], label, table, column, name=name, codes=codes[column])
+        for name, (column, label) in columns.labels.items()
     }
     label_columns = {name: column for name, (column, _) in columns.labels.items()}
     if columns.age is not None:
@@ -111,9 +117,24 @@ def read_long(
     sorting = _Sorting(columns, cells, numbers, texts, keep_labels=schema.labels is None)
     if columns.images and not columns.certain and schema.labels is None:
         sorting.labels, sorting.features = [*sorting.labels, *sorting.features], []
+    about = []
+    if sorting.features and not columns.certain:
+        judged = judge(
+            str(table.path),
+            sorting.features,
+            columns.candidates,
+            numbers,
+            subjects=texts[columns.subject],
+            visits=texts[columns.visit] if columns.visit else None,
+            time=time,
+            binary=sorting.binary,
+        )
+        sorting.features, about = judged.features, judged.findings
+        sorting.labels = [name for name in sorting.labels if name not in judged.gone]
+        sorting.labels += judged.labels if schema.labels is None else []
     for column in sorting.labels:
         name = label_name(column)
-        labels[name] = as_label(texts[column]) if column in texts else pd.Series(sorting.numbers_of(column))
+        labels[name] = as_label(texts[column], column) if column in texts else pd.Series(sorting.numbers_of(column))
         label_columns[name] = column
     if not sorting.features and not only_labels and not columns.images:
         none_of = "" if like is None else f"none is a feature of {like.source}; "
@@ -150,6 +171,12 @@ def read_long(
         *(["images: " + ", ".join(columns.images.values())] if columns.images else []),
         *([] if columns.images and not sorting.features else [_told(sorting.features)]),
         *([NO_UNIT] if open_unit else []),
+        *(
+            f"{name}: {line}"
+            for name, column in label_columns.items()
+            if column in texts
+            if (line := respelled(texts[column], labels[name], codes.get(column)))
+        ),
         *columns.notes,
         *sorting.notes,
     ]
@@ -157,7 +184,7 @@ def read_long(
     if time_column is not None:
         about_times = disagreeing(table, time_column, time, columns.other_times, texts, texts[columns.subject])
     marked = f"{table.path}: {int(imputed.sum())} rows are marked as imputed; read as requests, not as observations"
-    findings = [*about_times, *([Finding("warning", "marked-imputed", marked)] if imputed.any() else [])]
+    findings = [*about, *about_times, *([Finding("warning", "marked-imputed", marked)] if imputed.any() else [])]
     rows = rows.telling([f"{table.path.name}: {line}" for line in understood], findings)
     layout = Layout(
         table=table,
@@ -190,6 +217,7 @@ class _Sorting:
         self._columns, self._numbers = columns, numbers
         self.features: list[str] = []
         self.labels: list[str] = []
+        self.binary: list[str] = []
         self.notes: list[str] = []
         empty, dates, free, words, binary, paths = [], [], [], [], [], []
         for name in columns.candidates:
@@ -217,6 +245,7 @@ class _Sorting:
             else:
                 self.features.append(name)
         self.labels = [*words, *binary] if keep_labels else []
+        self.binary = binary if keep_labels else []
         for what, names in {
             "left out, all values missing": empty,
             "left out as dates": dates,

@@ -11,9 +11,10 @@ from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, SchemaError, some
 from nextscan.reading.columns.image_columns import image_columns
 from nextscan.reading.columns.labels import label_name
+from nextscan.reading.columns.roles import is_label
 from nextscan.reading.columns.tables import Table, to_texts
 from nextscan.reading.columns.times import TimeColumn, age_column, from_schema, time_column, time_columns
-from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, canonical, find, is_identifier, is_label
+from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, canonical, find, is_identifier
 from nextscan.reading.schema import LabelSchema, TableSchema, fits, matching, no_column
 
 
@@ -130,6 +131,7 @@ def plan(
 
     others: list[TimeColumn] = []
     notes = [f"excluded by the schema: {some(sorted(excluded))}"] if excluded else []
+    notes += [f"left out, columns of lists or structures: {some(table.nested)}"] if table.nested else []
     if only_labels:
         candidates = []
     elif like is not None:

@@ -145,4 +145,4 @@ def _stacked(root: Path, rows: list[dict[str, str | None]], places: list[str]) -
     names = tuple(dict.fromkeys([SUBJECT_COLUMN, SESSION_COLUMN, *(name for row in rows for name in row)]))
     missing = frozenset(MISSING_TEXTS)
     cells = {name: [None if row.get(name) in missing else row.get(name) for row in rows] for name in names}
-    return _Joined(root, names, "\t", cells, tuple(places))
+    return _Joined(root, names, "\t", cells=cells, places=tuple(places))

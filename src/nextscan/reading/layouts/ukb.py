@@ -12,7 +12,7 @@ from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, SchemaError, some
-from nextscan.reading.columns.labels import label_values
+from nextscan.reading.columns.labels import label_values, unified
 from nextscan.reading.columns.tables import IMPUTED_VISIT, Block, Cells, Missing, Table, Texts
 from nextscan.reading.columns.times import TimeColumn, known_dates, read_time
 from nextscan.reading.columns.visits import VisitRows
@@ -71,7 +71,9 @@ def read_ukb(
         *(column for column, _, _ in columns.labels.values()),
     ]  # fmt: skip
     texts += [IMPUTED_VISIT] if table.is_completed else []
-    cells = Cells(table, by_column, list(dict.fromkeys(texts)), Missing.of(schema.missing))
+    own = {column: Missing.of((*schema.missing, *label.missing)) for column, _, label in columns.labels.values()}
+    own |= {columns.eid: Missing()}
+    cells = Cells(table, by_column, list(dict.fromkeys(texts)), Missing.of(schema.missing), own)
     gathered = _Gathered(columns, by_column)
     for block in cells:
         gathered.add(block)
@@ -331,7 +333,7 @@ def _labels(
     for label, (column, field, schema) in columns.labels.items():
         codes = () if field in fields.MAY_BE_NEGATIVE else ("-1", "-3", "-1.0", "-3.0", *fields.NOT_KNOWN)
         texts = np.array([None if text in codes else text for text in people[column]], dtype=object)
-        of_people = label_values(texts, schema, table, column)
+        of_people = label_values(texts, schema, table, column, name=label, codes=fields.CODES.get(field))
         if schema.present:
             when = known_dates(texts)
             later = np.flatnonzero(when > start)
@@ -348,5 +350,5 @@ def _labels(
         here = instance == i
         site[here] = people[column][row[here]]
     if pd.notna(site).any():
-        labels.setdefault("site", pd.Series(site, dtype="str"))
+        labels.setdefault("site", unified(pd.Series(site, dtype="str"), "site"))
     return labels, notes

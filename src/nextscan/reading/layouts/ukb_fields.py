@@ -26,6 +26,8 @@ LABEL_FIELDS = {
     26260: "parkinsons_prs",
 }
 """Labels that are taken from instance 0 without a schema. Field numbers: UK Biobank Showcase."""
+CODES = {31: {"0": "Female", "1": "Male"}}
+"""What codes of labels mean in every export; those of decoded exports stay as they are."""
 MAY_BE_NEGATIVE = frozenset({189, 26206, 26260})
 NOT_FEATURES = frozenset({DATE, SITE, AGE, *LABEL_FIELDS})
 NOT_KNOWN = ("Do not know", "Prefer not to answer")
