@@ -10,11 +10,12 @@ import pandas as pd
 
 from nextscan.arrays import IntArray
 from nextscan.cohort.findings import Finding
+from nextscan.cohort.ties import improbable_ties
 from nextscan.errors import CohortError, some
 from nextscan.reading.assemble import in_order
 from nextscan.reading.columns.labels import conflict
 from nextscan.reading.columns.visits import VisitRows
-from nextscan.reading.repeats import ENOUGH_FEATURES, digests, varying_values, without_repeats
+from nextscan.reading.repeats import digests, without_repeats
 
 
 def join_unpaired(main: VisitRows, pools: list[VisitRows]) -> VisitRows:
@@ -161,8 +162,9 @@ def _stack(parts: list[VisitRows], labels: list[str], notes: list[str], findings
 
 def _without_known_scans(joined: VisitRows, origin: IntArray, parts: list[VisitRows]) -> VisitRows:
     """Leave out scans of pool tables that an earlier table has; refuse subjects that are in two tables."""
-    digest = pd.Series(digests(joined))
-    telling = (varying_values(joined) >= ENOUGH_FEATURES) & ~joined.is_request
+    keys = digests(joined)
+    digest = pd.Series(keys)
+    telling = improbable_ties(joined.features, keys, joined.subjects, ~joined.is_request)[1]
     first = digest[telling].groupby(digest[telling]).transform(lambda same: same.index[0]).reindex(digest.index)
     known = telling & (origin > np.where(first.isna(), origin, origin[first.fillna(0).astype(int)]))
     findings = []

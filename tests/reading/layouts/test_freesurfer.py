@@ -181,7 +181,7 @@ def test_people_without_a_longitudinal_scan_are_kept_with_a_note(tmp_path: Path)
 
 def test_one_scan_under_two_names(tmp_path: Path) -> None:
     names = "\t".join("abcdef")
-    values = ["1\t2\t3\t4\t5\t6", "2\t3\t4\t5\t6\t7"]
+    values = ["1812.4\t951.7\t2204.1\t688.3\t1420.9\t733.6", "1760.2\t990.4\t2318.8\t702.5\t1388.1\t751.0"]
     (tmp_path / "lh.tsv").write_text(f"lh.aparc.area\t{names}\ns1\t{values[0]}\ns2\t{values[0]}\ns3\t{values[1]}\n")
     with pytest.warns(NextscanWarning, match="scan s2: subject s2 has the same imaging as subject s1"):
         assert read_cohort(tmp_path / "lh.tsv").subjects.tolist() == ["s1", "s3"]
