@@ -1,4 +1,4 @@
-"""Names of people and of sessions: which are one but for how they are written."""
+"""Names of people and of sessions: which are one but for how they are written, and which are nobody's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from nextscan.arrays import IntArray
+from nextscan.arrays import BoolArray, IntArray
+from nextscan.cohort.findings import Finding
+from nextscan.errors import some
+from nextscan.reading.columns.tables import Texts
+from nextscan.reading.columns.vocabulary import canonical
 
 _PREFIX = re.compile(r"(?:sub|subj|subject|participant|ses|sess|session)(?:[-_ ]+|(?=\d))(?=.)")
 _TOKENS = re.compile(r"\d+|[^\W\d_]+|[\W_]+")
@@ -75,3 +79,35 @@ def match_names(wanted: Sequence[str], known: Sequence[str]) -> IntArray:
 
 def _keys(names: Iterable[str]) -> pd.Series[str]:
     return pd.Series([folded(name) for name in names], dtype=object)
+
+
+def nobody(names: Texts, column: str) -> BoolArray:
+    """Mark names that are no person's.
+
+    An eid that is empty, 0 or negative is that of a participant who left UK Biobank; in another column of whole
+    numbers, so is a negative one among positive ones.
+
+    >>> nobody(np.array(["1000001", "-2", None, "0"], dtype=object), "eid").tolist()
+    [False, True, True, True]
+    >>> nobody(np.array(["0", "1", "-9"], dtype=object), "subject").tolist()
+    [False, False, True]
+    """
+    series = pd.Series(names, dtype="str")
+    if canonical(column) == "eid":
+        gone = series.isna() | series.str.fullmatch(r"\s*(?:-\d+|-?0+)(?:\.0*)?\s*").fillna(False).astype(bool)
+    else:
+        whole = series.dropna().str.fullmatch(r"-?\d+(?:\.0*)?").all()
+        gone = series.str.startswith("-").fillna(False).astype(bool) & whole
+    result: BoolArray = gone.to_numpy(bool)
+    return np.zeros(len(names), bool) if result.all() else result
+
+
+def about_nobody(names: Texts, gone: BoolArray, column: str, where: str) -> list[Finding]:
+    """Tell which rows were left out as nobody's."""
+    if not gone.any():
+        return []
+    who = list(dict.fromkeys("empty" if name is None else str(name) for name in names[gone]))
+    text = f"{where}: {int(gone.sum())} rows left out whose {column} is {some(who, 3)}"
+    if canonical(column) == "eid":
+        return [Finding("note", "no-person", text, (column,), cure="participants who left the study")]
+    return [Finding("warning", "no-person", text, (column,), cure="a code for a missing name? give them their names")]

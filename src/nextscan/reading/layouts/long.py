@@ -16,6 +16,8 @@ from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, some
 from nextscan.reading.columns.image_columns import files_of, is_path, other_paths
 from nextscan.reading.columns.labels import as_label, label_name, label_values
+from nextscan.reading.columns.people import about_nobody, nobody
+from nextscan.reading.columns.scans import ScanNames, scan_names
 from nextscan.reading.columns.tables import IMPUTED, Cells, Missing, Table, Texts
 from nextscan.reading.columns.times import TimeColumn, counts_from_start, is_of_baseline, read_time, settle_time
 from nextscan.reading.columns.visits import VisitRows
@@ -74,7 +76,13 @@ def read_long(
     if imputed.any():
         numbers[imputed] = np.nan
 
-    has_row = _rows_with_subject(table, columns.subject, texts, numbers)
+    scans = texts[columns.subject]
+    strict = like is None and not only_labels
+    own = scan_names(whole(scans), schema.scan_name, where=str(table.path), schema_path=schema_path, strict=strict)
+    if own.has_visits or schema.scan_name:
+        texts[columns.subject] = own.subjects
+    gone = nobody(scans, columns.subject)
+    has_row = _rows_with_subject(table, columns.subject, texts, numbers, gone) & own.keep & ~gone
     n_rows = len(numbers)
     time, time_column = np.full(n_rows, np.nan), columns.time
     open_unit = False
@@ -124,7 +132,7 @@ def read_long(
         source=str(table.path),
         subjects=subjects,
         files=files_of(table, columns.images, texts, subjects),
-        visits=_visit_names(table, columns.visit, texts, has_row),
+        visits=_visit_names(table, columns.visit, texts, has_row) if columns.visit else _of_scans(own, subjects, time),
         visit_column=columns.visit or "",
         time=time,
         time_kind="" if time_column is None else time_column.kind,
@@ -144,11 +152,13 @@ def read_long(
         *(["images: " + ", ".join(columns.images.values())] if columns.images else []),
         *([] if columns.images and not sorting.features else [_told(sorting.features)]),
         *([NO_UNIT] if open_unit else []),
+        *own.notes,
         *columns.notes,
         *sorting.notes,
     ]
     marked = f"{table.path}: {int(imputed.sum())} rows are marked as imputed; read as requests, not as observations"
-    findings = [Finding("warning", "marked-imputed", marked)] if imputed.any() else []
+    findings = [*own.findings, *about_nobody(scans, gone, columns.subject, str(table.path))]
+    findings += [Finding("warning", "marked-imputed", marked)] if imputed.any() else []
     rows = rows.telling([f"{table.path.name}: {line}" for line in understood], findings)
     layout = Layout(
         table=table,
@@ -158,8 +168,24 @@ def read_long(
         features={name: name for name in sorting.features},
         labels=label_columns,
         age=columns.age,
+        scans=list(zip(scans, own.spans, strict=True)) if own.has_visits else [],
     )
     return (rows if has_row.all() else rows.take(has_row)), layout
+
+
+def _of_scans(scans: ScanNames, subjects: Texts, time: FloatArray) -> Texts | None:
+    """Return the visits that names of scans hold; scans named without one are numbered where their time is known."""
+    if not scans.has_visits:
+        return None
+    visits = scans.visits.copy()
+    taken = set(zip(subjects, visits, strict=True))
+    for row in np.flatnonzero(visits == ""):
+        number = 1
+        while not np.isnan(time[row]) and (subjects[row], str(number)) in taken:
+            number += 1
+        visits[row] = str(number)
+        taken.add((subjects[row], visits[row]))
+    return visits
 
 
 def _told(features: list[str]) -> str:
@@ -262,9 +288,11 @@ def _gather(cells: Cells) -> tuple[FloatArray, dict[str, Texts]]:
     return numbers, texts
 
 
-def _rows_with_subject(table: Table, column: str, texts: dict[str, Texts], numbers: FloatArray) -> BoolArray:
-    """Mark rows that hold anything; a row without a subject must be blank."""
-    missing = pd.isna(pd.Series(texts[column])).to_numpy()
+def _rows_with_subject(
+    table: Table, column: str, texts: dict[str, Texts], numbers: FloatArray, nobodys: BoolArray
+) -> BoolArray:
+    """Mark rows that hold anything; a row without a subject must be blank, or nobody's."""
+    missing = pd.isna(pd.Series(texts[column])).to_numpy() & ~nobodys
     if missing.any():
         blank = np.isnan(numbers).all(axis=1)
         for values in texts.values():
