@@ -15,6 +15,7 @@ from nextscan.errors import CohortError, some
 from nextscan.reading.assemble import in_order
 from nextscan.reading.columns.labels import conflict
 from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.people import variants
 from nextscan.reading.repeats import digests, without_repeats
 
 
@@ -185,4 +186,15 @@ def _without_known_scans(joined: VisitRows, origin: IntArray, parts: list[VisitR
             f"{other}: {len(clash)} subjects are in {one} too, with other scans: {some(clash.index, 3)}; if they are "
             f'other people, give the file a subject_prefix in a schema ([files."{Path(other).name}"]), else remove them'
         )
+    alike = [group for group in variants(pd.unique(pd.Series(joined.subjects))) if _of_several(group, tables_of)]
+    if alike:
+        line = f"{joined.source}: people of several tables whose names are equal but for how they are written: "
+        every = tuple(name for group in alike for name in group)
+        cure = "if they are one person, leave the row of the pool out: it tells of people held out"
+        text = line + some((" = ".join(group) for group in alike), 3)
+        findings.append(Finding("warning", "same-person", text, subjects=every, cure=cure))
     return joined.telling(findings=findings)
+
+
+def _of_several(group: list[str], tables_of: pd.DataFrame) -> bool:
+    return bool(tables_of.loc[group, "min"].nunique() > 1)

@@ -114,6 +114,15 @@ def test_participants_of_a_long_table_are_joined_where_named(tmp_path: Path) -> 
     assert any("1 rows have no match in people.tsv" in note for note in cohort.notes)
 
 
+def test_participants_are_found_whatever_their_padding(tmp_path: Path) -> None:
+    (tmp_path / "lh.tsv").write_text("lh.aparc.area\ta\nsub-07_ses-1\t5\nsub-07_ses-2\t4\nsub-11_ses-1\t3\n")
+    people = tmp_path / "participants.tsv"
+    people.write_text("participant_id\tsession_id\tage\tsex\n7\tses-01\t60\tF\n7\tses-02\t63\tF\n11\tses-01\t70\tM\n")
+    cohort = read_cohort(tmp_path / "lh.tsv")
+    assert cohort.years.tolist() == [0, 3, 0]
+    assert cohort.labels["sex"].tolist() == ["F", "M"]
+
+
 @pytest.mark.parametrize(
     ("people", "says"),
     [

@@ -59,7 +59,10 @@ class Layout:
     def scan_named(self, row: int, visit: str) -> str:
         """Return the name of a row's scan with another visit."""
         name, span = self.scans[row]
-        return f"{name}_{visit}" if span is None else name[: span[0]] + visit + name[span[1] :]
+        if span is None:
+            return f"{name}_{visit}"
+        session = "ses-" if name[slice(*span)].startswith("ses-") and not visit.startswith("ses-") else ""
+        return name[: span[0]] + session + visit + name[span[1] :]
 
 
 @dataclass(frozen=True)
