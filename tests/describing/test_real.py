@@ -26,7 +26,9 @@ def warnings(description):
 
 def test_longitudinal_stream_alone(features):
     description = describe(read_cohort(features / "nimh_cz" / "LNM_data.csv"))
-    assert warnings(description) == {"equal-at-both-visits"}
+    assert warnings(description) == {"equal-at-both-visits", "jump"}
+    # the back of this person's cortex is a fifth thinner after 15 months, on both sides: 51 features beyond 3 robust sd
+    assert description.of("jump")[0].subjects == ("P025",)
     assert description.of("equal-at-both-visits")[0].columns == ("EstimatedTotalIntraCranialVol",)
     gap = description.facts["gap"]
     assert (round(gap["mean"], 2), round(gap["minimum"], 2), round(gap["maximum"], 2)) == (1.19, 0.86, 2.99)

@@ -108,3 +108,11 @@ def test_nothing_shared_or_other_units_is_an_error(read: Read, tmp_path: Path) -
     other = pool(tmp_path, MAIN + f"u,20,M,Y,{scan(5)}\n")
     with pytest.raises(CohortError, match=r"pool.csv: feature a is in cm, in .*study.csv it is in mm"):
         read(TABLE, unpaired=other, schema=units)
+
+
+def test_names_of_several_tables_that_may_be_one_persons(read: Read, tmp_path: Path) -> None:
+    main = TABLE.replace("s,", "sub-07,").replace("t,", "sub-08,")
+    other = pool(tmp_path, MAIN + f"7,20,M,Y,{scan(5)}\n19,20,M,Y,{scan(6)}\n")
+    with pytest.warns(NextscanWarning, match="names are equal but for how they are written: sub-07 = 7; if they are"):
+        cohort = read(main, unpaired=other)
+    assert cohort.n_subjects == 4

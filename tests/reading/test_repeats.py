@@ -84,3 +84,30 @@ def test_a_request_beside_its_scan_is_dropped(read: Read) -> None:
     assert cohort.visits.tolist() == ["1", "2"]
     assert cohort.is_request.tolist() == [False, True]
     assert any("2 empty rows left out: the visit has another row" in note for note in cohort.notes)
+
+
+def coarse(seed: int, n: int = 150) -> str:
+    rng = np.random.default_rng(seed)
+    lines = ["id,visit,days,ICV,GM,factor"]
+    for i in range(n):
+        icv, grey = rng.normal(1390, 55), rng.normal(0.44, 0.02)
+        for visit, days in ((0, 0), (1, 400)):
+            icv, grey = round(icv + visit * rng.normal(0, 3)), round(grey - visit * abs(rng.normal(0, 0.002)), 3)
+            lines.append(f"p{i},{visit},{days},{icv},{grey},{1390 / icv:.2f}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.filterwarnings("error::nextscan.errors.NextscanWarning")
+def test_few_rounded_features_are_never_dropped(read: Read, seed: int) -> None:
+    cohort = read(coarse(seed))
+    assert (cohort.n_subjects, cohort.n_visits) == (150, 300)
+
+
+def test_many_small_counts_that_tie_stay(read: Read) -> None:
+    counts = np.random.default_rng(8).poisson(1.0, (200, 6))
+    cohort = read(
+        HEADER.replace("visit,", "") + "".join(f"s{i},{','.join(map(str, row))}\n" for i, row in enumerate(counts))
+    )
+    assert cohort.n_subjects == 200
+    assert [finding for finding in cohort.findings if finding.level != "note"] == []

@@ -322,3 +322,16 @@ def test_draws_are_saved_while_the_table_is_completed(long: Path, tmp_path: Path
     next(stopped)
     stopped.close()
     assert sorted(os.listdir(tmp_path)) == ["completed.csv", "draws.parquet", "study.csv"]
+
+
+def test_a_visit_imputed_beside_named_scans_is_named_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "scans.csv"
+    path.write_text(
+        "id,volume,thick\nA-1_ses-01.long.A-1,3000.5,2.1\nA-1_ses-02.long.A-1,2990.5,2.0\nB-2_ses-01,3100.5,2.3\n"
+    )
+    out = complete_table(path, imputed(read_cohort(path)), tmp_path / "completed.csv")
+    rows = cells_of(out, ",")
+    assert [row["id"] for row in rows][-2:] == ["B-2_ses-01", "B-2_ses-imputed"]
+    assert rows[-1]["imputed"] == "true"
+    with pytest.warns(NextscanWarning, match="1 rows are marked as imputed"):
+        assert read_cohort(out).subjects.tolist() == ["A-1", "B-2"]

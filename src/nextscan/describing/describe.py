@@ -13,6 +13,7 @@ from nextscan.describing.columns import constants, correlations, duplicates, mis
 from nextscan.describing.data import Observed, observe
 from nextscan.describing.description import Description, assemble
 from nextscan.describing.images import images
+from nextscan.describing.jumps import jumps
 from nextscan.describing.labels import labels
 from nextscan.describing.part import Part
 from nextscan.describing.pool import selection, shift
@@ -48,9 +49,9 @@ def describe(cohort: Cohort, *, pool: Iterable[str] | None = None, progress: Pro
     -----
     The checks, by file of this room: visits and gaps (`visits`); labels and time (`labels`); missing, constant,
     duplicated and nearly duplicated features (`columns`); exact sums (`sums`); impossible and extreme values
-    (`values`); repeated rows, features equal at both visits and test–retest reliability (`visits`); selection and
-    shift of the pool (`pool`). Cells found impossible are set aside for the checks after that one. Images are read
-    one by one and checked (`images`).
+    (`values`); repeated rows, features equal at both visits and test–retest reliability (`visits`); scans that do not
+    fit the person's others (`jumps`); selection and shift of the pool (`pool`). Cells found impossible are set aside
+    for the checks after that one. Images are read one by one and checked (`images`).
 
     Examples
     --------
@@ -87,7 +88,7 @@ def describe(cohort: Cohort, *, pool: Iterable[str] | None = None, progress: Pro
     correlation = correlations(data)
     double, copies = duplicates(data, correlation)
     parts += [wrong, repeated_rows(data), gaps, constants(data), double, sums(data, copies)]
-    parts += [repeatability(data), extreme_values(data), selection(data), shift(data)]
+    parts += [repeatability(data), jumps(data), extreme_values(data), selection(data), shift(data)]
     parts += [structure(data, correlation), _table(data)]
     return assemble(cohort.name, cohort.source, cohort.notes, parts)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from nextscan.arrays import FloatArray, IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.cohort.task import pairs
+from nextscan.cohort.ties import improbable_ties
 from nextscan.describing.data import Observed
 from nextscan.describing.part import Part
 from nextscan.errors import some
@@ -98,12 +99,10 @@ def spread(values: FloatArray) -> dict[str, float]:
 
 
 def repeated_rows(data: Observed) -> Part:
-    """Find visits with exactly the same features, within a subject and between subjects.
-
-    Visits with fewer than three features are not compared, nor are constant features.
-    """
-    known = np.flatnonzero((~np.isnan(data.values[:, data.informative])).sum(axis=1) >= 3)
+    """Find visits with exactly the same features, within a subject and between, where chance cannot explain it."""
+    known = np.arange(len(data.rows))
     key = _hashes(data.values, known)
+    unlikely_within, unlikely_between = improbable_ties(data.values, key, data.subject, np.ones(len(known), bool))
     order = known[np.argsort(key, kind="stable")]
     key = np.sort(key, kind="stable")
     twins = np.flatnonzero(key[1:] == key[:-1])
@@ -114,6 +113,8 @@ def repeated_rows(data: Observed) -> Part:
     )
     left, right = left[same], right[same]
     within = data.subject[left] == data.subject[right]
+    told = np.where(within, unlikely_within[left], unlikely_between[left])
+    left, right, within = left[told], right[told], within[told]
     findings = []
     if within.any():
         rows = left[within]

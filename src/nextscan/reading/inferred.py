@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from nextscan.atomic import atomic_path
-from nextscan.errors import CohortError, SchemaError
+from nextscan.errors import CohortError, OutputError, SchemaError
 from nextscan.reading.columns.labels import label_name
 from nextscan.reading.columns.sentinels import codes_in
 from nextscan.reading.columns.tables import open_table

@@ -10,10 +10,12 @@ import pandas as pd
 
 from nextscan.arrays import IntArray
 from nextscan.cohort.findings import Finding
+from nextscan.cohort.ties import improbable_ties
 from nextscan.errors import CohortError, some
 from nextscan.reading.columns.labels import conflict, unified
 from nextscan.reading.columns.visits import VisitRows
-from nextscan.reading.repeats import ENOUGH_FEATURES, digests, varying_values, without_repeats
+from nextscan.reading.people import variants
+from nextscan.reading.repeats import digests, without_repeats
 from nextscan.reading.visit_order import in_order
 
 
@@ -170,8 +172,9 @@ def _joined_labels(parts: list[VisitRows], names: list[str]) -> pd.DataFrame:
 
 def _without_known_scans(joined: VisitRows, origin: IntArray, parts: list[VisitRows]) -> VisitRows:
     """Leave out scans of pool tables that an earlier table has; refuse subjects that are in two tables."""
-    digest = pd.Series(digests(joined))
-    telling = (varying_values(joined) >= ENOUGH_FEATURES) & ~joined.is_request
+    keys = digests(joined)
+    digest = pd.Series(keys)
+    telling = improbable_ties(joined.features, keys, joined.subjects, ~joined.is_request)[1]
     first = digest[telling].groupby(digest[telling]).transform(lambda same: same.index[0]).reindex(digest.index)
     known = telling & (origin > np.where(first.isna(), origin, origin[first.fillna(0).astype(int)]))
     findings = []
@@ -192,4 +195,15 @@ def _without_known_scans(joined: VisitRows, origin: IntArray, parts: list[VisitR
             f"{other}: {len(clash)} subjects are in {one} too, with other scans: {some(clash.index, 3)}; if they are "
             f'other people, give the file a subject_prefix in a schema ([files."{Path(other).name}"]), else remove them'
         )
+    alike = [group for group in variants(pd.unique(pd.Series(joined.subjects))) if _of_several(group, tables_of)]
+    if alike:
+        line = f"{joined.source}: people of several tables whose names are equal but for how they are written: "
+        every = tuple(name for group in alike for name in group)
+        cure = "if they are one person, leave the row of the pool out: it tells of people held out"
+        text = line + some((" = ".join(group) for group in alike), 3)
+        findings.append(Finding("warning", "same-person", text, subjects=every, cure=cure))
     return joined.telling(findings=findings)
+
+
+def _of_several(group: list[str], tables_of: pd.DataFrame) -> bool:
+    return bool(tables_of.loc[group, "min"].nunique() > 1)

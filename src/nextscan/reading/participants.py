@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from nextscan.arrays import IntArray
 from nextscan.errors import CohortError, some
+from nextscan.reading.columns.people import match_names
 from nextscan.reading.columns.tables import open_table
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.layouts.long import read_long
@@ -28,7 +30,7 @@ def participants_near(source: Path) -> Path | None:
 def join_participants(rows: VisitRows, path: Path, schema: TableSchema, *, schema_path: str = "schema") -> VisitRows:
     """Add the columns of a table of participants as labels, and its age, years or date as time.
 
-    Rows are found by subject, and by visit where both tables name visits; with or without ``sub-``.
+    Rows are found by subject, and by visit where both tables name visits; with or without ``sub-``, padding and case.
     Every column is a label: features come from the scans' tables, labels these already have stay. Where
     only subjects are named, age is that of the participant (``age_at_entry`` if some have many scans).
 
@@ -68,6 +70,8 @@ def _found(rows: VisitRows, people: VisitRows, *, by_visit: bool) -> IntArray:
             )
         at: IntArray = theirs.get_indexer(mine)
         best = at if best is None or (at >= 0).sum() > (best >= 0).sum() else best
+    if best is not None and (best < 0).any():
+        best = _padded(rows, people, by_visit=by_visit, best=best)
     if best is None or (best < 0).all():
         raise CohortError(
             f"{people.source}: none of its subjects ({some(people.subjects, 3)}) is in {rows.source} "
@@ -84,3 +88,17 @@ def _keys(rows: VisitRows, *, strip: bool, by_visit: bool) -> pd.Index:
     if not by_visit:
         return pd.Index(subjects)
     return pd.MultiIndex.from_arrays([subjects, bare(pd.Series(rows.visits, dtype="str"), "ses-")])
+
+
+def _padded(rows: VisitRows, people: VisitRows, *, by_visit: bool, best: IntArray) -> IntArray:
+    """Find rows that are left by names that differ only in how they are written: 1 and sub-001."""
+    subject = match_names(list(rows.subjects), names := list(dict.fromkeys(people.subjects)))
+    keys = [pd.Series(names, dtype="str").reindex(subject).to_numpy(object)]
+    theirs = [people.subjects]
+    if by_visit and rows.visits is not None and people.visits is not None:
+        visit = match_names(list(rows.visits), named := list(dict.fromkeys(people.visits)))
+        keys.append(pd.Series(named, dtype="str").reindex(visit).to_numpy(object))
+        theirs.append(people.visits)
+    found = pd.MultiIndex.from_arrays(theirs).get_indexer(pd.MultiIndex.from_arrays(keys))
+    result: IntArray = np.where(best >= 0, best, found)
+    return result

@@ -149,22 +149,24 @@ def read_rows(
     from nextscan.reading.layouts import bids, freesurfer, ukb, ukb_fields
     from nextscan.reading.layouts.long import read_long
     from nextscan.reading.participants import join_participants, participants_near
+    from nextscan.reading.people import one_name_each
 
     own = schema.of(path)
     layout: Layout | WideLayout | None = None
     if bids.is_bids(path) and not freesurfer.has_tables(path):
         people = None if participants is None else Path(participants)
-        return bids.read_bids(path, schema, suffix=suffix, participants=people), None
+        return one_name_each(bids.read_bids(path, schema, suffix=suffix, participants=people), own), None
     if suffix is not None and like is None:
         raise SettingError(f"{path}: suffix chooses among the images of a BIDS folder, which this is not; leave it out")
     tables = freesurfer.tables_in(path) if path.is_dir() else [open_table(path)]
     if freesurfer.is_freesurfer(tables[0]):
-        rows = freesurfer.read_freesurfer(path, tables, own, schema_path=schema.path)
+        rows = freesurfer.read_freesurfer(path, tables, own, schema_path=schema.path, strict=like is None)
         participants = participants or participants_near(path)
     elif own.subject is None and ukb_fields.is_ukb(tables[0].own_columns):
         rows, layout = ukb.read_ukb(tables[0], own, dictionary, schema_path=schema.path, like=like)
     else:
         rows, layout = read_long(tables[0], own, schema_path=schema.path, like=like)
+    rows = one_name_each(rows, own)
     if participants is not None:
         rows = join_participants(rows, Path(participants), schema.of(Path(participants)), schema_path=schema.path)
     return rows, layout

@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nextscan.arrays import BoolArray, IntArray
+from nextscan.arrays import BoolArray
 from nextscan.cohort.findings import Finding
+from nextscan.cohort.ties import improbable_ties
 from nextscan.errors import CohortError, some
 from nextscan.reading.columns.tables import Texts
 from nextscan.reading.columns.visits import VisitRows
-
-ENOUGH_FEATURES = 5
-"""Fewer equal values than this may be equal by chance and say nothing about identity."""
 
 _CHUNK = 4096
 
@@ -33,22 +31,15 @@ def digests(rows: VisitRows) -> Texts:
     return found
 
 
-def varying_values(rows: VisitRows) -> IntArray:
-    """Count in each row the observed values of features that are not constant in the table."""
-    values = rows.features
-    with np.errstate(invalid="ignore"):
-        low, high = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
-    counts: IntArray = (~np.isnan(values))[:, low < high].sum(axis=1)
-    return counts
-
-
 def without_repeats(rows: VisitRows) -> VisitRows:
     """Drop rows that repeat another row of the table; the first is kept, with a warning.
 
     - The same subject, visit and time with the same features: a repeated row.
     - The same subject with the same features at another visit or time: an upstream repeat, never a
-      follow-up, as no two scans give the same values (told from `ENOUGH_FEATURES` values on).
+      follow-up, as no two scans give the same values.
     - A subject all of whose scans are those of other subjects: one person under two names.
+
+    The last two are told only where chance cannot explain the tie (`nextscan.cohort.ties`).
 
     Raises
     ------
@@ -58,12 +49,13 @@ def without_repeats(rows: VisitRows) -> VisitRows:
     """
     rows = _without_empty_twins(rows)
     observed = ~rows.is_request
-    digest, telling = digests(rows), varying_values(rows) >= ENOUGH_FEATURES
+    digest = digests(rows)
+    within, between = improbable_ties(rows.features, digest, rows.subjects, observed)
     frame = pd.DataFrame(
         {"subject": rows.subjects, "digest": digest, "visit": _visit_key(rows), "row": range(len(rows))}
     )
     same_visit = frame[observed].duplicated(["subject", "digest", "visit"]).reindex(frame.index, fill_value=False)
-    same_scan = frame[observed & telling].duplicated(["subject", "digest"]).reindex(frame.index, fill_value=False)
+    same_scan = frame[observed & within].duplicated(["subject", "digest"]).reindex(frame.index, fill_value=False)
     repeated, reused = same_visit.to_numpy(), (same_scan & ~same_visit).to_numpy()
     keep = ~(repeated | reused)
     findings = []
@@ -78,7 +70,7 @@ def without_repeats(rows: VisitRows) -> VisitRows:
         )
         cure = "taken as an upstream repeat, not as a follow-up: the first row is kept"
         findings.append(_finding("repeated-imaging", line, cure, rows, reused))
-    twins, partly = _twins(frame, rows, observed & telling & keep)
+    twins, partly = _twins(frame, rows, observed & keep, between)
     if twins.any():
         row = int(np.flatnonzero(twins)[0])
         other = frame.loc[(frame["digest"] == digest[row]) & keep, "subject"].iloc[0]
@@ -115,11 +107,11 @@ def _visit_key(rows: VisitRows) -> Texts:
     return np.array(["" if np.isnan(value) else repr(float(value)) for value in rows.time], dtype=object)
 
 
-def _twins(frame: pd.DataFrame, rows: VisitRows, scans: BoolArray) -> tuple[BoolArray, list[str]]:
+def _twins(frame: pd.DataFrame, rows: VisitRows, scans: BoolArray, telling: BoolArray) -> tuple[BoolArray, list[str]]:
     """Mark all rows of subjects whose every scan was seen before under another name; list who shares only some."""
     known = frame[scans]
     owner = known.groupby("digest", sort=False)["subject"].transform("first")
-    borrowed = owner.ne(known["subject"]).groupby(known["subject"], sort=False)
+    borrowed = (owner.ne(known["subject"]) & telling[scans]).groupby(known["subject"], sort=False)
     every, any_ = borrowed.all(), borrowed.any()
     twins = np.isin(rows.subjects.astype(str), every.index[every].to_numpy(str))
     return twins, sorted(any_.index[any_ & ~every])

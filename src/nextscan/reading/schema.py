@@ -1,4 +1,4 @@
-"""The schema file: what the columns of a table mean, where names alone do not tell.
+r"""The schema file: what the columns of a table mean, where names alone do not tell.
 
 Every key may be absent; what is absent is inferred. A schema in TOML::
 
@@ -6,6 +6,8 @@ Every key may be absent; what is absent is inferred. A schema in TOML::
     subject = "ID"
     visit = "wave"
     missing = [-999, "unknown"]
+    scan_name = '(?P<subject>.+)_mr(?P<visit>\d+)'
+    subject_names = "matched"            # 001 and 1 are one person; or "as written"
     features = ["lh_*", "rh_*", "/^Left-/"]
     exclude = ["*_qc"]
 
@@ -125,6 +127,14 @@ Pattern = Annotated[str, AfterValidator(_checked)]
 """A name, a glob (``lh_*``) or a regular expression between slashes (``/^lh_.*thickness$/``)."""
 
 
+def _with_subject(pattern: str | None) -> str | None:
+    if pattern is not None:
+        groups = re.compile(_checked(f"/{pattern}/")[1:-1]).groupindex
+        if "subject" not in groups:
+            raise ValueError(f"{pattern} has no group (?P<subject>...)")
+    return pattern
+
+
 def _labels_by_name(value: Any) -> Any:
     return {key: {} for key in value} if isinstance(value, list) else value
 
@@ -152,6 +162,10 @@ class TableSchema(_Closed):
     """Images and what belongs to them."""
     subject_prefix: str = ""
     """Put before subject names, to keep people of different studies apart."""
+    subject_names: Literal["as written", "matched"] | None = None
+    """Names equal but for padding, case or prefix (001 and 1, S02 and s02) are other people, or one."""
+    scan_name: Annotated[str | None, AfterValidator(_with_subject)] = None
+    """Regular expression for whole names of the subject column that hold the visit: groups `subject` and `visit`."""
 
     def within(self, columns: Collection[str]) -> TableSchema:
         """Return the schema without subject, visit and time columns that a table lacks: it may mean another table."""

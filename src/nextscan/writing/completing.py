@@ -116,10 +116,16 @@ def place_long(layout: Layout, cohort: Cohort, rows: VisitRows, summaries: Summa
         known = _moments(layout.time, float(subjects.first_time[i]) + years)
         known |= _moments(layout.age, float(subjects.first_age[i]) + years)
         latest[i] += 1
+        named, last = str(latest[i]) if numbered else visit, int(subjects.last_row[i])
         if layout.visit:
-            known[layout.visit] = str(latest[i]) if numbered else visit
-        slots.append(Slot(int(subjects.last_row[i]), True, 0, known, visit))
-    kept = [layout.subject, *(layout.labels[name] for name in cohort.labels if name in layout.labels)]
+            known[layout.visit] = named
+        if layout.scans:
+            known[layout.subject] = layout.scan_named(last, named)
+        slots.append(Slot(last, True, 0, known, visit))
+    kept = [
+        *([] if layout.scans else [layout.subject]),
+        *(layout.labels[name] for name in cohort.labels if name in layout.labels),
+    ]
     return Placement(slots, {0: _columns(layout.features, summaries)}, kept)
 
 

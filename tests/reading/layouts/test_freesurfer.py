@@ -118,6 +118,15 @@ def test_participants_of_a_long_table_are_joined_where_named(tmp_path: Path) -> 
     assert any("1 rows have no match in people.tsv" in note for note in cohort.notes)
 
 
+def test_participants_are_found_whatever_their_padding(tmp_path: Path) -> None:
+    (tmp_path / "lh.tsv").write_text("lh.aparc.area\ta\nsub-07_ses-1\t5\nsub-07_ses-2\t4\nsub-11_ses-1\t3\n")
+    people = tmp_path / "participants.tsv"
+    people.write_text("participant_id\tsession_id\tage\tsex\n7\tses-01\t60\tF\n7\tses-02\t63\tF\n11\tses-01\t70\tM\n")
+    cohort = read_cohort(tmp_path / "lh.tsv")
+    assert cohort.years.tolist() == [0, 3, 0]
+    assert cohort.labels["sex"].tolist() == ["F", "M"]
+
+
 @pytest.mark.parametrize(
     ("people", "says"),
     [
@@ -185,7 +194,7 @@ def test_people_without_a_longitudinal_scan_are_kept_with_a_note(tmp_path: Path)
 
 def test_one_scan_under_two_names(tmp_path: Path) -> None:
     names = "\t".join("abcdef")
-    values = ["1\t2\t3\t4\t5\t6", "2\t3\t4\t5\t6\t7"]
+    values = ["1812.4\t951.7\t2204.1\t688.3\t1420.9\t733.6", "1760.2\t990.4\t2318.8\t702.5\t1388.1\t751.0"]
     (tmp_path / "lh.tsv").write_text(f"lh.aparc.area\t{names}\ns1\t{values[0]}\ns2\t{values[0]}\ns3\t{values[1]}\n")
     with pytest.warns(NextscanWarning, match="scan s2: subject s2 has the same imaging as subject s1"):
         assert read_cohort(tmp_path / "lh.tsv").subjects.tolist() == ["s1", "s3"]

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nextscan.arrays import BoolArray, FloatArray
+from nextscan.arrays import FloatArray
 from nextscan.errors import CohortError, SchemaError, some
+from nextscan.reading.columns.scans import scan_names
 from nextscan.reading.columns.tables import Cells, Missing, Table, Texts, open_table
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.layouts.long import units_of, whole
@@ -32,10 +33,6 @@ _UNITS = {
 _VOLUMES = frozenset({"BrainSegVolNotVent", "eTIV", "EstimatedTotalIntraCranialVol", "BrainSegVol"})
 _NOT_VOLUMES = re.compile(r"-to-eTIV$|SurfaceHoles$")
 _SUFFIXES = frozenset({".tsv", ".csv", ".txt", ".dat", ".table", ".stats"})
-_SESSION = re.compile(
-    r"(?P<subject>.+?)_(?P<visit>ses-[A-Za-z0-9]+|tp-?[0-9]+)(?P<entities>(?:_[A-Za-z]+-[A-Za-z0-9]+)*)"
-)
-_LONG = re.compile(r"(?P<scan>.+)\.long\.(?P<base>.+)")
 
 
 def is_freesurfer(table: Table) -> bool:
@@ -88,7 +85,7 @@ class _Part:
 
 
 def read_freesurfer(
-    source: Path, tables: list[Table], schema: TableSchema, *, schema_path: str = "schema"
+    source: Path, tables: list[Table], schema: TableSchema, *, schema_path: str = "schema", strict: bool = True
 ) -> VisitRows:
     """Read and join FreeSurfer tables on their scans.
 
@@ -96,8 +93,8 @@ def read_freesurfer(
     volume get it as suffix (``Left-Hippocampus_mean``). A column that several tables repeat, such as
     eTIV, is kept once; where tables give the same name different values, the name of the table's
     parcellation or file is put before it. Units follow from the measure. Names of longitudinal scans
-    (``sub-01_ses-2.long.sub-01``), of BIDS sessions and of time points (``sub01_tp2``) give subject and visit.
-    Beside longitudinal scans, others are kept of people who have no longitudinal one.
+    (``sub-01_ses-2.long.sub-01``), of BIDS sessions and of other conventions (``sub01_tp2``) give subject and visit,
+    see `scan_names`. Beside longitudinal scans, others are kept of people who have no longitudinal one.
 
     Parameters
     ----------
@@ -107,6 +104,8 @@ def read_freesurfer(
     schema : TableSchema
     schema_path : str
         For messages.
+    strict : bool
+        All scans must fit the schema's `scan_name`.
 
     Returns
     -------
@@ -143,7 +142,7 @@ def read_freesurfer(
     chosen = [name for name in chosen if name not in set(empty)]
     if not chosen:
         raise CohortError(f"{source}: no feature with values is left; check the tables and the schema")
-    subjects, visits, keep, notes = _subjects_and_visits(scans)
+    named = scan_names(scans, schema.scan_name, where=str(source), schema_path=schema_path, strict=strict)
     missing = {part.table.path.name: len(scans) - len(part.scans) for part in parts if len(part.scans) < len(scans)}
     lines = [
         f"{len(parts)} FreeSurfer table{'s' if len(parts) > 1 else ''}, {len(scans)} scans, {len(chosen)} features "
@@ -154,12 +153,12 @@ def read_freesurfer(
         ),
         *([f"left out, all values missing: {some(empty)}"] if empty else []),
         *(f"{count} scans are not in {name}" for name, count in missing.items()),
-        *notes,
+        *named.notes,
     ]
     rows = VisitRows(
         source=str(source),
-        subjects=np.array([schema.subject_prefix + name for name in subjects], dtype=object),
-        visits=visits,
+        subjects=np.array([schema.subject_prefix + name for name in named.subjects], dtype=object),
+        visits=np.where(named.visits == "", "1", named.visits) if named.has_visits else None,
         time=np.full(len(scans), np.nan),
         time_kind="",
         features=np.column_stack([columns[name] for name in chosen]),
@@ -169,8 +168,9 @@ def read_freesurfer(
         place=lambda row: f"scan {scans[row]}",
         units={name: unit for name, unit in units.items() if name in set(chosen)} | units_of(chosen, schema),
         notes=tuple(f"{source.name}: {line}" for line in lines),
+        findings=named.findings,
     )
-    return rows.take(keep)
+    return rows.take(named.keep)
 
 
 def _read(table: Table, schema: TableSchema) -> _Part:
@@ -221,62 +221,3 @@ def _chosen(names: list[str], schema: TableSchema, schema_path: str) -> list[str
     if schema.features is not None:
         names = matching(schema.features, names, f"{schema_path}, features", SchemaError)
     return [name for name in names if not any(fits(pattern, name) for pattern in schema.exclude)]
-
-
-def _subjects_and_visits(scans: Texts) -> tuple[list[str], Texts | None, BoolArray, list[str]]:
-    """Split scan names into subject and visit; people with a longitudinal scan keep only such."""
-    longitudinal = [_LONG.fullmatch(scan) for scan in scans]
-    subjects: list[str] = []
-    visits: list[str] = []
-    entities: list[str] = []
-    for scan, match in zip(scans, longitudinal, strict=True):
-        session = _SESSION.fullmatch(match["scan"] if match else scan)
-        if session:
-            subject, visit = session["subject"], session["visit"]
-        elif match:
-            subject = _stem(match["base"])
-            visit = match["scan"].removeprefix(subject).lstrip("_.-") or match["scan"]
-        else:
-            subject, visit = scan, ""
-        subjects.append(subject)
-        visits.append(visit)
-        entities.append(session["entities"] if session else "")
-    keep, notes = _kept(scans, longitudinal, subjects)
-    named = pd.DataFrame({"subject": subjects, "visit": visits})
-    if named[keep].duplicated().any():  # runs of a session
-        visits = [visit + more for visit, more in zip(visits, entities, strict=True)]
-    if any(visits):
-        return subjects, np.array([visit or "1" for visit in visits], dtype=object), keep, notes
-    return subjects, None, keep, notes
-
-
-def _stem(base: str) -> str:
-    return re.sub(r"[_.\-](?:base|template|long)$", "", base)
-
-
-def _kept(scans: Texts, longitudinal: list[re.Match[str] | None], subjects: list[str]) -> tuple[BoolArray, list[str]]:
-    """Mark longitudinal scans, and scans of people who have none; the others are templates or earlier runs."""
-    if not any(longitudinal):
-        return np.ones(len(scans), bool), []
-    bases = {match["base"] for match in longitudinal if match}
-    known = {subject for subject, match in zip(subjects, longitudinal, strict=True) if match}
-    known |= bases | {_stem(base) for base in bases} | {match["scan"] for match in longitudinal if match}
-    is_long = np.array([match is not None for match in longitudinal])
-    cross = np.array([_person_among(scan, subject, known) for scan, subject in zip(scans, subjects, strict=True)])
-    cross = ~is_long & ~cross
-    left = ~is_long & ~cross
-    notes = []
-    if left.any():
-        notes.append(f"{int(left.sum())} scans are not of the longitudinal stream and left out: {some(scans[left], 3)}")
-    if cross.any():
-        notes.append(
-            f"{int(cross.sum())} scans of people without a longitudinal scan are kept, from the cross-sectional "
-            f"stream: {some(scans[cross], 3)}"
-        )
-    return is_long | cross, notes
-
-
-def _person_among(scan: str, subject: str, known: set[str]) -> bool:
-    """Tell whether a scan belongs to someone known: by subject, or by a name cut at any of its separators."""
-    cuts = [scan[: part.start()] for part in re.finditer(r"[_.\-]", scan)]
-    return not known.isdisjoint({scan, subject, _stem(scan), *cuts})

@@ -38,6 +38,8 @@ class Layout:
         The column of age, where it is not the time.
     features : mapping of feature to column
     labels : mapping of label to column
+    scans : sequence of (name, span or None)
+        By row of the table, where names of the subject column hold visits: the name, and where in it the visit stands.
     """
 
     table: Source
@@ -47,11 +49,20 @@ class Layout:
     age: TimeColumn | None = None
     features: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    scans: Sequence[tuple[str, tuple[int, int] | None]] = ()
 
     @property
     def feature_columns(self) -> set[str]:
         """Columns that hold features."""
         return set(self.features.values())
+
+    def scan_named(self, row: int, visit: str) -> str:
+        """Return the name of a row's scan with another visit."""
+        name, span = self.scans[row]
+        if span is None:
+            return f"{name}_{visit}"
+        session = "ses-" if name[slice(*span)].startswith("ses-") and not visit.startswith("ses-") else ""
+        return name[: span[0]] + session + visit + name[span[1] :]
 
 
 @dataclass(frozen=True)

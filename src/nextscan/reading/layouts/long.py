@@ -18,7 +18,9 @@ from nextscan.reading.columns.coding import sex_codes
 from nextscan.reading.columns.image_columns import files_of, is_path, other_paths
 from nextscan.reading.columns.labels import as_label, label_name, label_values, respelled
 from nextscan.reading.columns.other_times import disagreeing
+from nextscan.reading.columns.people import about_nobody, nobody
 from nextscan.reading.columns.qdec import is_qdec, people_of, visits_of
+from nextscan.reading.columns.scans import ScanNames, scan_names
 from nextscan.reading.columns.tables import IMPUTED, Cells, Missing, Table, Texts
 from nextscan.reading.columns.times import TimeColumn, is_of_baseline, is_time, read_time, settle_time
 from nextscan.reading.columns.visits import VisitRows
@@ -83,7 +85,13 @@ def read_long(
     if columns.visit is not None and is_qdec(columns.subject, columns.visit):
         texts[columns.subject] = people_of(texts[columns.subject])
         texts[columns.visit] = visits_of(texts[columns.visit], texts[columns.subject])
-    has_row = _rows_with_subject(table, columns.subject, texts, numbers)
+    scans = texts[columns.subject]
+    strict = like is None and not only_labels
+    named = scan_names(whole(scans), schema.scan_name, where=str(table.path), schema_path=schema_path, strict=strict)
+    if named.has_visits or schema.scan_name:
+        texts[columns.subject] = named.subjects
+    gone = nobody(scans, columns.subject)
+    has_row = _rows_with_subject(table, columns.subject, texts, numbers, gone) & named.keep & ~gone
     n_rows = len(numbers)
     time, time_column = np.full(n_rows, np.nan), columns.time
     open_unit = False
@@ -150,7 +158,9 @@ def read_long(
         source=str(table.path),
         subjects=subjects,
         files=files_of(table, columns.images, texts, subjects),
-        visits=_visit_names(table, columns.visit, texts, has_row),
+        visits=_visit_names(table, columns.visit, texts, has_row)
+        if columns.visit
+        else _of_scans(named, subjects, time),
         visit_column=columns.visit or "",
         time=time,
         time_column="" if time_column is None else time_column.column,
@@ -177,6 +187,7 @@ def read_long(
             if column in texts
             if (line := respelled(texts[column], labels[name], codes.get(column)))
         ),
+        *named.notes,
         *columns.notes,
         *sorting.notes,
     ]
@@ -184,7 +195,9 @@ def read_long(
     if time_column is not None:
         about_times = disagreeing(table, time_column, time, columns.other_times, texts, texts[columns.subject])
     marked = f"{table.path}: {int(imputed.sum())} rows are marked as imputed; read as requests, not as observations"
-    findings = [*about, *about_times, *([Finding("warning", "marked-imputed", marked)] if imputed.any() else [])]
+    findings = [*about, *about_times, *named.findings]
+    findings += about_nobody(scans, gone, columns.subject, str(table.path))
+    findings += [Finding("warning", "marked-imputed", marked)] if imputed.any() else []
     rows = rows.telling([f"{table.path.name}: {line}" for line in understood], findings)
     layout = Layout(
         table=table,
@@ -194,6 +207,7 @@ def read_long(
         features={name: name for name in sorting.features},
         labels=label_columns,
         age=columns.age,
+        scans=list(zip(scans, named.spans, strict=True)) if named.has_visits else [],
     )
     return (rows if has_row.all() else rows.take(has_row)), layout
 
@@ -202,6 +216,21 @@ def _kind(column: TimeColumn | None, schema: TableSchema) -> str:
     if column is not None:
         return column.kind
     return "visit" if schema.time is not None and schema.time.kind == "visit" else ""
+
+
+def _of_scans(scans: ScanNames, subjects: Texts, time: FloatArray) -> Texts | None:
+    """Return the visits that names of scans hold; scans named without one are numbered where their time is known."""
+    if not scans.has_visits:
+        return None
+    visits = scans.visits.copy()
+    taken = set(zip(subjects, visits, strict=True))
+    for row in np.flatnonzero(visits == ""):
+        number = 1
+        while not np.isnan(time[row]) and (subjects[row], str(number)) in taken:
+            number += 1
+        visits[row] = str(number)
+        taken.add((subjects[row], visits[row]))
+    return visits
 
 
 def _told(features: list[str]) -> str:
@@ -300,9 +329,11 @@ def _gather(cells: Cells) -> tuple[FloatArray, dict[str, Texts]]:
     return numbers, texts
 
 
-def _rows_with_subject(table: Table, column: str, texts: dict[str, Texts], numbers: FloatArray) -> BoolArray:
-    """Mark rows that hold anything; a row without a subject must be blank."""
-    missing = pd.isna(pd.Series(texts[column])).to_numpy()
+def _rows_with_subject(
+    table: Table, column: str, texts: dict[str, Texts], numbers: FloatArray, nobodys: BoolArray
+) -> BoolArray:
+    """Mark rows that hold anything; a row without a subject must be blank, or nobody's."""
+    missing = pd.isna(pd.Series(texts[column])).to_numpy() & ~nobodys
     if missing.any():
         blank = np.isnan(numbers).all(axis=1)
         for values in texts.values():

@@ -13,6 +13,7 @@ from nextscan.cohort.findings import Finding
 from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, SchemaError, some
 from nextscan.reading.columns.labels import label_values, unified
+from nextscan.reading.columns.people import about_nobody, nobody
 from nextscan.reading.columns.tables import IMPUTED_VISIT, Block, Cells, Missing, Table, Texts
 from nextscan.reading.columns.times import TimeColumn, known_dates, read_time
 from nextscan.reading.columns.visits import VisitRows
@@ -104,7 +105,9 @@ def read_ukb(
     if (age := _age(labels, dates, ages, row, instance)) is not None:
         labels["age"] = age
     units = {columns.features[f]: dictionary.units[f[0]] for f in kept if f[0] in dictionary.units}
-    names_of_people = np.array([schema.subject_prefix + eid for eid in whole(people[columns.eid])], dtype=object)
+    eids = people[columns.eid]
+    gone = nobody(eids, "eid")
+    names_of_people = np.array([schema.subject_prefix + (eid or "") for eid in whole(eids)], dtype=object)
     rows = VisitRows(
         source=str(table.path),
         subjects=names_of_people[row],
@@ -146,6 +149,7 @@ def read_ukb(
             if holds
         ],
     )
+    rows = rows.take(~gone[row]).telling(findings=about_nobody(eids, gone, "eid", str(table.path)))
     label_columns = {label: column for label, (column, _, _) in columns.labels.items()}
     return rows, WideLayout(
         table, columns.eid, {columns.features[f]: f for f in kept}, columns.instances, label_columns, name
