@@ -15,7 +15,7 @@ from nextscan.atomic import atomic_path
 from nextscan.errors import CohortError, OutputError, SchemaError
 from nextscan.reading.columns.labels import label_name
 from nextscan.reading.columns.sentinels import codes_in
-from nextscan.reading.columns.tables import open_table
+from nextscan.reading.columns.opening import open_table
 from nextscan.reading.columns.times import age_column
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.layouts.judging import DOUBTFUL

@@ -12,10 +12,17 @@ from nextscan.cohort.known import Known, Names
 from nextscan.errors import CohortError, SettingError, some
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from nextscan.reading.columns.tables import Table
     from nextscan.reading.columns.visits import VisitRows
-    from nextscan.reading.layouts.layout import Layout, WideLayout
+    from nextscan.reading.layouts.layout import Layout, VisitsLayout, WideLayout
     from nextscan.reading.layouts.ukb_fields import Dictionary
     from nextscan.reading.schema import Schema
+
+
+_OF_FILES = {"delimiter", "encoding", "decimal", "thousands", "sheet", "wide"}
+"""Keys of a schema that tell of one file, not of the measures in it: a model does not remember them."""
 
 
 class Model(Protocol):
@@ -27,10 +34,10 @@ class Model(Protocol):
 
 
 def read_cohort(
-    path: str | Path,
+    path: str | Path | DataFrame,
     schema: str | Path | None = None,
     *,
-    unpaired: str | Path | Sequence[str | Path] = (),
+    unpaired: str | Path | DataFrame | Sequence[str | Path | DataFrame] = (),
     exclude: str | Sequence[str] = (),
     dictionary: str | Path | None = None,
     participants: str | Path | None = None,
@@ -42,16 +49,19 @@ def read_cohort(
 
     Parameters
     ----------
-    path : path
-        A long table (one row per subject and visit; CSV, TSV or Parquet), a wide UK-Biobank export, a
+    path : path or DataFrame
+        A long table (one row per subject and visit), a table with one row per subject whose columns come in
+        pairs (``hippocampus_t1``, ``hippocampus_t2``), a wide UK-Biobank export, a
         FreeSurfer group table, a folder of FreeSurfer group tables, a long table with columns of image paths
         (``volume``, ``transform``, ``mask``, ``segmentation``, ``noise_free``; relative ones start from the table's
-        folder), or a BIDS folder (see `nextscan.reading.layouts.bids.read_bids`).
+        folder), or a BIDS folder (see `nextscan.reading.layouts.bids.read_bids`). Tables are CSV, TSV (also with
+        gzip), Parquet, Excel workbooks, or a DataFrame of pandas (or an Arrow table, or what gives itself as one, as
+        polars does); its source is called ``DataFrame``.
     schema : path, optional
         TOML file that says what columns mean (see `nextscan.reading.schema.Schema`). Without it, a file
         named as the table (or BIDS folder) with suffix ``.toml`` beside it is used if there is one; what no
         schema tells is inferred from names and values.
-    unpaired : path or sequence of paths
+    unpaired : path or DataFrame, or sequence of them
         Cross-sectional tables, or BIDS folders, to add; only features that all tables have are kept.
     exclude : str or sequence of str
         Features to leave out: names, globs (``*_mean``) or regular expressions between slashes.
@@ -100,27 +110,29 @@ def read_cohort(
     (2, ('hippocampus',), [0.0, 2.5, 0.0])
     """
     from nextscan.reading.assemble import assemble
+    from nextscan.reading.columns.frames import is_frame
     from nextscan.reading.joining import join_unpaired
     from nextscan.reading.layouts.bids import law_in
     from nextscan.reading.repeats import without_repeats
 
-    path = Path(path)
+    source = _source(path)
+    path = source if isinstance(source, Path) else source.path
     names = known_of(like)
     rules, fields = find_schema(path, schema, names), find_dictionary(dictionary, names)
     if suffix is None and names is not None:
         suffix = names.reading.get("suffix")
-    rows, _ = read_rows(path, rules, dictionary=fields, participants=participants, suffix=suffix, like=names)
+    rows, _ = read_rows(source, rules, dictionary=fields, participants=participants, suffix=suffix, like=names)
     rows = without_repeats(_excluding(rows, [exclude] if isinstance(exclude, str) else exclude))
-    pools = [unpaired] if isinstance(unpaired, str | Path) else unpaired
-    if pools:
-        read = [read_rows(Path(pool), rules, like=rows, dictionary=fields, suffix=suffix)[0] for pool in pools]
+    pools = [unpaired] if isinstance(unpaired, str | Path) or is_frame(unpaired) else unpaired
+    if len(pools):
+        read = [read_rows(_source(pool), rules, like=rows, dictionary=fields, suffix=suffix)[0] for pool in pools]
         rows = join_unpaired(rows, read)
-    law = path.with_suffix(".law.npz")
+    law = path.parent / f"{bare_name(path)}.law.npz"
     known_law = law_in(path) if path.is_dir() else str(law) if law.is_file() else ""
     permitted = {*rules.allow, *([allow] if isinstance(allow, str) else allow)}
-    cohort, _ = assemble(rows, rules.name or path.stem or path.resolve().name, law=known_law, allow=permitted)
+    cohort, _ = assemble(rows, rules.name or bare_name(path) or path.resolve().name, law=known_law, allow=permitted)
     reading = {
-        "schema": rules.model_dump(mode="json", exclude_unset=True),
+        "schema": rules.model_dump(mode="json", exclude_unset=True, exclude=_OF_FILES),
         "dictionary": fields.of(cohort.feature_names),
         "suffix": suffix,
     }
@@ -132,44 +144,83 @@ def known_of(like: Model | Known | None) -> Known | None:
     return like if like is None or isinstance(like, Known) else like.known
 
 
+def _source(path: str | Path | DataFrame) -> Path | Table:
+    """Return a path, or a table in memory."""
+    from nextscan.reading.columns.frames import frame_table, is_frame
+
+    return frame_table(path) if is_frame(path) else Path(path)
+
+
+def bare_name(path: Path) -> str:
+    """Return the name of a file without its suffixes.
+
+    >>> bare_name(Path("study.csv.gz")), bare_name(Path("study.v2.csv"))
+    ('study', 'study.v2')
+    """
+    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
+
+
 def read_rows(
-    path: Path,
+    source: Path | Table,
     schema: Schema,
     *,
     dictionary: Dictionary,
     participants: str | Path | None = None,
     suffix: str | None = None,
     like: Names | None = None,
-) -> tuple[VisitRows, Layout | WideLayout | None]:
+) -> tuple[VisitRows, Layout | WideLayout | VisitsLayout | None]:
     """Read one table or folder as rows of visits, with the layout of the table.
 
     The layout is None for FreeSurfer tables, which have no visits as rows of their own, and for BIDS folders.
     """
-    from nextscan.reading.columns.tables import open_table
-    from nextscan.reading.layouts import bids, freesurfer, ukb, ukb_fields
+    from nextscan.reading.columns.opening import open_table
+    from nextscan.reading.layouts import bids, freesurfer, ukb, ukb_fields, wide_visits
     from nextscan.reading.layouts.long import read_long
+    from nextscan.reading.layouts.pairs import find_pairs
     from nextscan.reading.participants import join_participants, participants_near
     from nextscan.reading.people import one_name_each
 
+    path = source if isinstance(source, Path) else source.path
     own = schema.of(path)
-    layout: Layout | WideLayout | None = None
-    if bids.is_bids(path) and not freesurfer.has_tables(path):
+    layout: Layout | WideLayout | VisitsLayout | None = None
+    in_file = isinstance(source, Path)
+    if in_file and bids.is_bids(path) and not freesurfer.has_tables(path):
         people = None if participants is None else Path(participants)
         return one_name_each(bids.read_bids(path, schema, suffix=suffix, participants=people), own), None
     if suffix is not None and like is None:
         raise SettingError(f"{path}: suffix chooses among the images of a BIDS folder, which this is not; leave it out")
-    tables = freesurfer.tables_in(path) if path.is_dir() else [open_table(path)]
+    if not isinstance(source, Path):
+        tables = [replace(source, decimal=own.decimal, thousands=own.thousands)]
+    else:
+        tables = freesurfer.tables_in(path, schema) if path.is_dir() else [open_table(path, own)]
     if freesurfer.is_freesurfer(tables[0]):
         rows = freesurfer.read_freesurfer(path, tables, own, schema_path=schema.path, strict=like is None)
-        participants = participants or participants_near(path)
+        participants = participants or (participants_near(path) if in_file else None)
     elif own.subject is None and ukb_fields.is_ukb(tables[0].own_columns):
         rows, layout = ukb.read_ukb(tables[0], own, dictionary, schema_path=schema.path, like=like)
+    elif (pairs := find_pairs(tables[0], own, schema_path=schema.path, like=like)) is not None:
+        rows, layout = wide_visits.read_pairs(tables[0], pairs, own, schema_path=schema.path, like=like)
     else:
         rows, layout = read_long(tables[0], own, schema_path=schema.path, like=like)
+        rows = rows.telling(findings=wide_visits.possible_visits(tables[0], own))
+    rows = _with_forms(rows, tables if layout is None else [layout.table], layout)
     rows = one_name_each(rows, own)
     if participants is not None:
         rows = join_participants(rows, Path(participants), schema.of(Path(participants)), schema_path=schema.path)
     return rows, layout
+
+
+def _with_forms(
+    rows: VisitRows, tables: Sequence[Table], layout: Layout | WideLayout | VisitsLayout | None
+) -> VisitRows:
+    """Tell how files and numbers in them were understood, and take over units that cells name."""
+    from nextscan.reading.layouts.layout import Layout
+
+    notes = [f"{table.path.name}: {note}" for table in tables for note in (*table.notes, *table.forms.notes)]
+    if isinstance(layout, Layout):
+        units = {name: layout.table.forms[column].unit for name, column in layout.features.items()}
+        rows = replace(rows, units={name: unit for name, unit in units.items() if unit} | dict(rows.units))
+    return rows.telling(notes) if notes else rows
 
 
 def find_dictionary(path: str | Path | None, known: Known | None = None) -> Dictionary:
@@ -187,7 +238,7 @@ def find_schema(path: Path, schema: str | Path | None, known: Known | None = Non
     from nextscan.reading.layouts.bids import is_bids
     from nextscan.reading.schema import Schema, read_schema
 
-    beside = path.with_suffix(".toml") if path.is_file() else Path(f"{path}.toml")
+    beside = path.with_name(f"{bare_name(path)}.toml") if path.is_file() else Path(f"{path}.toml")
     if schema is not None:
         return read_schema(schema)
     if beside.is_file() and (path.is_file() or is_bids(path)):

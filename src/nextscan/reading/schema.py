@@ -8,6 +8,9 @@ Every key may be absent; what is absent is inferred. A schema in TOML::
     missing = [-999, "unknown"]
     scan_name = '(?P<subject>.+)_mr(?P<visit>\d+)'
     subject_names = "matched"            # 001 and 1 are one person; or "as written"
+    wide = ["*_pre", "*_post"]           # one row per subject: how columns of each visit are called
+    decimal = ","                        # numbers as 3,2; thousands = "." for 1.234,5
+    encoding = "latin-1"                 # of a text table; delimiter = ";" too; sheet = "MRI" of a workbook
     features = ["lh_*", "rh_*", "/^Left-/"]
     exclude = ["*_qc"]
 
@@ -35,6 +38,7 @@ Every key may be absent; what is absent is inferred. A schema in TOML::
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import fnmatch
 import re
@@ -135,6 +139,29 @@ def _with_subject(pattern: str | None) -> str | None:
     return pattern
 
 
+def _one_sign(delimiter: str) -> str:
+    sign = {"tab": "\t", "comma": ",", "semicolon": ";", "space": " ", "bar": "|"}.get(delimiter, delimiter)
+    if len(sign) != 1:
+        raise ValueError('expected one character, as in ";", or tab')
+    return sign
+
+
+def _one_star(form: str) -> str:
+    if form.count("*") != 1 or form == "*":
+        raise ValueError('expected a name with one * for what is measured, as in "*_t1"')
+    return form
+
+
+def _known_encoding(encoding: str) -> str:
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise ValueError(
+            'no encoding has this name; there are "utf-8", "latin-1", "cp1252", "utf-16" and others'
+        ) from None
+    return encoding
+
+
 def _labels_by_name(value: Any) -> Any:
     return {key: {} for key in value} if isinstance(value, list) else value
 
@@ -158,6 +185,19 @@ class TableSchema(_Closed):
     """Unit by pattern of features; the first that fits counts."""
     missing: tuple[float | str, ...] = ()
     """Values that mean "missing", besides empty cells, NA and their kind."""
+    wide: tuple[Annotated[str, AfterValidator(_one_star)], ...] | None = None
+    """Names of the columns of each visit in a table with one row per subject, in order; ``*`` stands for what is
+    measured, as in ``["*_pre", "*_post"]``. Empty if the names that look like visits are none."""
+    decimal: Literal[".", ","] | None = None
+    """The decimal sign of numbers written as text."""
+    thousands: Literal["", ",", ".", " ", "'"] | None = None
+    """What stands between groups of three digits; empty if nothing does."""
+    delimiter: Annotated[str, AfterValidator(_one_sign)] | None = None
+    """Of a text table; ``tab`` for a tab."""
+    encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
+    """Of a text table, as in ``latin-1``."""
+    sheet: str | None = None
+    """Of an Excel workbook; the first with a table without it."""
     images: ImagesSchema = ImagesSchema()
     """Images and what belongs to them."""
     subject_prefix: str = ""

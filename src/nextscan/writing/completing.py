@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ import pyarrow.compute as pc
 from nextscan.arrays import FloatArray
 from nextscan.cohort.cohort import Cohort
 from nextscan.errors import CohortError
+from nextscan.reading.columns.numbers import PLAIN_FORMS, Forms
 from nextscan.reading.columns.tables import IMPUTED, IMPUTED_VISIT, UNLIKE_TRAINING, to_number
 from nextscan.reading.columns.times import TimeColumn
 from nextscan.reading.columns.visits import VisitRows
-from nextscan.reading.layouts.layout import Layout, WideLayout
+from nextscan.reading.layouts.layout import Layout, VisitsLayout, WideLayout
 from nextscan.reading.layouts.ukb_fields import AGE, DATE
 from nextscan.writing.sinks import significant
 from nextscan.writing.summaries import Summaries
@@ -162,6 +164,51 @@ def place_wide(layout: WideLayout, cohort: Cohort, rows: VisitRows, summaries: S
     return Placement(slots, columns)
 
 
+def place_visits(layout: VisitsLayout, cohort: Cohort, rows: VisitRows, summaries: Summaries) -> Placement:
+    """Place visits in a table with one row per subject: in the columns of their visit, in the subject's own row.
+
+    A visit that is not named after columns goes to those of the next visit after the subject's last observed one,
+    unless its time is known and people were seen there at quite another time; else to new columns. Age and date of
+    the visit are filled in where they are empty and the time is known.
+    """
+    subjects = _Subjects(cohort, rows)
+    order = {visit: i for i, visit in enumerate(layout.visits)}
+    observed = ~cohort.is_request
+    last = np.full(cohort.n_subjects, -1)
+    np.maximum.at(last, cohort.subject_of[observed], [order[visit] for visit in cohort.visits[observed].tolist()])
+    usual = {visit: _middle(cohort.years[observed & (cohort.visits == visit)]) for visit in layout.visits}
+    groups: dict[str, int] = dict(order)
+    slots: list[Slot] = []
+    taken: dict[int, set[str]] = defaultdict(set)
+    for name, visit, years in _each(summaries):
+        i = subjects[name]
+        if visit not in order:
+            later = [after for after in layout.visits[int(last[i]) + 1 :] if after not in taken[i]]
+            near = [after for after in later if not abs(years - usual[after]) > max(0.5, usual[after] / 4)]
+            visit = near[0] if near else re.sub(r"[^A-Za-z0-9]+", "", visit) or "imputed"
+        while visit in taken[i]:
+            visit += "b"
+        taken[i].add(visit)
+        known: dict[str, str] = {}
+        for column, first in ((layout.time, subjects.first_time[i]), (layout.age, subjects.first_age[i])):
+            if column is not None:
+                known |= _moments(replace(column, column=layout.column(column.column, visit)), float(first) + years)
+        group = groups.setdefault(visit, len(groups))
+        slots.append(Slot(int(subjects.last_row[i]), False, group, known, visit))
+    used = {slot.group for slot in slots}
+    columns = {
+        group: _columns({name: layout.column(stem, visit) for name, stem in layout.features.items()}, summaries)
+        for visit, group in groups.items()
+        if group in used
+    }
+    return Placement(slots, columns)
+
+
+def _middle(years: FloatArray) -> float:
+    known = years[~np.isnan(years)]
+    return float(np.median(known)) if len(known) else float("nan")
+
+
 def _columns(of: Mapping[str, str], summaries: Summaries) -> list[str]:
     lacking = [name for name in summaries.feature_names if name not in of]
     if lacking:
@@ -184,6 +231,8 @@ class Completion:
         Of the table.
     as_text : bool
         Numbers are written as text.
+    forms : Forms
+        How the columns write numbers.
 
     Raises
     ------
@@ -191,8 +240,16 @@ class Completion:
         If the table has the columns that mark imputed rows already.
     """
 
-    def __init__(self, placement: Placement, summaries: Summaries, columns: Sequence[str], *, as_text: bool) -> None:
-        self._placement, self._summaries, self._as_text = placement, summaries, as_text
+    def __init__(
+        self,
+        placement: Placement,
+        summaries: Summaries,
+        columns: Sequence[str],
+        *,
+        as_text: bool,
+        forms: Forms = PLAIN_FORMS,
+    ) -> None:
+        self._placement, self._summaries, self._as_text, self._forms = placement, summaries, as_text, forms
         self._columns = list(columns)
         self._slots_of: dict[int, list[int]] = defaultdict(list)
         for position, slot in enumerate(placement.slots):
@@ -255,7 +312,7 @@ class Completion:
                     given[column][row] = text
         for column, texts in given.items():
             empty = [row for row in texts if cells[column][row].as_py() in (None, "")]
-            values = _typed([texts[row] for row in empty], cells[column].type)
+            values = self._written(column, _typed([texts[row] for row in empty], cells[column].type))
             cells[column] = _replaced(cells[column], empty, values)
 
     def _marks(self, at: Mapping[int, int], n_rows: int) -> tuple[Any, Any, Any]:
@@ -284,7 +341,14 @@ class Completion:
             for i, column in enumerate(columns):
                 names = [column, *(f"{column}__{what}" for what in self._summaries.companions)]
                 for part, name in enumerate(names):
-                    cells[name] = _replaced(cells[name], rows, _typed(values[:, part, i], cells[name].type))
+                    made = self._written(column, _typed(values[:, part, i], cells[name].type))
+                    cells[name] = _replaced(cells[name], rows, made)
+
+    def _written(self, column: str, values: Any) -> Any:
+        """Return numbers as the column writes them, where the result is text."""
+        if not self._as_text or not pa.types.is_string(values.type):
+            return values
+        return self._forms[column].write(values)
 
 
 def _decoded(cells: Any) -> Any:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from nextscan.atomic import atomic_path
@@ -21,9 +20,7 @@ from nextscan.reading.read import Model, find_dictionary, find_schema, known_of,
 if TYPE_CHECKING:
     from nextscan.cohort.cohort import Cohort
     from nextscan.reading.columns.visits import VisitRows
-    from nextscan.reading.layouts.layout import Layout, WideLayout
-
-_ROWS_AT_ONCE = 4096
+    from nextscan.reading.layouts.layout import Layout, VisitsLayout, WideLayout
 
 
 def complete_table(
@@ -47,7 +44,8 @@ def complete_table(
 
     - Imputed features, as predictive means. In a long table a request is filled in, and any other
       imputed visit is a new row after the subject's last. In a wide UK-Biobank export the cells of the
-      visit's instance are filled, and columns an export lacks are made. FreeSurfer tables become one
+      visit's instance are filled, and columns an export lacks are made; so it is with tables whose columns
+      come in pairs (``hippocampus_t1``, ``hippocampus_t2``). FreeSurfer tables become one
       long table, as they have no rows for visits. Imputed numbers are written with seven digits in text
       files, and rounded in Parquet columns of whole numbers.
     - ``imputed`` (true or false) marks the rows that hold an imputed visit, ``imputed_visit`` names it
@@ -97,8 +95,9 @@ def complete_table(
     CohortError
         If the imputation does not belong to the table, or the table is a completed one.
     """
-    from nextscan.reading.layouts.layout import WideLayout
-    from nextscan.writing.completing import Completion, place_long, place_wide
+    from nextscan.reading.columns.numbers import PLAIN
+    from nextscan.reading.layouts.layout import VisitsLayout, WideLayout
+    from nextscan.writing.completing import Completion, place_long, place_visits, place_wide
     from nextscan.writing.sinks import is_parquet, table_sink
     from nextscan.writing.summaries import summarise
 
@@ -113,11 +112,15 @@ def complete_table(
     ):
         if isinstance(layout, WideLayout):
             slots = place_wide(layout, cohort, rows, summaries)
+        elif isinstance(layout, VisitsLayout):
+            slots = place_visits(layout, cohort, rows, summaries)
         else:
             slots = place_long(layout, cohort, rows, summaries)
         del cohort, rows
-        completion = Completion(slots, summaries, layout.table.columns, as_text=as_text)
-        with table_sink(beside, delimiter=layout.table.delimiter, plain=layout.feature_columns) as write:
+        forms = layout.table.forms
+        completion = Completion(slots, summaries, layout.table.columns, as_text=as_text, forms=forms)
+        plain = {name for name in layout.feature_columns if forms[name] == PLAIN}
+        with table_sink(beside, delimiter=layout.table.delimiter, plain=plain) as write:
             for completed in completion.batches(_batches(layout, as_text=as_text)):
                 write(completed)
     return out
@@ -196,7 +199,7 @@ def _read_again(
     dictionary: str | Path | None,
     participants: str | Path | None,
     known: Known | None,
-) -> tuple[Cohort, VisitRows, Layout | WideLayout]:
+) -> tuple[Cohort, VisitRows, Layout | WideLayout | VisitsLayout]:
     """Read the table once more, to know which row is which visit."""
     from nextscan.reading.assemble import assemble
     from nextscan.reading.repeats import without_repeats
@@ -212,35 +215,23 @@ def _read_again(
     return cohort, rows, layout
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """A table in memory."""
-
-    frame: pd.DataFrame
-    delimiter: str = ""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(self.frame.columns)
-
-    def batches(self, columns: Sequence[str] | None = None, *, verbatim: bool = False) -> Iterator[Any]:
-        import pyarrow as pa
-
-        yield from pa.Table.from_pandas(self.frame, preserve_index=False).to_batches(_ROWS_AT_ONCE)
-
-
 def _as_long(cohort: Cohort) -> Layout:
     """Lay out scans of FreeSurfer tables as a long table with the names of BIDS."""
+    import pyarrow as pa
+
+    from nextscan.reading.columns.tables import Table
     from nextscan.reading.layouts.layout import Layout
 
     frame = cohort.to_frame().drop(columns="years")
     frame = frame.rename(columns={"subject": "participant_id", "visit": "session_id"})
     features = {name: name for name in cohort.feature_names}
     labels = {name: name for name in cohort.labels}
-    return Layout(_Frame(frame), "participant_id", "session_id", features=features, labels=labels)
+    held = pa.Table.from_pandas(frame, preserve_index=False)
+    table = Table(Path(cohort.source), tuple(held.column_names), "", held=held)
+    return Layout(table, "participant_id", "session_id", features=features, labels=labels)
 
 
-def _batches(layout: Layout | WideLayout, *, as_text: bool) -> Iterator[Any]:
+def _batches(layout: Layout | WideLayout | VisitsLayout, *, as_text: bool) -> Iterator[Any]:
     """Yield the table's batches; a text table that becomes Parquet gets numbers where it has only numbers."""
     import pyarrow as pa
 
@@ -258,7 +249,7 @@ def _batches(layout: Layout | WideLayout, *, as_text: bool) -> Iterator[Any]:
         yield pa.RecordBatch.from_pydict(columns)
 
 
-def _number_columns(layout: Layout | WideLayout) -> set[str]:
+def _number_columns(layout: Layout | WideLayout | VisitsLayout) -> set[str]:
     """Return the columns of numbers besides features, names of subjects and of visits."""
     from nextscan.reading.columns.tables import to_numbers
 

@@ -5,16 +5,9 @@ import pyarrow as pa
 import pytest
 
 from nextscan.errors import CohortError
-from nextscan.reading.columns.tables import (
-    Cells,
-    Missing,
-    Table,
-    numbers_or_missing,
-    open_table,
-    to_number,
-    to_numbers,
-    to_texts,
-)
+from nextscan.reading.columns.cells import Cells, Missing
+from nextscan.reading.columns.opening import open_table
+from nextscan.reading.columns.tables import Table, numbers_or_missing, to_number, to_numbers, to_texts
 
 
 def table_of(folder: Path, content: str | bytes, name: str = "study.csv") -> Table:
@@ -57,8 +50,8 @@ def test_place_names_the_line_as_an_editor_shows_it(tmp_path: Path) -> None:
         ("", "the file is empty"),
         ("id\n1\n", "only one column, 'id'"),
         ("id,a,a\n1,2,3\n", "column names appear twice: a"),
-        (b"id,a\n1,\xe9\n", "line 2: is not UTF-8 text"),
-        (b"id,a\n1,\x00\n", "is a binary file"),
+        (b"id,a\n1,\x81\xe9\n", "line 2: is not UTF-8 text"),
+        (b"id,a\n1,\x00\n", "line 2: holds NUL bytes: is a binary file, or damaged"),
     ],
 )
 def test_refused_at_the_head(tmp_path: Path, content: str | bytes, says: str) -> None:
@@ -79,7 +72,7 @@ def test_bytes_beyond_the_head_must_be_utf8_too(tmp_path: Path) -> None:
         ("id,a\n1,2\n3,4,5\n", r"line 3: 3 cells where the header has 2 \(one cell more: row names"),
         ("id,a\n", "the table has a header and no rows"),
         ("id,a\n1,2\n2,three\n3,4\n", "line 3, column a: expected a number, found 'three'"),
-        ("id;a\n1;2\n2;2,5\n3;4\n", r"found '2,5' \(a decimal comma\? write 1.5, not 1,5\)"),
+        ("id;a\n1;2.5\n2;2,5\n3;4\n", r"column a: numbers are written in several ways \('2.5', '2,5'\)"),
         ("id,a\n1,2\n2,-inf\n", "line 3, column a: the value is infinite"),
     ],
 )

@@ -12,11 +12,13 @@ import pandas as pd
 
 from nextscan.arrays import FloatArray
 from nextscan.errors import CohortError, SchemaError, some
+from nextscan.reading.columns.cells import Cells, Missing
+from nextscan.reading.columns.opening import open_table
 from nextscan.reading.columns.scans import scan_names
-from nextscan.reading.columns.tables import Cells, Missing, Table, Texts, open_table
+from nextscan.reading.columns.tables import Table, Texts
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.layouts.long import units_of, whole
-from nextscan.reading.schema import TableSchema, fits, matching
+from nextscan.reading.schema import Schema, TableSchema, fits, matching
 
 _HEADER = re.compile(
     r"(?:(?P<hemi>lh|rh)\.(?P<parcellation>[\w.\-+]+)\.(?P<measure>\w+)|Measure:(?P<stats>\w+))",
@@ -40,7 +42,7 @@ def is_freesurfer(table: Table) -> bool:
     return _HEADER.fullmatch(table.columns[0]) is not None
 
 
-def tables_in(folder: Path) -> list[Table]:
+def tables_in(folder: Path, schema: Schema | None = None) -> list[Table]:
     """Return the FreeSurfer tables of a folder, by name.
 
     Raises
@@ -48,7 +50,7 @@ def tables_in(folder: Path) -> list[Table]:
     CohortError
         If there is none.
     """
-    tables = _tables(folder)
+    tables = _tables(folder, schema)
     if not tables:
         raise CohortError(
             f"{folder}: no FreeSurfer tables in this folder (their first column is called lh.aparc.thickness, "
@@ -62,14 +64,18 @@ def has_tables(folder: Path) -> bool:
     return bool(_tables(folder))
 
 
-def _tables(folder: Path) -> list[Table]:
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in _SUFFIXES)
-    return [table for path in paths if (table := _table(path)) is not None and is_freesurfer(table)]
+def _tables(folder: Path, schema: Schema | None = None) -> list[Table]:
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and _suffix(path) in _SUFFIXES)
+    return [table for path in paths if (table := _table(path, schema)) is not None and is_freesurfer(table)]
 
 
-def _table(path: Path) -> Table | None:
+def _suffix(path: Path) -> str:
+    return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
+
+
+def _table(path: Path, schema: Schema | None) -> Table | None:
     try:
-        return open_table(path)
+        return open_table(path, None if schema is None else schema.of(path))
     except CohortError:
         return None  # some other file of the folder
 

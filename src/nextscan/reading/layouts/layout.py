@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
+from nextscan.reading.columns.tables import Table
 from nextscan.reading.columns.times import TimeColumn
-
-
-class Source(Protocol):
-    """Something that yields batches of columns: a file, or a table in memory."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns."""
-
-    @property
-    def delimiter(self) -> str:
-        """Of a text table; empty for a typed one."""
-
-    def batches(self, columns: Sequence[str] | None = None, *, verbatim: bool = False) -> Iterator[Any]:
-        """Yield record batches of all or some columns."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +15,7 @@ class Layout:
 
     Attributes
     ----------
-    table : Source
+    table : Table
     subject : str
     visit : str or None
     time : TimeColumn or None
@@ -42,7 +27,7 @@ class Layout:
         By row of the table, where names of the subject column hold visits: the name, and where in it the visit stands.
     """
 
-    table: Source
+    table: Table
     subject: str
     visit: str | None = None
     time: TimeColumn | None = None
@@ -71,7 +56,7 @@ class WideLayout:
 
     Attributes
     ----------
-    table : Source
+    table : Table
     subject : str
     features : mapping of feature to (field, array)
     instances : tuple of int
@@ -82,7 +67,7 @@ class WideLayout:
         Visits are in the names of columns.
     """
 
-    table: Source
+    table: Table
     subject: str
     features: Mapping[str, tuple[int, int]]
     instances: tuple[int, ...]
@@ -95,3 +80,47 @@ class WideLayout:
         """Columns that hold features."""
         known = (self.column(f, i, a) for f, a in self.features.values() for i in self.instances)
         return set(known) & set(self.table.columns)
+
+
+@dataclass(frozen=True)
+class VisitsLayout:
+    """The columns of a table with one row per subject, whose names tell the visit.
+
+    Attributes
+    ----------
+    table : Table
+    subject : str
+    features : mapping of feature to stem
+        The stem is what the names of its columns have in common.
+    visits : tuple of str
+        In order.
+    columns : mapping of (stem, visit) to column
+    form : str
+        How columns are called: ``*`` stands for the stem, ``@`` for the visit.
+    labels : mapping of label to column
+    time, age : TimeColumn or None
+        Of the stem; `age` where it is not the time.
+    visit : None
+        Visits are in the names of columns.
+    """
+
+    table: Table
+    subject: str
+    features: Mapping[str, str]
+    visits: tuple[str, ...]
+    columns: Mapping[tuple[str, str], str]
+    form: str
+    labels: Mapping[str, str]
+    time: TimeColumn | None = None
+    age: TimeColumn | None = None
+    visit: None = None
+
+    def column(self, stem: str, visit: str) -> str:
+        """Return the column of a stem at a visit; a new one is called as the others are."""
+        return self.columns.get((stem, visit)) or self.form.replace("@", visit).replace("*", stem)
+
+    @property
+    def feature_columns(self) -> set[str]:
+        """Columns that hold features."""
+        stems = set(self.features.values())
+        return {column for (stem, _), column in self.columns.items() if stem in stems}

@@ -14,6 +14,7 @@ from nextscan.cohort.cohort import ROLES
 from nextscan.cohort.findings import Finding
 from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, some
+from nextscan.reading.columns.cells import Cells, Missing
 from nextscan.reading.columns.coding import sex_codes
 from nextscan.reading.columns.image_columns import files_of, is_path, other_paths
 from nextscan.reading.columns.labels import as_label, label_name, label_values, respelled
@@ -21,7 +22,7 @@ from nextscan.reading.columns.other_times import disagreeing
 from nextscan.reading.columns.people import about_nobody, nobody
 from nextscan.reading.columns.qdec import is_qdec, people_of, visits_of
 from nextscan.reading.columns.scans import ScanNames, scan_names
-from nextscan.reading.columns.tables import IMPUTED, Cells, Missing, Table, Texts
+from nextscan.reading.columns.tables import IMPUTED, Table, Texts
 from nextscan.reading.columns.times import TimeColumn, is_of_baseline, is_time, read_time, settle_time
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.layouts.judging import judge
@@ -73,6 +74,7 @@ def read_long(
     """
     options: dict[str, Any] = {"schema_path": schema_path, "like": like, "only_labels": only_labels}
     columns = plan(table, schema, **options, no_times=no_times)
+    table = table.naming([columns.subject, columns.visit, *columns.images.values()])
     marks = [IMPUTED] if table.is_completed else []
     own = {name: Missing() for name in (columns.subject, columns.visit, *columns.images.values()) if name is not None}
     own |= {column: Missing.of((*schema.missing, *label.missing)) for column, label in columns.labels.values()}

@@ -124,7 +124,7 @@ def plan(
     else:
         known = set(like.labels) if like is not None else set()
         for name in list(rest):
-            usual = is_label(name) or (only_labels and not is_identifier(name))
+            usual = is_label(name) or name in table.categories or (only_labels and not is_identifier(name))
             if label_name(name) in known or (like is None and usual):
                 own = name if label_name(name) in labels else label_name(name)
                 labels[own] = (take(name, "labels") or name, LabelSchema())

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from nextscan.errors import CohortError, some
-from nextscan.reading.columns.tables import MISSING_TEXTS, Table, open_table, to_texts
+from nextscan.reading.columns.opening import open_table
+from nextscan.reading.columns.tables import MISSING_TEXTS, Table, to_texts
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, find
 from nextscan.reading.layouts.long import read_long
@@ -30,12 +31,11 @@ class _Joined(Table):
         """Name a row by its file and line."""
         return self.places[row]
 
-    def batches(self, columns: Sequence[str] | None = None, *, verbatim: bool = False) -> Iterator[Any]:
+    def read(self, columns: Sequence[str], *, verbatim: bool = False, block: int = 0) -> Iterator[Any]:
         """Yield one record batch."""
         import pyarrow as pa
 
-        wanted = self.columns if columns is None else columns
-        yield pa.RecordBatch.from_pydict({name: pa.array(self.cells[name], pa.string()) for name in wanted})
+        yield pa.RecordBatch.from_pydict({name: pa.array(self.cells[name], pa.string()) for name in columns})
 
 
 def read_sessions(root: Path, subjects: Sequence[Path], schema: TableSchema, *, schema_path: str) -> VisitRows | None:

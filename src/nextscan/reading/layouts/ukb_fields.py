@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nextscan.errors import CohortError, some
-from nextscan.reading.columns.tables import open_table, to_texts
+from nextscan.reading.columns.opening import open_table
+from nextscan.reading.columns.tables import to_texts
 from nextscan.reading.columns.vocabulary import canonical
 
 DATE, SITE, AGE, AGE_AT_RECRUITMENT = 53, 54, 21003, 21022
