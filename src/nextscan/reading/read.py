@@ -174,9 +174,10 @@ def read_rows(
     The layout is None for FreeSurfer tables, which have no visits as rows of their own, and for BIDS folders.
     """
     from nextscan.reading.columns.opening import open_table
-    from nextscan.reading.layouts import bids, freesurfer, ukb, ukb_fields, wide_visits
+    from nextscan.reading.layouts import bids, freesurfer, ukb, wide_visits
     from nextscan.reading.layouts.long import read_long
     from nextscan.reading.layouts.pairs import find_pairs
+    from nextscan.reading.layouts.ukb_columns import is_ukb
     from nextscan.reading.participants import join_participants, participants_near
     from nextscan.reading.people import one_name_each
 
@@ -196,7 +197,7 @@ def read_rows(
     if freesurfer.is_freesurfer(tables[0]):
         rows = freesurfer.read_freesurfer(path, tables, own, schema_path=schema.path, strict=like is None)
         participants = participants or (participants_near(path) if in_file else None)
-    elif own.subject is None and ukb_fields.is_ukb(tables[0].own_columns):
+    elif own.subject is None and is_ukb(tables[0].own_columns):
         rows, layout = ukb.read_ukb(tables[0], own, dictionary, schema_path=schema.path, like=like)
     elif (pairs := find_pairs(tables[0], own, schema_path=schema.path, like=like)) is not None:
         rows, layout = wide_visits.read_pairs(tables[0], pairs, own, schema_path=schema.path, like=like)

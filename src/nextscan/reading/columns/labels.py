@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -20,6 +21,13 @@ _MOST_GROUPS = 12
 _SMALL_CODE = 10.0
 _OTHER_UNIT = 8.0
 _OLDEST = 130.0
+
+_NO_DATES = {"1900": "01", "1901": "01", "1902": "02", "1903": "03", "1909": "09", "2037": "07"}  # year: day, month
+_NO_DATE = re.compile(
+    "(?:"
+    + "|".join(f"{year}[-/.]?{part}[-/.]?{part}|{part}[-/.]{part}[-/.]{year}" for year, part in _NO_DATES.items())
+    + r")(?:[T ].*)?"
+)
 
 Kind = Literal["category", "number"]
 
@@ -63,7 +71,7 @@ def label_values(
         If the schema gives codes and a value is not among them, or says number and a value is none.
     """
     if schema.present:
-        return pd.Series([float(text is not None) for text in texts])
+        return pd.Series([float(text is not None and not is_no_date(text)) for text in texts])
     if schema.codes is not None:
         texts = _decoded(texts, schema.codes, table, column)
     elif codes:
@@ -91,6 +99,15 @@ def _decoded(texts: Texts, codes: Mapping[str, str | float], table: Table, colum
             f"codes of the schema ({some(codes)}); add it to the codes, or list it as missing"
         )
     return np.array([text and means[text] for text in texts], dtype=object)
+
+
+def is_no_date(text: str) -> bool:
+    """Tell whether a date stands for something else, as UK Biobank writes it: no date known, before birth, to come.
+
+    >>> is_no_date("1900-01-01"), is_no_date("07/07/2037"), is_no_date("1902-02-03")
+    (True, True, False)
+    """
+    return _NO_DATE.fullmatch(text) is not None
 
 
 def as_label(texts: Texts, name: str = "", kind: Kind | None = None) -> pd.Series:

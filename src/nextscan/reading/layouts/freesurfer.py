@@ -17,11 +17,12 @@ from nextscan.reading.columns.opening import open_table
 from nextscan.reading.columns.scans import scan_names
 from nextscan.reading.columns.tables import Table, Texts
 from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.layouts.freesurfer_names import renamed, share_of_regions
 from nextscan.reading.layouts.long import units_of, whole
 from nextscan.reading.schema import Schema, TableSchema, fits, matching
 
 _HEADER = re.compile(
-    r"(?:(?P<hemi>lh|rh)\.(?P<parcellation>[\w.\-+]+)\.(?P<measure>\w+)|Measure:(?P<stats>\w+))",
+    r"(?:(?P<hemi>lh|rh)\.(?P<parcellation>[\w.\-+]+)\.(?P<measure>\w+)|Measure[:.](?P<stats>\w+))",
     re.IGNORECASE,
 )
 _UNITS = {
@@ -189,6 +190,12 @@ def _read(table: Table, schema: TableSchema) -> _Part:
     for name in names:
         if cells.kinds[name] == "text":
             raise CohortError(f"{table.path}, column {name}: expected numbers, found text; is this a FreeSurfer table?")
+    if (regions := share_of_regions(map(str, scans))) > max(0.5, share_of_regions(names)):
+        raise CohortError(
+            f"{table.path}: is transposed: regions in rows ({regions:.0%} of the names in the first column, such as "
+            f"{scans[0]}), scans in columns ({some(names, 2)}); make the table without --transpose, or turn it: "
+            + _turned(table)
+        )
     series = pd.Series(scans)
     if series.isna().any():
         row = int(np.flatnonzero(series.isna())[0])
@@ -197,15 +204,25 @@ def _read(table: Table, schema: TableSchema) -> _Part:
         row = int(np.flatnonzero(series.duplicated())[0])
         raise CohortError(f"{table.path}, {table.place(row)}: scan {scans[row]} is in the table twice; remove one row")
     suffix = f"_{measure}" if match and match["stats"] and measure != "volume" else ""
-    features = tuple(name + suffix for name in names)
+    named = renamed(names, names)
+    features = tuple(named[name] + suffix for name in names)
+    units = _units(named.values(), measure)
     return _Part(
         table,
         scans,
         np.concatenate([block.numbers for block in blocks]),
         names,
         features,
-        _units(names, measure),
+        {name: units[named[name]] for name in names if named[name] in units},
     )
+
+
+def _turned(table: Table) -> str:
+    """Return the command that turns a table with regions in rows."""
+    name, path = table.columns[0], table.path
+    sep = "" if table.delimiter == "," else f", sep={table.delimiter!r}"
+    to = f".T.rename_axis('{name}').to_csv('{path.stem}.turned{path.suffix}'{sep})"
+    return f"python -c \"import pandas as pd; pd.read_csv('{path.name}', index_col=0{sep}){to}\""
 
 
 def _units(names: Iterable[str], measure: str) -> dict[str, str]:
@@ -224,6 +241,7 @@ def _origin(table: Table) -> str:
 
 
 def _chosen(names: list[str], schema: TableSchema, schema_path: str) -> list[str]:
+    matching(schema.exclude, names, f"{schema_path}, exclude", SchemaError)
     if schema.features is not None:
         names = matching(schema.features, names, f"{schema_path}, features", SchemaError)
     return [name for name in names if not any(fits(pattern, name) for pattern in schema.exclude)]

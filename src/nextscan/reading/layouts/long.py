@@ -25,6 +25,7 @@ from nextscan.reading.columns.scans import ScanNames, scan_names
 from nextscan.reading.columns.tables import IMPUTED, Table, Texts
 from nextscan.reading.columns.times import TimeColumn, is_of_baseline, is_time, read_time, settle_time
 from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.layouts.freesurfer_names import renamed
 from nextscan.reading.layouts.judging import judge
 from nextscan.reading.layouts.layout import Layout
 from nextscan.reading.layouts.plan import Plan, plan
@@ -154,6 +155,8 @@ def read_long(
             f"{table.path}: no column of numbers is left to serve as a feature; the table has "
             f"{some(table.columns, 8)}; {none_of}name the features in a schema"
         )
+    named = renamed(sorting.features, table.columns, kept=() if like is None else like.feature_names)
+    changed = [f"{column} as {name}" for column, name in named.items() if name != column]
     positions = [columns.candidates.index(name) for name in sorting.features]
     subjects = _subject_names(table, columns.subject, texts[columns.subject], schema.subject_prefix)
     rows = VisitRows(
@@ -169,11 +172,11 @@ def read_long(
         time_kind=_kind(time_column, schema),
         time_unit="years" if time_column is None else time_column.kept_unit,
         features=numbers if len(positions) == numbers.shape[1] else numbers[:, positions],
-        feature_names=tuple(sorting.features),
+        feature_names=tuple(named.values()),
         labels=pd.DataFrame(labels, index=range(n_rows)),
         rows=np.arange(n_rows),
         place=table.place,
-        units=units_of(sorting.features, schema),
+        units={named[name]: unit for name, unit in units_of(sorting.features, schema).items()},
     )
     understood = [
         f"{table.form} long table of {int(has_row.sum())} rows",
@@ -183,6 +186,7 @@ def read_long(
         *(["images: " + ", ".join(columns.images.values())] if columns.images else []),
         *([] if columns.images and not sorting.features else [_told(sorting.features)]),
         *([NO_UNIT] if open_unit else []),
+        *([f"named as FreeSurfer names them: {some(changed, 3)}"] if changed else []),
         *(
             f"{name}: {line}"
             for name, column in label_columns.items()
@@ -206,7 +210,7 @@ def read_long(
         subject=columns.subject,
         visit=columns.visit,
         time=time_column,
-        features={name: name for name in sorting.features},
+        features={name: column for column, name in named.items()},
         labels=label_columns,
         age=columns.age,
         scans=list(zip(scans, named.spans, strict=True)) if named.has_visits else [],

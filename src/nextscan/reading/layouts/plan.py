@@ -15,6 +15,7 @@ from nextscan.reading.columns.roles import is_label
 from nextscan.reading.columns.tables import Table, to_texts
 from nextscan.reading.columns.times import TimeColumn, age_column, from_schema, time_column, time_columns
 from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, canonical, find, is_identifier
+from nextscan.reading.layouts.freesurfer_names import as_freesurfer
 from nextscan.reading.schema import LabelSchema, TableSchema, fits, matching, no_column
 
 
@@ -135,8 +136,8 @@ def plan(
     if only_labels:
         candidates = []
     elif like is not None:
-        candidates = [name for name in rest if name in set(like.feature_names)]
-        unknown = [name for name in rest if name not in set(like.feature_names) and not is_identifier(name)]
+        candidates = [name for name in rest if not {name, as_freesurfer(name)}.isdisjoint(like.feature_names)]
+        unknown = [name for name in rest if name not in candidates and not is_identifier(name)]
         if unknown:
             notes.append(
                 f"{len(unknown)} columns that are no features of {like.source}, left out: {', '.join(unknown)}"

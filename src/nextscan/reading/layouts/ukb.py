@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from nextscan.cohort.findings import Finding
 from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, SchemaError, some
 from nextscan.reading.columns.cells import Block, Cells, Missing
-from nextscan.reading.columns.labels import label_values, unified
+from nextscan.reading.columns.labels import is_no_date, label_values, unified
 from nextscan.reading.columns.people import about_nobody, nobody
 from nextscan.reading.columns.tables import IMPUTED_VISIT, Table, Texts
 from nextscan.reading.columns.times import TimeColumn, known_dates, read_time
@@ -21,9 +21,10 @@ from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.layouts import ukb_fields as fields
 from nextscan.reading.layouts.layout import WideLayout
 from nextscan.reading.layouts.long import units_of, whole
-from nextscan.reading.schema import LabelSchema, TableSchema, fits, nearest
+from nextscan.reading.layouts.ukb_columns import NameColumn, export_columns, subject_column
+from nextscan.reading.layouts.ukb_values import drop_codes, with_imaging
+from nextscan.reading.schema import LabelSchema, TableSchema, fits, matching, nearest
 
-_CODES = (-1.0, -3.0)
 Feature = tuple[int, int]
 """Field and array."""
 
@@ -66,7 +67,8 @@ def read_ukb(
     ------
     CohortError, SchemaError
     """
-    columns, name = _columns(table, schema, dictionary, schema_path, like)
+    columns, name, dictionary = _columns(table, schema, dictionary, schema_path, like)
+    table = table.naming([columns.eid])
     by_column = list(columns.of.values())
     texts = [
         columns.eid, *columns.dates.values(), *columns.ages.values(), *columns.sites.values(),
@@ -81,11 +83,15 @@ def read_ukb(
         gathered.add(block)
     values, row, instance = gathered.visits()
     people: dict[str, Texts] = gathered.texts()
+    imaged = with_imaging(values, row, _dated(people, columns.dates, row, instance))
+    unimaged = int((~imaged).sum())
+    if unimaged:
+        values, row, instance = values[imaged], row[imaged], instance[imaged]
 
     words = {feature for (feature, _), column in columns.of.items() if cells.kinds[column] == "text"}
     kept = [feature for feature in columns.features if feature not in words]
     values = values if not words else values[:, [feature not in words for feature in columns.features]]
-    coded = _drop_codes(values)
+    coded = drop_codes(values)
     filled: BoolArray = np.asarray(~np.isnan(values).all(axis=0))
     if like is None and not filled.all():
         kept, values = [f for f, has in zip(kept, filled, strict=True) if has], values[:, filled]
@@ -134,6 +140,7 @@ def read_ukb(
         f"fields without numbers left out: {some(sorted({f for f, _ in words}))}": bool(words),
         f"fields without any value left out: {no_value}": no_value > 0,
         f"codes -1 and -3 read as missing in features: {coded} cells": coded > 0,
+        f"{unimaged} instances hold only codes of a few levels, no measures; they are no visits": unimaged > 0,
         "features are named by field number; a data dictionary gives their names": not dictionary.titles,
     }
     warned = {
@@ -159,9 +166,12 @@ def read_ukb(
 
 def _columns(
     table: Table, schema: TableSchema, dictionary: fields.Dictionary, schema_path: str, like: Names | None
-) -> tuple[_Columns, fields.NameColumn]:
-    found, name = fields.field_columns(table.own_columns)
-    eid = schema.subject or fields.subject_column(table.columns)
+) -> tuple[_Columns, NameColumn, fields.Dictionary]:
+    numbers = {title: field for field, title in dictionary.titles.items()}
+    export = export_columns(table.own_columns, numbers)
+    found = export.found
+    dictionary = replace(dictionary, titles={**export.titles, **dictionary.titles})
+    eid = schema.subject or subject_column(table.columns)
     if eid is None or eid not in table.columns:
         raise CohortError(f"{table.path}: no column eid; a UK-Biobank export has one")
     imaging = [part for part in found if part.instance >= fields.FIRST_IMAGING]
@@ -177,10 +187,19 @@ def _columns(
     def fit(patterns: tuple[str, ...], feature: Feature) -> bool:
         return any(fits(pattern, text) for pattern in patterns for text in (named[feature], str(feature[0])))
 
+    texts = dict.fromkeys([*named.values(), *(str(field) for field, _ in named), *table.own_columns])
+    for key, patterns in (("features", schema.features or ()), ("exclude", schema.exclude)):
+        if like is None:
+            matching(patterns, texts, f"{schema_path}, {key}", SchemaError)
     label_fields = _label_columns(table, at, schema, schema_path, like)
     used = {field for _, field, _ in label_fields.values()} | fields.NOT_FEATURES
     if schema.features is not None:
         chosen = [feature for feature in named if fit(schema.features, feature)]
+        if not chosen and like is None:
+            raise SchemaError(
+                f"{schema_path}, features: no field of an imaging instance fits {some(schema.features)}; "
+                f"{nearest(schema.features[0], named.values())}there are {some(named.values())}"
+            )
     else:
         chosen = [feature for feature in named if feature[0] not in early | used]
     features = {f: named[f] for f in sorted(chosen) if not fit(schema.exclude, f)}
@@ -195,7 +214,7 @@ def _columns(
     columns = _Columns(
         eid, features, of, instances, over(fields.DATE), over(fields.AGE), over(fields.SITE), label_fields
     )
-    return columns, name
+    return columns, export.name, dictionary
 
 
 def _label_columns(
@@ -278,24 +297,20 @@ class _Gathered:
         return {name: np.concatenate([block[name] for block in self._texts]) for name in self._texts[0]}
 
 
-def _drop_codes(values: FloatArray) -> int:
-    """Make -1 and -3 missing in features without other negative values; return how many cells changed."""
-    changed = 0
-    with np.errstate(invalid="ignore"):
-        lowest = np.fmin.reduce(values, axis=0, initial=np.inf)
-    for i in np.flatnonzero(lowest < 0):
-        negative = values[:, i] < 0
-        if np.isin(values[negative, i], _CODES).all():
-            values[negative, i] = np.nan
-            changed += int(negative.sum())
-    return changed
-
-
 def _times(table: Table, column: str, kind: str, people: Mapping[str, Texts]) -> FloatArray:
     texts = people[column]
     if kind == "age":
         texts = np.array([None if text in ("-1", "-3") else text for text in texts], dtype=object)
     return read_time(table, TimeColumn(column, kind), texts)[0]
+
+
+def _dated(people: Mapping[str, Texts], dates: Mapping[int, str], row: IntArray, instance: IntArray) -> BoolArray:
+    """Tell which visits have a date."""
+    dated = np.zeros(len(row), bool)
+    for i, column in dates.items():
+        here = instance == i
+        dated[here] = pd.notna(people[column][row[here]])
+    return dated
 
 
 def _pick(by_instance: Mapping[int, FloatArray], row: IntArray, instance: IntArray) -> FloatArray:
@@ -345,6 +360,10 @@ def _labels(
             of_people.iloc[later] = 0.0
             later = np.intersect1d(later, imaged)
             unsure = int((pd.notna(texts) & (np.isnan(when) | np.isnan(start)))[imaged].sum())
+            no_date = np.array([text is not None and is_no_date(text) for text in texts], bool)
+            texts = np.where(no_date, None, texts)
+            if no_date.any():
+                notes.append(f"{label}: {no_date.sum()} placeholder dates, such as 1900-01-01, are no history")
             if len(later):
                 notes.append(f"{label}: after the first imaging visit in {len(later)} participants, not present there")
             if unsure:
