@@ -50,8 +50,8 @@ _BY_CONTENT = {
 def foreign(path: Path, head: bytes) -> str:
     """Say which program's file this is, and how it becomes a table; nothing if it is none of those known.
 
-    >>> foreign(Path("study.dta"), b"")[:60]
-    "is a Stata file; make a table of it: python -c \\"import pandas"
+    >>> foreign(Path("study.dta"), b"")[:41]
+    'is a Stata file; make a table of it: pyth'
     """
     by_content = next((suffix for start, suffix in _BY_CONTENT.items() if head.startswith(start)), "")
     suffix = path.suffix.lower()

@@ -58,10 +58,9 @@ def frame_table(frame: Any, schema: TableSchema | None = None) -> Table:
     notes += [f"left out, durations without a unit: {some(lasting)}; write numbers of days or years"] if lasting else []
     columns = [(name, cells) for name, cells in columns if name not in {*nested, *lasting}]
     names = distinct(Path(SOURCE), [name for name, _ in columns])
-    if len(names) < 2 or not len(columns[0][1]):
-        raise CohortError(
-            f"{SOURCE}: has {len(names)} columns and {len(columns[0][1]) if columns else 0} rows; expected a subject and features"
-        )
+    n_rows = len(columns[0][1]) if columns else 0
+    if len(names) < 2 or not n_rows:
+        raise CohortError(f"{SOURCE}: has {len(names)} columns, {n_rows} rows; expected a subject and features")
     held = pa.table({name: cells for name, (_, cells) in zip(names, columns, strict=True)})
     return Table(
         Path(SOURCE),

@@ -64,9 +64,7 @@ def renamed(columns: Iterable[str], among: Iterable[str]) -> dict[str, str]:
     columns, taken = list(columns), set(among)
     names = {column: as_freesurfer(column) for column in columns}
     made = [name for column, name in names.items() if name != column]
-    return {
-        column: column if name in taken or made.count(name) > 1 else name for column, name in names.items()
-    }
+    return {column: column if name in taken or made.count(name) > 1 else name for column, name in names.items()}
 
 
 def _is_region(name: str) -> bool:
@@ -75,5 +73,7 @@ def _is_region(name: str) -> bool:
 
 def share_of_regions(names: Iterable[str]) -> float:
     """Return the share of names that are regions or global measures of FreeSurfer."""
-    known = [_is_region(name) or re.match(r"(?:[lr]h|wm-[lr]h|ctx-[lr]h|Left|Right)[_-]", name) is not None for name in names]
+    known = [
+        _is_region(name) or re.match(r"(?:[lr]h|wm-[lr]h|ctx-[lr]h|Left|Right)[_-]", name) is not None for name in names
+    ]
     return sum(known) / max(1, len(known))

@@ -361,7 +361,7 @@ def _labels(
             later = np.intersect1d(later, imaged)
             unsure = int((pd.notna(texts) & (np.isnan(when) | np.isnan(start)))[imaged].sum())
             no_date = np.array([text is not None and is_no_date(text) for text in texts], bool)
-            texts = np.where(no_date, None, texts)
+            texts[no_date] = None
             if no_date.any():
                 notes.append(f"{label}: {no_date.sum()} placeholder dates, such as 1900-01-01, are no history")
             if len(later):

@@ -106,7 +106,10 @@ def export_columns(columns: Sequence[str], numbers: Mapping[str, int] | None = N
     titled = _titled(columns, numbers or {})
     if len(titled.found) > len(best):
         return titled
-    found = [FieldColumn(*(int(match[part] or 0) for part in ("field", "instance", "array")), name) for name, match in best]
+    found = [
+        FieldColumn(int(match["field"]), int(match["instance"] or 0), int(match["array"] or 0), name)
+        for name, match in best
+    ]
     titles = {int(match["field"]): match["title"] for _, match in best if "title" in match.groupdict()}
     known = {(part.field, part.instance, part.array): part.column for part in found}
     arrays = {part.field for part in found if re.search(r"_a\d+$", part.column)}

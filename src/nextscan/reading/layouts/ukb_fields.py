@@ -39,6 +39,7 @@ NOT_KNOWN = ("Do not know", "Prefer not to answer")
 
 FIRST_IMAGING = 2
 
+
 @dataclass(frozen=True)
 class Dictionary:
     """Names and units of fields, from the user's own data dictionary."""

@@ -39,18 +39,17 @@ def with_imaging(values: FloatArray, row: IntArray, dated: BoolArray) -> BoolArr
     dated : ndarray of bool
     """
     codes = np.array([_is_code(values[:, i]) for i in range(values.shape[1])], bool)
-    if not codes.any() or codes.all():
+    if not len(values) or not codes.any() or codes.all():
         return np.ones(len(values), bool)
-    bare: BoolArray = np.isnan(values[:, ~codes]).all(axis=1)
+    bare = np.asarray(np.isnan(values[:, ~codes]).all(axis=1))
     values[bare] = np.nan
     before = pd.Series(~bare).groupby(row).cumsum().to_numpy() > 0
     return np.asarray(~bare | (before & dated))
 
 
 def _is_code(values: FloatArray) -> bool:
-    with np.errstate(invalid="ignore"):
-        if not np.fmax.reduce(np.abs(values[:64])) <= _LARGEST_CODE and not np.isnan(values[:64]).all():
-            return False  # a quick look first
-        known = values[~np.isnan(values)]
+    if (np.abs(values[:64]) > _LARGEST_CODE).any():
+        return False  # a quick look first
+    known = values[~np.isnan(values)]
     small = len(known) > 0 and bool((np.abs(known) <= _LARGEST_CODE).all())
     return small and bool((known == np.floor(known)).all()) and len(np.unique(known)) <= _MOST_LEVELS
