@@ -82,6 +82,7 @@ def test_small_codes_beside_decimal_points_are_words_and_said_to_be() -> None:
     ("cells", "says"),
     [
         (["3,2", "3.1"], r"written in several ways ('3,2', '3.1')"),
+        (["2,51", "2,4", "2.513"], r"written in several ways ('2,51', '2.513')"),
         (["3900 mm3", "3.9 ml"], "the unit ml and mm3"),
         (["3900 mm3", "3850"], "others (3850) none"),
         (["35%", "0.35"], "others (0.35) none"),
@@ -89,6 +90,13 @@ def test_small_codes_beside_decimal_points_are_words_and_said_to_be() -> None:
 )
 def test_mixed_columns_are_unclear(cells: list[str | None], says: str) -> None:
     assert says in forms({"a": cells}).unclear["a"]
+
+
+def test_few_odd_cells_are_left_to_whoever_names_their_lines() -> None:
+    for odd in ("2,5", "2.5mm", "2.5 %"):
+        cells = ["2.51", "2.4", "2.6", odd]
+        assert not forms({"a": cells}).unclear
+        assert plain({"a": cells})["a"] == cells
 
 
 def test_imputed_numbers_are_written_as_the_column_writes_them() -> None:

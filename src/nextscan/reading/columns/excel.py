@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from nextscan.errors import CohortError, SchemaError, some
 from nextscan.reading.columns.frames import typed
-from nextscan.reading.columns.tables import Table
+from nextscan.reading.columns.tables import Table, distinct
 
 if TYPE_CHECKING:
     from nextscan.reading.schema import TableSchema
@@ -28,8 +28,6 @@ def open_excel(path: Path, schema: TableSchema | None = None) -> Table:
     SchemaError
         If the workbook lacks the sheet.
     """
-    from nextscan.reading.columns.opening import distinct
-
     try:
         import openpyxl
     except ImportError:

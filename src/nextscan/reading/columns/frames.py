@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nextscan.errors import CohortError, some
-from nextscan.reading.columns.opening import distinct
-from nextscan.reading.columns.tables import MISSING_TEXTS, Table, to_texts
+from nextscan.reading.columns.tables import MISSING_TEXTS, Table, distinct, to_texts
 from nextscan.reading.columns.vocabulary import SUBJECT, find
 from nextscan.reading.schema import TableSchema
 

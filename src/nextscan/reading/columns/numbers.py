@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -37,6 +38,7 @@ _UNIT = "|".join(re.escape(spelled) for spelled in sorted(_UNIT_OF, key=len, rev
 _BEHIND = rf"[{_SPACES}]*(?:{_UNIT})$"
 _LIST = r"^\d+(?:\s*,\s*\d+){2,}$"
 _POINTED = r"\."
+_JUMP = 100
 _GROUPED = {sign: rf"^[+\-\x{{2212}}]?[1-9]\d{{0,2}}(?:{_THOUSANDS[sign]}\d{{3}})+$" for sign in _THOUSANDS}
 
 
@@ -184,7 +186,8 @@ def number_forms(columns: Mapping[str, Any], decimal: str | None = None, thousan
         try:
             of[name] = column.form(points=points, commas=commas, decimal=decimal, thousands=thousands)
         except ValueError as problem:
-            unclear[name] = str(problem)
+            if not column.is_mostly_plain:  # else whoever reads it finds the few other cells, and names their lines
+                unclear[name] = str(problem)
     if usual != PLAIN:
         for name, cells in columns.items():
             if name not in odd and _all(cells, _GROUPED["."], where=_POINTED):
@@ -264,8 +267,7 @@ class _Column:
             for form in self._fitting
             if decimal in (None, form.decimal) and (thousands is None or form.thousands in ("", thousands))
         ]
-        signed = self._numeric.filter(pc.match_substring_regex(self._numeric, "[^0-9]")).to_pylist()
-        examples = some(map(repr, signed), 3)
+        examples = self._examples
         if not fitting:
             how = "write them in one way" if decimal is None else "write them as the schema says"
             raise ValueError(f"numbers are written in several ways ({examples}); {how}")
@@ -276,7 +278,38 @@ class _Column:
                     'decimal = "," or decimal = "."'
                 )
             fitting = [form for form in fitting if form.decimal == ("," if commas and not points else ".")]
-        return replace(fitting[0], unit=unit, behind=behind)
+        chosen = replace(fitting[0], unit=unit, behind=behind)
+        if self._jumps(chosen):
+            raise ValueError(f"numbers are written in several ways ({examples}); write them in one way")
+        return chosen
+
+    @property
+    def is_mostly_plain(self) -> bool:
+        """Tell whether most cells are plain numbers."""
+        return 2 * _count(pc.match_substring_regex(self._texts, PLAIN.pattern)) > len(self._texts)
+
+    @property
+    def _examples(self) -> str:
+        """Return a cell of each kind."""
+        kinds = (
+            self._texts.filter(pc.match_substring_regex(self._texts, sign)) for sign in (",", _POINTED, "[ '\u2019]")
+        )
+        return some(dict.fromkeys(repr(cells[0].as_py()) for cells in kinds if len(cells)))
+
+    def _jumps(self, form: NumberForm) -> bool:
+        """Tell whether numbers with separated thousands are of quite another size than the others: of another form."""
+        if form.thousands not in (",", "."):
+            return False
+        grouped = pc.match_substring_regex(self._numeric, _GROUPED[form.thousands])
+        others = self._numeric.filter(pc.invert(grouped))
+        both = _any(others, _THOUSANDS[form.thousands])
+        sizes = [
+            np.abs(form.plain(cells).cast(pa.float64()).to_numpy(zero_copy_only=False))
+            for cells in (self._numeric.filter(grouped), others)
+        ]
+        if both or not all(map(len, sizes)):
+            return False
+        return bool(np.median(sizes[0]) > _JUMP * np.median(sizes[1]))
 
     def _unit(self) -> tuple[str, str]:
         found = pc.extract_regex(self._texts, rf"\d[.,]?(?P<behind>[{_SPACES}]*(?:{_UNIT}))$").drop_null()

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nextscan.errors import CohortError, SchemaError, some
+from nextscan.errors import CohortError, SchemaError
 from nextscan.reading.columns.foreign import foreign
-from nextscan.reading.columns.tables import DELIMITERS, Table, bare_encoding
+from nextscan.reading.columns.tables import DELIMITERS, Table, bare_encoding, distinct
 
 if TYPE_CHECKING:
     from nextscan.reading.schema import TableSchema
@@ -168,18 +168,3 @@ def _delimiter(path: Path, lines: list[str], chosen: str) -> str:
         expected = repr(chosen) if chosen else f"{', '.join(list(DELIMITERS.values())[:-1])} or space"
         raise CohortError(f"{path}: only one column, {lines[0][:60]!r}; expected columns separated by {expected}")
     return max(found)[-1]
-
-
-def distinct(path: Path, names: list[str]) -> tuple[str, ...]:
-    """Return trimmed names of columns; an unnamed column is named by its position.
-
-    Raises
-    ------
-    CohortError
-        If a name appears twice.
-    """
-    columns = [name.strip() or f"column {i}" for i, name in enumerate(names, 1)]
-    repeated = sorted({name for name in columns if columns.count(name) > 1}) if len({*columns}) < len(columns) else []
-    if repeated:
-        raise CohortError(f"{path}: column names appear twice: {some(repeated)}; give every column its own name")
-    return tuple(columns)

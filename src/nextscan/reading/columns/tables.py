@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
-from nextscan.errors import CohortError
+from nextscan.errors import CohortError, some
 from nextscan.reading.columns.numbers import PLAIN, Forms, number_forms
 
 MISSING_TEXTS = ("", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "#N/A", "<NA>")
@@ -219,6 +219,21 @@ class Table:
                 ),
                 0,
             )
+
+
+def distinct(path: Path, names: list[str]) -> tuple[str, ...]:
+    """Return trimmed names of columns; an unnamed column is named by its position.
+
+    Raises
+    ------
+    CohortError
+        If a name appears twice.
+    """
+    columns = [name.strip() or f"column {i}" for i, name in enumerate(names, 1)]
+    repeated = sorted({name for name in columns if columns.count(name) > 1}) if len({*columns}) < len(columns) else []
+    if repeated:
+        raise CohortError(f"{path}: column names appear twice: {some(repeated)}; give every column its own name")
+    return tuple(columns)
 
 
 def bare_encoding(encoding: str) -> str:
