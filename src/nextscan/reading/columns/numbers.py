@@ -76,6 +76,10 @@ class NumberForm:
 
     def plain(self, cells: Any) -> Any:
         """Return cells with the numbers of this form as a computer writes them; other cells stay."""
+        if self.decimal == "," and not self.unit and not pc.any(pc.match_substring(cells, ".")).as_py():
+            quick = pc.replace_substring(cells, ",", ".")  # no cell needs a closer look if all are numbers now
+            if _is_plain(quick):
+                return quick
         texts = pc.utf8_trim_whitespace(cells)
         bare = pc.replace_substring_regex(texts, _BEHIND, "") if self.unit else texts
         fits = pc.match_substring_regex(bare, self.pattern)
