@@ -133,3 +133,15 @@ def test_titles_of_an_export_name_the_columns_to_come(tmp_path: Path) -> None:
         cohort = read_cohort(path)
     after = cells_of(complete_table(path, imputed(cohort), tmp_path / "out.csv", level=None))
     assert float(after[1]["Volume (left) | Instance 3"]) == pytest.approx(0.98 * 4100)
+
+
+def test_a_frame_is_completed_as_its_file(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": ["a", "a", "b"], "date": pd.to_datetime(["2015-01-01", "2017-01-01", "2016-01-01"])})
+    frame["vol"] = [4000.5, np.nan, 4100]
+    frame.to_csv(tmp_path / "frame.csv", index=False)
+    tables = [
+        cells_of(complete_table(source, imputed(read_cohort(source)), tmp_path / "out.csv"))
+        for source in (frame, tmp_path / "frame.csv")
+    ]
+    assert [row["date"] for row in tables[0]] == [row["date"] for row in tables[1]]
+    assert [float(row["vol"]) for row in tables[0]] == [float(row["vol"]) for row in tables[1]]

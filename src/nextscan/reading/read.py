@@ -115,7 +115,7 @@ def read_cohort(
     from nextscan.reading.layouts.bids import law_in
     from nextscan.reading.repeats import without_repeats
 
-    source = _source(path)
+    source = source_of(path)
     path = source if isinstance(source, Path) else source.path
     names = known_of(like)
     rules, fields = find_schema(path, schema, names), find_dictionary(dictionary, names)
@@ -125,7 +125,7 @@ def read_cohort(
     rows = without_repeats(_excluding(rows, [exclude] if isinstance(exclude, str) else exclude))
     pools = [unpaired] if isinstance(unpaired, str | Path) or is_frame(unpaired) else unpaired
     if len(pools):
-        read = [read_rows(_source(pool), rules, like=rows, dictionary=fields, suffix=suffix)[0] for pool in pools]
+        read = [read_rows(source_of(pool), rules, like=rows, dictionary=fields, suffix=suffix)[0] for pool in pools]
         rows = join_unpaired(rows, read)
     law = path.parent / f"{bare_name(path)}.law.npz"
     known_law = law_in(path) if path.is_dir() else str(law) if law.is_file() else ""
@@ -144,8 +144,8 @@ def known_of(like: Model | Known | None) -> Known | None:
     return like if like is None or isinstance(like, Known) else like.known
 
 
-def _source(path: str | Path | DataFrame) -> Path | Table:
-    """Return a path, or a table in memory."""
+def source_of(path: str | Path | DataFrame) -> Path | Table:
+    """Return the path of a table or folder, or the table that is in memory."""
     from nextscan.reading.columns.frames import frame_table, is_frame
 
     return frame_table(path) if is_frame(path) else Path(path)

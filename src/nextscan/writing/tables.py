@@ -15,16 +15,19 @@ from nextscan.atomic import atomic_path
 from nextscan.cohort.imputation import Imputation, Method
 from nextscan.cohort.known import Known
 from nextscan.errors import NextscanWarning
-from nextscan.reading.read import Model, find_dictionary, find_schema, known_of, read_rows
+from nextscan.reading.read import Model, find_dictionary, find_schema, known_of, read_rows, source_of
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from nextscan.cohort.cohort import Cohort
+    from nextscan.reading.columns.tables import Table
     from nextscan.reading.columns.visits import VisitRows
     from nextscan.reading.layouts.layout import Layout, VisitsLayout, WideLayout
 
 
 def complete_table(
-    path: str | Path,
+    path: str | Path | DataFrame,
     imputation: Imputation | Iterable[Imputation],
     out: str | Path,
     *,
@@ -63,7 +66,7 @@ def complete_table(
 
     Parameters
     ----------
-    path : path
+    path : path or DataFrame
         The table (or FreeSurfer folder) that was read with `read_cohort`.
     imputation : Imputation or iterable of Imputation
         In chunks of any size and order; a chunk is let go of before the next is asked for.
@@ -101,9 +104,9 @@ def complete_table(
     from nextscan.writing.sinks import is_parquet, table_sink
     from nextscan.writing.summaries import summarise
 
-    path, out = Path(path), Path(out)
+    out = Path(out)
     as_text = not is_parquet(out)
-    cohort, rows, layout = _read_again(path, schema, dictionary, participants, known_of(like))
+    cohort, rows, layout = _read_again(source_of(path), schema, dictionary, participants, known_of(like))
     with (
         atomic_path(out) as beside,
         summarise(
@@ -194,7 +197,7 @@ def _draw_table(chunk: Imputation, number: int, values: NDArray[np.floating]) ->
 
 
 def _read_again(
-    path: Path,
+    source: Path | Table,
     schema: str | Path | None,
     dictionary: str | Path | None,
     participants: str | Path | None,
@@ -206,8 +209,9 @@ def _read_again(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NextscanWarning)  # `read_cohort` has told the user already
+        path = source if isinstance(source, Path) else source.path
         rules, fields = find_schema(path, schema, known), find_dictionary(dictionary, known)
-        rows, layout = read_rows(path, rules, dictionary=fields, participants=participants, like=known)
+        rows, layout = read_rows(source, rules, dictionary=fields, participants=participants, like=known)
         cohort, rows = assemble(without_repeats(rows), path.stem)
     if layout is None:
         rows = replace(rows, rows=np.arange(len(rows)))

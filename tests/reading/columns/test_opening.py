@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from nextscan.cohort.known import Known
 from nextscan.errors import CohortError, SchemaError
+from nextscan.reading import read_cohort
 from nextscan.reading.columns.cells import Cells
 from nextscan.reading.columns.opening import open_table
 from nextscan.reading.columns.tables import Table
@@ -101,3 +103,21 @@ def test_unquoted_decimal_commas_between_commas_are_named(tmp_path: Path) -> Non
     table = opened(tmp_path, b"id,a,b\n1,2,5,3,5\n2,2,6,3,1\n")
     with pytest.raises(CohortError, match="decimal commas between commas"):
         list(Cells(table, ["a"], ["id"]))
+
+
+def test_a_model_does_not_remember_how_its_file_was_written(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("id;visit;thick;kind\na;1;2,513;x\na;2;2,498;x\nb;1;2,6;y\nb;2;2,5;y\n")
+    (tmp_path / "train.toml").write_text('decimal = ","\ndelimiter = ";"\nlabels = ["kind"]\n')
+    train = read_cohort(tmp_path / "train.csv")
+    assert set(train.reading["schema"]) == {"labels"}
+    (tmp_path / "new.csv").write_text("id,visit,thick,kind\nc,1,2.513,x\n")
+    known = Known("model", train.feature_names, {"kind": ("x", "y")}, train.reading)
+    assert read_cohort(tmp_path / "new.csv", like=known).features.tolist() == [[2.513]]
+
+
+def test_columns_a_model_has_as_features_are_no_pairs(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("id,thick_t1,thick_t2\nc,2.5,2.4\nd,2.6,2.5\n")
+    known = Known("model", ("thick_t1", "thick_t2"), {})
+    assert read_cohort(tmp_path / "new.csv", like=known).n_visits == 2
+    known = Known("model", ("thick",), {})
+    assert read_cohort(tmp_path / "new.csv", like=known).n_visits == 4
