@@ -13,7 +13,8 @@ from nextscan.arrays import FloatArray
 from nextscan.cohort.known import Names
 from nextscan.errors import SchemaError, some
 from nextscan.reading.columns.tables import Table, numbers_or_missing
-from nextscan.reading.columns.vocabulary import SUBJECT, TIME, canonical, find, is_identifier, is_label, visit_order
+from nextscan.reading.columns.visit_names import ordered
+from nextscan.reading.columns.vocabulary import SUBJECT, TIME, canonical, find, is_identifier, is_label
 from nextscan.reading.schema import TableSchema, fits, nearest
 
 _WORDS = (
@@ -166,7 +167,7 @@ def _pairs(subject: str, names: Iterable[str], pattern: re.Pattern[str]) -> Pair
     measures = [stem for stem in repeated if not is_moment(stem) and not is_label(stem)]
     if not measures or len(kept) < _MOST * (len(kept) + len(others)):
         return None
-    visits = tuple(sorted(usual, key=visit_order))
+    visits = tuple(ordered(dict.fromkeys(visit for _, visit in kept.values())))
     last = next(parsed[name] for name, (_, visit) in kept.items() if visit == visits[-1])
     form = f"@{last['gap']}*" if pattern is _PREFIX else f"*{last['gap']}@{last['end']}"
     return Pairs(subject, visits, {key: name for name, key in kept.items()}, form)
