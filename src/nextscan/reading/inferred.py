@@ -14,12 +14,13 @@ import pandas as pd
 from nextscan.atomic import atomic_path
 from nextscan.errors import CohortError, OutputError, SchemaError
 from nextscan.reading.columns.labels import label_name
-from nextscan.reading.columns.sentinels import codes_in
 from nextscan.reading.columns.opening import open_table
+from nextscan.reading.columns.sentinels import codes_in
 from nextscan.reading.columns.times import age_column
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.layouts.judging import DOUBTFUL
-from nextscan.reading.layouts.layout import Layout, WideLayout
+from nextscan.reading.layouts.layout import Layout, VisitsLayout, WideLayout
+from nextscan.reading.layouts.ukb_columns import UNNUMBERED
 from nextscan.reading.participants import participants_near
 from nextscan.reading.read import find_dictionary, find_schema, read_rows
 from nextscan.reading.schema import Schema, TableSchema, fits, matching
@@ -97,7 +98,7 @@ def write_schema(
 
 def _document(
     rows: VisitRows,
-    layout: Layout | WideLayout | None,
+    layout: Layout | WideLayout | VisitsLayout | None,
     given: Schema,
     own: TableSchema,
     labels: Mapping[str, Mapping[str, Any]],
@@ -112,6 +113,9 @@ def _document(
     top: dict[str, Any] = {"name": given.name, "subject": own.subject, "visit": own.visit}
     if isinstance(layout, Layout):
         top |= {"subject": layout.subject, "visit": layout.visit or own.visit}
+    if isinstance(layout, VisitsLayout):
+        top |= {"subject": layout.subject, "wide": [layout.form.replace("@", visit) for visit in layout.visits]}
+    top |= _of_file(own, layout)
     top |= {"subject_prefix": own.subject_prefix, "missing": list(own.missing), "exclude": list(own.exclude)}
     top["allow"] = list(given.allow)
     lines += [f"{key} = {_value(value)}" for key, value in top.items() if value]
@@ -121,12 +125,13 @@ def _document(
     lines += [f"# {finding.text}" for finding in rows.findings if finding.code == DOUBTFUL]
     if own.time is not None:
         lines += _section("time", own.time.model_dump(exclude_none=True))
-    elif isinstance(layout, Layout) and layout.time is not None:
+    elif isinstance(layout, Layout | VisitsLayout) and layout.time is not None:
         time = layout.time
         more = {"format": time.date_format} if time.kind == "date" else {"unit": time.unit}
         lines += _section("time", {"column": time.column, "kind": time.kind, **more})
     lines += _section("labels", labels)
-    units = {_pattern(name, rows.feature_names): unit for name, unit in rows.units.items()}
+    columns = {} if layout is None or isinstance(layout, WideLayout) else layout.features
+    units = {_pattern(columns.get(name, name), rows.feature_names): unit for name, unit in rows.units.items()}
     lines += _section("units", units)
     images = own.images.model_dump(exclude_none=True) | ({"suffix": suffix} if suffix else {})
     lines += _section("images", images)
@@ -135,16 +140,29 @@ def _document(
     return "\n".join(lines) + "\n"
 
 
-def _features(rows: VisitRows, layout: Layout | WideLayout | None) -> list[str]:
-    names: Iterable[str] = (_pattern(name, rows.feature_names) for name in rows.feature_names)
+def _of_file(own: TableSchema, layout: Layout | WideLayout | VisitsLayout | None) -> dict[str, Any]:
+    """Return how the file and its numbers are written: as the schema says, or as was inferred."""
+    told = {key: getattr(own, key) for key in ("delimiter", "encoding", "decimal", "thousands", "sheet")}
+    if layout is not None:
+        table = layout.table
+        told["encoding"] = told["encoding"] or (table.encoding if table.encoding != "utf-8" else None)
+        told["decimal"] = told["decimal"] or ("," if table.forms.usual.decimal == "," else None)
+    return told
+
+
+def _features(rows: VisitRows, layout: Layout | WideLayout | VisitsLayout | None) -> list[str]:
+    columns = {} if layout is None or isinstance(layout, WideLayout) else layout.features
+    names: Iterable[str] = (_pattern(columns.get(name, name), rows.feature_names) for name in rows.feature_names)
     if isinstance(layout, WideLayout):
-        fields = {feature[0] for name, feature in layout.features.items() if name in set(rows.feature_names)}
-        names = [str(field) for field in sorted(fields)]  # holds with and without a data dictionary
+        features = {name: feature for name, feature in layout.features.items() if name in set(rows.feature_names)}
+        fields = {field for field, _ in features.values() if field < UNNUMBERED}
+        titles = [_pattern(name, features) for name, (field, _) in features.items() if field >= UNNUMBERED]
+        names = [*map(str, sorted(fields)), *titles]  # numbers hold with and without a data dictionary
     return [f"    {_value(name)}," for name in names]
 
 
 def _labels(
-    rows: VisitRows, layout: Layout | WideLayout | None, own: TableSchema, participants: Path | None, table: Path
+    rows: VisitRows, layout: Layout | WideLayout | VisitsLayout | None, own: TableSchema, participants: Path | None, table: Path
 ) -> dict[str, dict[str, Any]]:
     """Return what the schema is to say about each label; ages follow from their column without it."""
     columns = {} if layout is None else dict(layout.labels)

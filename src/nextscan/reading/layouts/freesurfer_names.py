@@ -52,7 +52,7 @@ def as_freesurfer(column: str) -> str:
     return bare
 
 
-def renamed(columns: Iterable[str], among: Iterable[str]) -> dict[str, str]:
+def renamed(columns: Iterable[str], among: Iterable[str], *, kept: Iterable[str] = ()) -> dict[str, str]:
     """Return the names of columns as FreeSurfer writes them, where that makes no two alike.
 
     Parameters
@@ -60,9 +60,12 @@ def renamed(columns: Iterable[str], among: Iterable[str]) -> dict[str, str]:
     columns : iterable of str
     among : iterable of str
         All columns of the table.
+    kept : iterable of str
+        Names to leave alone: another table is called so.
     """
     columns, taken = list(columns), set(among)
-    names = {column: as_freesurfer(column) for column in columns}
+    kept = set(kept)
+    names = {column: column if column in kept else as_freesurfer(column) for column in columns}
     made = [name for column, name in names.items() if name != column]
     return {column: column if name in taken or made.count(name) > 1 else name for column, name in names.items()}
 

@@ -23,7 +23,7 @@ _TITLED = re.compile(
     r"(?P<title>.+?)(?:[\s|._]+instance[\s._]*(?P<instance>\d+))?(?:[\s|._]+array[\s._]*(?P<array>\d+))?", re.IGNORECASE
 )
 _INSTANCE = re.compile(r"(instance[\s._]*)\d+", re.IGNORECASE)
-_UNNUMBERED = 10_000_000
+UNNUMBERED = 10_000_000
 """Fields whose number is not known are counted from here."""
 _TITLES = {
     "Date of attending assessment centre": 53,
@@ -137,7 +137,7 @@ def _titled(columns: Sequence[str], numbers: Mapping[str, int]) -> ExportColumns
         title = match["title"]
         if match["instance"] is None and match["array"] is None and canonical(title) not in known:
             continue
-        field = of.setdefault(canonical(title), known.get(canonical(title), _UNNUMBERED + len(of)))
+        field = of.setdefault(canonical(title), known.get(canonical(title), UNNUMBERED + len(of)))
         titles[field] = title
         found.append(FieldColumn(field, int(match["instance"] or 0), int(match["array"] or 0), name))
     at = {(part.field, part.instance, part.array): part.column for part in found}
