@@ -67,7 +67,7 @@ def is_ours(path: Path) -> bool:
         return True
     if suffix == ".html":
         return _GENERATOR in head
-    from nextscan.reading.columns.tables import IMPUTED, IMPUTED_VISIT
+    from nextscan.reading.formats.tables import IMPUTED, IMPUTED_VISIT
 
     columns: list[str] = []
     if suffix == ".parquet":

@@ -15,9 +15,9 @@ from nextscan.errors import CohortError, NextscanWarning, some
 from nextscan.reading.against_names import against_names
 from nextscan.reading.columns.future import future_labels
 from nextscan.reading.columns.sentinels import codes_in
-from nextscan.reading.columns.tables import Texts
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import canonical
+from nextscan.reading.formats.tables import Texts
 from nextscan.reading.plausible import plausible
 from nextscan.reading.visit_order import in_order, with_nominal_times, with_starts
 

@@ -14,10 +14,10 @@ import pandas as pd
 from nextscan.atomic import atomic_path
 from nextscan.errors import CohortError, OutputError, SchemaError
 from nextscan.reading.columns.labels import label_name
-from nextscan.reading.columns.opening import open_table
 from nextscan.reading.columns.sentinels import codes_in
 from nextscan.reading.columns.times import age_column
 from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.formats.opening import open_table
 from nextscan.reading.layouts.judging import DOUBTFUL
 from nextscan.reading.layouts.layout import Layout, VisitsLayout, WideLayout
 from nextscan.reading.layouts.ukb_columns import UNNUMBERED
@@ -162,7 +162,11 @@ def _features(rows: VisitRows, layout: Layout | WideLayout | VisitsLayout | None
 
 
 def _labels(
-    rows: VisitRows, layout: Layout | WideLayout | VisitsLayout | None, own: TableSchema, participants: Path | None, table: Path
+    rows: VisitRows,
+    layout: Layout | WideLayout | VisitsLayout | None,
+    own: TableSchema,
+    participants: Path | None,
+    table: Path,
 ) -> dict[str, dict[str, Any]]:
     """Return what the schema is to say about each label; ages follow from their column without it."""
     columns = {} if layout is None else dict(layout.labels)

@@ -10,9 +10,9 @@ import pandas as pd
 
 from nextscan.arrays import IntArray
 from nextscan.errors import CohortError, some
-from nextscan.reading.columns.opening import open_table
 from nextscan.reading.columns.people import match_names
 from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.formats.opening import open_table
 from nextscan.reading.layouts.long import read_long
 from nextscan.reading.schema import TableSchema
 

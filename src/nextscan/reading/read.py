@@ -14,8 +14,8 @@ from nextscan.errors import CohortError, SettingError, some
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from nextscan.reading.columns.tables import Table
     from nextscan.reading.columns.visits import VisitRows
+    from nextscan.reading.formats.tables import Table
     from nextscan.reading.layouts.layout import Layout, VisitsLayout, WideLayout
     from nextscan.reading.layouts.ukb_fields import Dictionary
     from nextscan.reading.schema import Schema
@@ -110,7 +110,7 @@ def read_cohort(
     (2, ('hippocampus',), [0.0, 2.5, 0.0])
     """
     from nextscan.reading.assemble import assemble
-    from nextscan.reading.columns.frames import is_frame
+    from nextscan.reading.formats.frames import is_frame
     from nextscan.reading.joining import join_unpaired
     from nextscan.reading.layouts.bids import law_in
     from nextscan.reading.repeats import without_repeats
@@ -146,7 +146,7 @@ def known_of(like: Model | Known | None) -> Known | None:
 
 def source_of(path: str | Path | DataFrame) -> Path | Table:
     """Return the path of a table or folder, or the table that is in memory."""
-    from nextscan.reading.columns.frames import frame_table, is_frame
+    from nextscan.reading.formats.frames import frame_table, is_frame
 
     return frame_table(path) if is_frame(path) else Path(path)
 
@@ -173,7 +173,7 @@ def read_rows(
 
     The layout is None for FreeSurfer tables, which have no visits as rows of their own, and for BIDS folders.
     """
-    from nextscan.reading.columns.opening import open_table
+    from nextscan.reading.formats.opening import open_table
     from nextscan.reading.layouts import bids, freesurfer, ukb, wide_visits
     from nextscan.reading.layouts.long import read_long
     from nextscan.reading.layouts.pairs import find_pairs

@@ -12,8 +12,8 @@ from nextscan.arrays import BoolArray
 from nextscan.cohort.findings import Finding
 from nextscan.cohort.ties import improbable_ties
 from nextscan.errors import CohortError, some
-from nextscan.reading.columns.tables import Texts
 from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.formats.tables import Texts
 
 _CHUNK = 4096
 

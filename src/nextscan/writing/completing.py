@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 from nextscan.arrays import FloatArray
 from nextscan.cohort.cohort import Cohort
 from nextscan.errors import CohortError
-from nextscan.reading.columns.numbers import PLAIN_FORMS, Forms
-from nextscan.reading.columns.tables import IMPUTED, IMPUTED_VISIT, UNLIKE_TRAINING, to_number
 from nextscan.reading.columns.times import TimeColumn
 from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.formats.numbers import PLAIN_FORMS, Forms
+from nextscan.reading.formats.tables import IMPUTED, IMPUTED_VISIT, UNLIKE_TRAINING, to_number
 from nextscan.reading.layouts.layout import Layout, VisitsLayout, WideLayout
 from nextscan.reading.layouts.ukb_fields import AGE, DATE
 from nextscan.writing.sinks import significant

@@ -14,7 +14,7 @@ from nextscan.arrays import FloatArray
 from nextscan.cohort.imputation import Imputation, Method
 from nextscan.cohort.task import Targets
 from nextscan.errors import CohortError
-from nextscan.reading.columns.tables import COMPANIONS
+from nextscan.reading.formats.tables import COMPANIONS
 
 
 class Summaries:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from nextscan.cohort.cohort import Cohort
-    from nextscan.reading.columns.tables import Table
     from nextscan.reading.columns.visits import VisitRows
+    from nextscan.reading.formats.tables import Table
     from nextscan.reading.layouts.layout import Layout, VisitsLayout, WideLayout
 
 
@@ -98,7 +98,7 @@ def complete_table(
     CohortError
         If the imputation does not belong to the table, or the table is a completed one.
     """
-    from nextscan.reading.columns.numbers import PLAIN
+    from nextscan.reading.formats.numbers import PLAIN
     from nextscan.reading.layouts.layout import VisitsLayout, WideLayout
     from nextscan.writing.completing import Completion, place_long, place_visits, place_wide
     from nextscan.writing.sinks import is_parquet, table_sink
@@ -223,7 +223,7 @@ def _as_long(cohort: Cohort) -> Layout:
     """Lay out scans of FreeSurfer tables as a long table with the names of BIDS."""
     import pyarrow as pa
 
-    from nextscan.reading.columns.tables import Table
+    from nextscan.reading.formats.tables import Table
     from nextscan.reading.layouts.layout import Layout
 
     frame = cohort.to_frame().drop(columns="years")
@@ -239,7 +239,7 @@ def _batches(layout: Layout | WideLayout | VisitsLayout, *, as_text: bool) -> It
     """Yield the table's batches; a text table that becomes Parquet gets numbers where it has only numbers."""
     import pyarrow as pa
 
-    from nextscan.reading.columns.tables import numbers_or_missing
+    from nextscan.reading.formats.tables import numbers_or_missing
 
     if as_text or not layout.table.delimiter:
         yield from layout.table.batches(verbatim=as_text)
@@ -255,7 +255,7 @@ def _batches(layout: Layout | WideLayout | VisitsLayout, *, as_text: bool) -> It
 
 def _number_columns(layout: Layout | WideLayout | VisitsLayout) -> set[str]:
     """Return the columns of numbers besides features, names of subjects and of visits."""
-    from nextscan.reading.columns.tables import to_numbers
+    from nextscan.reading.formats.tables import to_numbers
 
     names = {layout.subject, getattr(layout, "visit", None)}
     numbers = {name for name in layout.table.columns if name not in layout.feature_columns and name not in names}

@@ -9,7 +9,7 @@ from typing import Any
 
 from nextscan.cohort.levels import is_sex, level_key
 from nextscan.reading.columns.roles import is_one_sex, role_of, words_of
-from nextscan.reading.columns.tables import Table, Texts
+from nextscan.reading.formats.tables import Table, Texts
 
 _WORD = r"(?:females?|males?|woman|man|women|men|girl|boy|f|m)"
 _CODE_FIRST = re.compile(rf"(?<![a-z0-9.])(\d)\s*[=:\-_]?\s*({_WORD})(?![a-z])")

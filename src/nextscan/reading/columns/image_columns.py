@@ -9,7 +9,7 @@ import numpy as np
 
 from nextscan.cohort.cohort import ROLES
 from nextscan.errors import ImageError, SchemaError
-from nextscan.reading.columns.tables import Table, Texts, to_texts
+from nextscan.reading.formats.tables import Table, Texts, to_texts
 from nextscan.reading.schema import ImagesSchema, no_column
 
 SUFFIXES = (".nii", ".nii.gz")

@@ -12,8 +12,8 @@ import pandas as pd
 from nextscan.cohort.levels import level_key, same_levels, spellings
 from nextscan.errors import SchemaError, some
 from nextscan.reading.columns.roles import Role, role_of
-from nextscan.reading.columns.tables import Table, Texts, to_number
 from nextscan.reading.columns.vocabulary import LABELS, QUANTITIES, SITES, canonical
+from nextscan.reading.formats.tables import Table, Texts, to_number
 from nextscan.reading.schema import LabelSchema
 
 _FEW_CODES = 10

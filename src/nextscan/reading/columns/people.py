@@ -12,8 +12,8 @@ import pandas as pd
 from nextscan.arrays import BoolArray, IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.errors import some
-from nextscan.reading.columns.tables import Texts
 from nextscan.reading.columns.vocabulary import canonical
+from nextscan.reading.formats.tables import Texts
 
 _PREFIX = re.compile(r"(?:sub|subj|subject|participant|ses|sess|session)(?:[-_ ]+|(?=\d))(?=.)")
 _TOKENS = re.compile(r"\d+|[^\W\d_]+|[\W_]+")

@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 
-from nextscan.reading.columns.tables import Texts
 from nextscan.reading.columns.vocabulary import canonical
+from nextscan.reading.formats.tables import Texts
 
 
 def is_qdec(subject: str, visit: str | None) -> bool:

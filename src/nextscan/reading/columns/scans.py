@@ -12,7 +12,7 @@ import pandas as pd
 from nextscan.arrays import BoolArray
 from nextscan.cohort.findings import Finding
 from nextscan.errors import SchemaError, some
-from nextscan.reading.columns.tables import Texts
+from nextscan.reading.formats.tables import Texts
 
 _TAIL = r"(?P<entities>(?:_[A-Za-z]+-[A-Za-z0-9+]+)*(?:_[A-Za-z]\w*?)?)(?:\.nii(?:\.gz)?|\.mgz)?"
 _SESSION = re.compile(rf"(?P<subject>.+?)[_.](?P<visit>ses-[A-Za-z0-9]+|tp-?[0-9]+){_TAIL}")

@@ -12,11 +12,11 @@ import pandas as pd
 
 from nextscan.arrays import FloatArray
 from nextscan.errors import CohortError, SchemaError, some
-from nextscan.reading.columns.cells import Cells, Missing
-from nextscan.reading.columns.opening import open_table
 from nextscan.reading.columns.scans import scan_names
-from nextscan.reading.columns.tables import Table, Texts
 from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.formats.cells import Cells, Missing
+from nextscan.reading.formats.opening import open_table
+from nextscan.reading.formats.tables import Table, Texts
 from nextscan.reading.layouts.freesurfer_names import renamed, share_of_regions
 from nextscan.reading.layouts.long import units_of, whole
 from nextscan.reading.schema import Schema, TableSchema, fits, matching

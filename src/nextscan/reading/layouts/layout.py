@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nextscan.reading.columns.tables import Table
 from nextscan.reading.columns.times import TimeColumn
+from nextscan.reading.formats.tables import Table
 
 
 @dataclass(frozen=True)

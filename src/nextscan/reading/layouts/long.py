@@ -14,7 +14,6 @@ from nextscan.cohort.cohort import ROLES
 from nextscan.cohort.findings import Finding
 from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, some
-from nextscan.reading.columns.cells import Cells, Missing
 from nextscan.reading.columns.coding import sex_codes
 from nextscan.reading.columns.image_columns import files_of, is_path, other_paths
 from nextscan.reading.columns.labels import as_label, label_name, label_values, respelled
@@ -22,9 +21,10 @@ from nextscan.reading.columns.other_times import disagreeing
 from nextscan.reading.columns.people import about_nobody, nobody
 from nextscan.reading.columns.qdec import is_qdec, people_of, visits_of
 from nextscan.reading.columns.scans import ScanNames, scan_names
-from nextscan.reading.columns.tables import IMPUTED, Table, Texts
 from nextscan.reading.columns.times import TimeColumn, is_of_baseline, is_time, read_time, settle_time
 from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.formats.cells import Cells, Missing
+from nextscan.reading.formats.tables import IMPUTED, Table, Texts
 from nextscan.reading.layouts.freesurfer_names import renamed
 from nextscan.reading.layouts.judging import judge
 from nextscan.reading.layouts.layout import Layout
@@ -155,8 +155,8 @@ def read_long(
             f"{table.path}: no column of numbers is left to serve as a feature; the table has "
             f"{some(table.columns, 8)}; {none_of}name the features in a schema"
         )
-    named = renamed(sorting.features, table.columns, kept=() if like is None else like.feature_names)
-    changed = [f"{column} as {name}" for column, name in named.items() if name != column]
+    called = renamed(sorting.features, table.columns, kept=() if like is None else like.feature_names)
+    changed = [f"{column} as {name}" for column, name in called.items() if name != column]
     positions = [columns.candidates.index(name) for name in sorting.features]
     subjects = _subject_names(table, columns.subject, texts[columns.subject], schema.subject_prefix)
     rows = VisitRows(
@@ -172,11 +172,11 @@ def read_long(
         time_kind=_kind(time_column, schema),
         time_unit="years" if time_column is None else time_column.kept_unit,
         features=numbers if len(positions) == numbers.shape[1] else numbers[:, positions],
-        feature_names=tuple(named.values()),
+        feature_names=tuple(called.values()),
         labels=pd.DataFrame(labels, index=range(n_rows)),
         rows=np.arange(n_rows),
         place=table.place,
-        units={named[name]: unit for name, unit in units_of(sorting.features, schema).items()},
+        units={called[name]: unit for name, unit in units_of(sorting.features, schema).items()},
     )
     understood = [
         f"{table.form} long table of {int(has_row.sum())} rows",
@@ -210,7 +210,7 @@ def read_long(
         subject=columns.subject,
         visit=columns.visit,
         time=time_column,
-        features={name: column for column, name in named.items()},
+        features={name: column for column, name in called.items()},
         labels=label_columns,
         age=columns.age,
         scans=list(zip(scans, named.spans, strict=True)) if named.has_visits else [],

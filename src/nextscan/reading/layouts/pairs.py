@@ -13,9 +13,9 @@ from nextscan.arrays import FloatArray
 from nextscan.cohort.known import Names
 from nextscan.errors import SchemaError, some
 from nextscan.reading.columns.roles import is_label
-from nextscan.reading.columns.tables import Table, numbers_or_missing
 from nextscan.reading.columns.visit_names import ordered
 from nextscan.reading.columns.vocabulary import SUBJECT, TIME, canonical, find, is_identifier
+from nextscan.reading.formats.tables import Table, numbers_or_missing
 from nextscan.reading.schema import TableSchema, fits, nearest
 
 _WORDS = (

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from nextscan.errors import CohortError, some
-from nextscan.reading.columns.opening import open_table
-from nextscan.reading.columns.tables import MISSING_TEXTS, Table, to_texts
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, find
+from nextscan.reading.formats.opening import open_table
+from nextscan.reading.formats.tables import MISSING_TEXTS, Table, to_texts
 from nextscan.reading.layouts.long import read_long
 from nextscan.reading.schema import TableSchema
 

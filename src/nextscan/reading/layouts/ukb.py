@@ -12,12 +12,12 @@ from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, SchemaError, some
-from nextscan.reading.columns.cells import Block, Cells, Missing
 from nextscan.reading.columns.labels import is_no_date, label_values, unified
 from nextscan.reading.columns.people import about_nobody, nobody
-from nextscan.reading.columns.tables import IMPUTED_VISIT, Table, Texts
 from nextscan.reading.columns.times import TimeColumn, known_dates, read_time
 from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.formats.cells import Block, Cells, Missing
+from nextscan.reading.formats.tables import IMPUTED_VISIT, Table, Texts
 from nextscan.reading.layouts import ukb_fields as fields
 from nextscan.reading.layouts.layout import WideLayout
 from nextscan.reading.layouts.long import units_of, whole

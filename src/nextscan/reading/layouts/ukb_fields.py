@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nextscan.errors import CohortError, some
-from nextscan.reading.columns.opening import open_table
-from nextscan.reading.columns.tables import to_texts
 from nextscan.reading.columns.vocabulary import canonical
+from nextscan.reading.formats.opening import open_table
+from nextscan.reading.formats.tables import to_texts
 from nextscan.reading.layouts.ukb_columns import bare_title, field_of
 
 DATE, SITE, AGE, AGE_AT_RECRUITMENT = 53, 54, 21003, 21022

@@ -15,11 +15,11 @@ from nextscan.arrays import BoolArray
 from nextscan.cohort.findings import Finding
 from nextscan.cohort.known import Names
 from nextscan.errors import some
-from nextscan.reading.columns.numbers import Forms
-from nextscan.reading.columns.tables import IMPUTED, IMPUTED_VISIT, Table
 from nextscan.reading.columns.times import time_column
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import SUBJECT, find
+from nextscan.reading.formats.numbers import Forms
+from nextscan.reading.formats.tables import IMPUTED, IMPUTED_VISIT, Table
 from nextscan.reading.layouts.layout import VisitsLayout
 from nextscan.reading.layouts.long import read_long
 from nextscan.reading.layouts.pairs import Pairs, possible_pairs

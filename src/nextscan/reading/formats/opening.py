@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nextscan.errors import CohortError, SchemaError
-from nextscan.reading.columns.foreign import foreign
-from nextscan.reading.columns.tables import DELIMITERS, Table, bare_encoding, distinct
+from nextscan.reading.formats.foreign import foreign
+from nextscan.reading.formats.tables import DELIMITERS, Table, bare_encoding, distinct
 
 if TYPE_CHECKING:
     from nextscan.reading.schema import TableSchema
@@ -58,7 +58,7 @@ def open_table(path: Path, schema: TableSchema | None = None) -> Table:
     if not head.strip():
         raise CohortError(f"{path}: the file is empty; expected a table with a header line")
     if head.startswith(b"PK\x03\x04") and (path.suffix.lower() in {".xlsx", ".xlsm"} or b"xl/" in head):
-        from nextscan.reading.columns.excel import open_excel
+        from nextscan.reading.formats.excel import open_excel
 
         return open_excel(path, schema)
     if what := foreign(path, head):

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nextscan.errors import CohortError, some
-from nextscan.reading.columns.tables import MISSING_TEXTS, Table, distinct, to_texts
 from nextscan.reading.columns.vocabulary import SUBJECT, find
+from nextscan.reading.formats.tables import MISSING_TEXTS, Table, distinct, to_texts
 from nextscan.reading.schema import TableSchema
 
 SOURCE = "DataFrame"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
 from nextscan.errors import CohortError, some
-from nextscan.reading.columns.numbers import PLAIN, Forms, number_forms
+from nextscan.reading.formats.numbers import PLAIN, Forms, number_forms
 
 MISSING_TEXTS = ("", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "#N/A", "<NA>")
 

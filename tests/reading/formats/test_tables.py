@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 
 from nextscan.errors import CohortError
-from nextscan.reading.columns.cells import Cells, Missing
-from nextscan.reading.columns.opening import open_table
-from nextscan.reading.columns.tables import Table, numbers_or_missing, to_number, to_numbers, to_texts
+from nextscan.reading.formats.cells import Cells, Missing
+from nextscan.reading.formats.opening import open_table
+from nextscan.reading.formats.tables import Table, numbers_or_missing, to_number, to_numbers, to_texts
 
 
 def table_of(folder: Path, content: str | bytes, name: str = "study.csv") -> Table:

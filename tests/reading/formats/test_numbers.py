@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from nextscan.reading.columns.numbers import PLAIN, Forms, NumberForm, number_forms
+from nextscan.reading.formats.numbers import PLAIN, Forms, NumberForm, number_forms
 
 
 def forms(columns: dict[str, list[str | None]], decimal: str | None = None, thousands: str | None = None) -> Forms:

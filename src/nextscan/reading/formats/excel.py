@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from nextscan.errors import CohortError, SchemaError, some
-from nextscan.reading.columns.frames import typed
-from nextscan.reading.columns.tables import Table, distinct
+from nextscan.reading.formats.frames import typed
+from nextscan.reading.formats.tables import Table, distinct
 
 if TYPE_CHECKING:
     from nextscan.reading.schema import TableSchema

@@ -11,7 +11,7 @@ import numpy as np
 
 from nextscan.arrays import FloatArray
 from nextscan.errors import CohortError
-from nextscan.reading.columns.tables import (
+from nextscan.reading.formats.tables import (
     MISSING_TEXTS,
     Table,
     Texts,

@@ -6,9 +6,9 @@ import pytest
 from nextscan.cohort.known import Known
 from nextscan.errors import CohortError, SchemaError
 from nextscan.reading import read_cohort
-from nextscan.reading.columns.cells import Cells
-from nextscan.reading.columns.opening import open_table
-from nextscan.reading.columns.tables import Table
+from nextscan.reading.formats.cells import Cells
+from nextscan.reading.formats.opening import open_table
+from nextscan.reading.formats.tables import Table
 from nextscan.reading.schema import TableSchema
 
 TEXT = "id;site;thick\n1;Münster;2,5\n2;Århus;3,5\n"
