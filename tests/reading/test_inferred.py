@@ -42,7 +42,14 @@ def same(first: Cohort, second: Cohort) -> None:
     assert (sorted(second.labels), sorted(second.visit_labels)) == columns
 
 
-@pytest.mark.parametrize("table", [LONG, MONTHS, ENTRY, EXPORT], ids=["long", "months", "entry", "export"])
+WIDE = "ID,Age_T1,Age_T2,Hippo_T1,Hippo_T2,Amyg_T1,Amyg_T2\na,60,62,3900,3850,1500,1490\nb,66,69,4100,4000,1700,1650\n"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [LONG, MONTHS, ENTRY, EXPORT, WIDE, WIDE.lower(), WIDE.replace(",", ";")],
+    ids=["long", "months", "entry", "export", "capitals", "wide", "semicolons"],
+)
 def test_reading_with_what_was_inferred_gives_the_same_cohort(tmp_path: Path, table: str) -> None:
     path = tmp_path / "study.csv"
     path.write_text(table)
@@ -68,6 +75,26 @@ def test_what_a_schema_said_is_kept(tmp_path: Path) -> None:
     assert 'missing = [-4, "unknown"]' in text
     assert '[files."pool*.csv"]\nmissing = [-9]' in text
     assert 'sex = { column = "PTGENDER", codes = { Male = "m", Female = "f" }, kind = "category" }' in text
+
+
+@pytest.mark.parametrize("name", ["subject_names = 'as written'", "scan_name = '(?P<subject>.+)_mr(?P<visit>\\d+)'"])
+def test_how_names_are_understood_is_kept(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "study.csv"
+    rows = "".join(f"P{i}_mr{v},{60 + i + v},{3900 - 9 * i - v}\n" for i in range(4) for v in (1, 2))
+    path.write_text("subject,age,volume\n" + rows)
+    (tmp_path / "study.toml").write_text(name)
+    first = read_cohort(path)
+    same(first, read_cohort(path, write_schema(tmp_path / "written.toml", path)))
+    assert first.n_subjects == 4
+
+
+def test_that_pairs_are_no_visits_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "study.csv"
+    path.write_text(WIDE.replace("Age_T1,Age_T2", "Age,size"))
+    (tmp_path / "study.toml").write_text("wide = []")
+    first = read_cohort(path)
+    assert first.feature_names == ("size", "Hippo_T1", "Hippo_T2", "Amyg_T1", "Amyg_T2")
+    same(first, read_cohort(path, write_schema(tmp_path / "written.toml", path)))
 
 
 def test_suspected_codes_and_doubts_are_comments(tmp_path: Path) -> None:

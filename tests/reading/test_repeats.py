@@ -68,6 +68,7 @@ def test_missing_cells_count_as_equal(read: Read) -> None:
             r"subject s is there twice with different values \(line 2 and line 3; b is 2 and 3\)",
         ),
         ("id,visit,a\ns,1,2\ns,1,3\n", "subject s has visit 1 twice with different values"),
+        ("id,visit,a\ns,1,2\ns,2,4\ns,1,3\ns,2,5\n", r"s has visit 1 twice .*line 2 and line 4; a is 2 and 3"),
         ("id,age,a\ns,60,2\ns,60,3\n", "subject s has age 60 twice with different values"),
         ("id,date,a\ns,2020-02-29,2\ns,2020-02-29,3\n", "subject s has date 2020-02-29 twice"),
         ("id,visit,age,a\ns,1,60,2\ns,1,61,3\n", "subject s has visit 1 twice with different values"),

@@ -114,11 +114,13 @@ def _document(
     if isinstance(layout, Layout):
         top |= {"subject": layout.subject, "visit": layout.visit or own.visit}
     if isinstance(layout, VisitsLayout):
-        top |= {"subject": layout.subject, "wide": [layout.form.replace("@", visit) for visit in layout.visits]}
+        top |= {"subject": layout.subject, "wide": layout.forms}
+    top |= {} if own.wide is None else {"wide": list(own.wide)}
+    top |= {"scan_name": own.scan_name, "subject_names": own.subject_names}
     top |= _of_file(own, layout)
     top |= {"subject_prefix": own.subject_prefix, "missing": list(own.missing), "exclude": list(own.exclude)}
     top["allow"] = list(given.allow)
-    lines += [f"{key} = {_value(value)}" for key, value in top.items() if value]
+    lines += [f"{key} = {_value(value)}" for key, value in top.items() if value or (key == "wide" and own.wide == ())]
     for finding in codes_in(rows):
         lines += [f"# {finding.text}", f"# {finding.cure}"]
     lines += ["features = []"] if not rows.feature_names else ["features = [", *_features(rows, layout), "]"]

@@ -121,7 +121,8 @@ def _check_distinct(rows: VisitRows, kept: pd.DataFrame) -> None:
     clash = kept[kept.duplicated(["subject", "visit"], keep=False)]
     if not len(clash):
         return
-    first, second = clash[clash["subject"].eq(clash["subject"].iloc[0])]["row"].iloc[:2]
+    same = clash["subject"].eq(clash["subject"].iloc[0]) & clash["visit"].eq(clash["visit"].iloc[0])
+    first, second = clash[same]["row"].iloc[:2]
     subject = rows.subjects[first]
     which = f"visit {rows.visits[first]}" if rows.visits is not None else rows.moment(first)
     what = f"has {which}" if which else "is there"

@@ -120,6 +120,14 @@ class VisitsLayout:
         return self.columns.get((stem, visit)) or self.form.replace("@", visit).replace("*", stem)
 
     @property
+    def forms(self) -> list[str]:
+        """How the columns of each visit are called; nothing if some are called otherwise."""
+        as_usual = all(
+            column == self.form.replace("@", visit).replace("*", stem) for (stem, visit), column in self.columns.items()
+        )
+        return [self.form.replace("@", visit) for visit in self.visits] if as_usual else []
+
+    @property
     def feature_columns(self) -> set[str]:
         """Columns that hold features."""
         stems = set(self.features.values())

@@ -97,7 +97,7 @@ def find_pairs(
     subject = schema.subject or find(columns, SUBJECT)
     if schema.wide is not None:
         return _as_told(table, subject, schema.wide, schema_path) if schema.wide else None
-    if subject is None or schema.visit is not None:
+    if subject is None or schema.visit is not None or schema.scan_name is not None:
         return None
     rest = [name for name in columns if name != subject and not _excluded(name, schema)]
     for pattern in (_SUFFIX, _PREFIX, _POINT, _NUMBER):

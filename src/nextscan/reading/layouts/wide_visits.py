@@ -182,7 +182,7 @@ def _with_labels_of_subjects(rows: VisitRows, alone: set[str]) -> VisitRows:
 def possible_visits(table: Table, schema: TableSchema) -> list[Finding]:
     """Return a note where columns come in pairs that may be visits, with the line of a schema that says so."""
     subject = schema.subject or find(table.own_columns, SUBJECT)
-    if subject is None or schema.wide is not None or schema.visit is not None:
+    if subject is None or schema.wide is not None or schema.visit is not None or schema.scan_name is not None:
         return []
     pairs = possible_pairs(table, subject)
     if pairs is None:
