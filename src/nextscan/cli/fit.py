@@ -12,7 +12,7 @@ import typer
 
 from nextscan.cli.cautions import caution, warn_of_data
 from nextscan.cli.options import ReadOptions, Table, with_read_options
-from nextscan.cli.outputs import check_folder, is_first_process
+from nextscan.cli.outputs import TABLE_SUFFIXES, check_folder, is_first_process
 from nextscan.cli.progress import show_progress
 from nextscan.cli.settings import build_method
 from nextscan.errors import NextscanWarning, OutputError, SettingError
@@ -122,7 +122,8 @@ def fit(
         tell_pairs(model)
     print(f"model: {out} ({method or model.name}, {model.record_['n_pairs']} pairs, {what})")
     # Where everybody has a follow-up no image is missing, so times are asked for; rows of a table may ask themselves.
-    asked = "--at-years 1,2,5 --out completed" if images else f"--out completed{table.suffix or '.csv'}"
+    suffix = table.suffix.lower() if table.suffix.lower() in TABLE_SUFFIXES else ".csv"
+    asked = "--at-years 1,2,5 --out completed" if images else f"--out completed{suffix}"
     print(f"next:  nextscan impute {out} {table} {asked}")
 
 

@@ -52,6 +52,7 @@ def test_another_column_tells_what_three_digits_behind_a_comma_are() -> None:
 def test_points_separate_thousands_only_beside_decimal_commas() -> None:
     assert plain({"a": ["3.912", "4.120"]})["a"] == ["3.912", "4.120"]
     assert plain({"a": ["3.912", "4.120"], "b": ["2,5", "2,75"]})["a"] == ["3912", "4120"]
+    assert plain({"a": ["3.912", "4.120"], "b": ["0.48", "2.5"]}, decimal=",")["a"] == ["3.912", "4.120"]
 
 
 @pytest.mark.parametrize(

@@ -178,8 +178,7 @@ def number_forms(columns: Mapping[str, Any], decimal: str | None = None, thousan
     if not odd and decimal != ",":
         return PLAIN_FORMS
     points = decimal == "." or any(column.has_points for column in odd.values())
-    if decimal is None:
-        points = points or any(_has_points(cells) for name, cells in columns.items() if name not in odd)
+    points = points or any(_has_points(cells) for name, cells in columns.items() if name not in odd)
     codes = [name for name, column in odd.items() if points and decimal is None and column.may_be_codes]
     commas = decimal == "," or any(column.has_commas for name, column in odd.items() if name not in codes)
     usual = NumberForm(",", "." if thousands is None else thousands) if commas and not points else PLAIN

@@ -115,6 +115,9 @@ def read_pairs(
     alone = [name for name in table.own_columns if name not in paired and name != pairs.subject]
     visit = next(name for name in ("visit", "visit name", "visit of column") if name not in {*alone, *pairs.stems})
     between = None if pairs.timed or len(pairs.visits) != 2 else time_column(alone)
+    later = between.column if between is not None and between.kind == "years" else ""
+    timeless = [name for name in alone if name != later and (kind := time_column([name])) and kind.kind != "age"]
+    alone = [name for name in alone if name not in timeless]
     long = _Visits(
         path=table.path,
         columns=(pairs.subject, visit, *pairs.stems, *alone, *(_MARKS if table.is_completed else ())),
@@ -124,7 +127,7 @@ def read_pairs(
         wide=table,
         pairs=pairs,
         visit=visit,
-        later=between.column if between is not None and between.kind == "years" else "",
+        later=later,
     )
     told = schema.model_copy(update={"subject": pairs.subject, "visit": visit})
     rows, layout = read_long(long, told, schema_path=schema_path, like=like)
@@ -143,6 +146,8 @@ def read_pairs(
     }
     rows = replace(rows, units=units | dict(rows.units))
     listed = ", ".join(pairs.form.replace("@", name) for name in pairs.visits)
+    if timeless:
+        notes.append(f"{table.path.name}: left out, times that belong to no visit: {some(timeless)}")
     notes = [
         *notes,
         f"{table.path.name}: one row per subject; visits are in the names of columns: {listed}; if they are none, say "
