@@ -38,9 +38,9 @@ class Case:
     command : str
         Without ``nextscan``.
     says : str
-        Part of the line on stderr: the place and what to do.
+        Part of the line on stderr (or of the description): the place and what to do.
     warns : bool
-        The command goes on after a ``note:``, as documented.
+        The command goes on and lists what was found in the table, as documented.
     """
 
     name: str

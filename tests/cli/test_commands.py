@@ -82,7 +82,7 @@ def test_what_describe_warns_of_is_said_once_before_the_work(folder, capsys, no_
     assert run(command) == 0
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     found = nextscan.describe(nextscan.read_cohort("table.csv")).findings
-    expected = [f"warning: {each.text}; see nextscan describe table.csv" for each in found if each.level == "warning"]
+    expected = [f"warning: {each}; see nextscan describe table.csv" for each in found if each.level == "warning"]
     assert said == expected
     assert any("eTIV" in line for line in said)
     assert any("missing = [-999]" in line or "-999 in 8 rows" in line for line in said)
@@ -94,7 +94,7 @@ def test_a_model_folder_can_be_read_by_others(fitted):
 
 
 def test_fit_replaces_a_model_but_nothing_else(fitted):
-    assert run(["fit", "table.csv", "--method", "mean-change", "--out", "model"]) == 0
+    assert run(["fit", "table.csv", "--method", "mean-change", "--out", "model", "--overwrite"]) == 0
     assert nextscan.load("model").name == "mean-change"
     assert names(fitted) == {"table.csv", "model"}
 
@@ -238,7 +238,7 @@ EVALUATE = ["evaluate", "table.csv", "--methods", "ridge", "--folds", "3", "--dr
 @pytest.fixture
 def no_page(monkeypatch):
     """Leave out the page, which takes longest, where a test is not about it."""
-    monkeypatch.setattr("nextscan.report.write_report", lambda run: run / "report.html")
+    monkeypatch.setattr("nextscan.report.write_report", lambda run, **_: run / "report.html")
 
 
 def test_evaluate_writes_a_run_folder_and_a_report(folder, capsys, monkeypatch):

@@ -47,12 +47,20 @@ class Known:
         Labels that change its predictions, and the categories seen in training; none for a number.
     reading : mapping
         How the training table was read, see `Cohort.reading`.
+    groups : tuple of str
+        Labels that change no prediction, and that conformal intervals may be asked by.
     """
 
     source: str
     feature_names: tuple[str, ...]
     labels: Mapping[str, tuple[str, ...]]
     reading: Mapping[str, Any] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+
+    @property
+    def to_read(self) -> Known:
+        """The same names with the groups among the labels: those that are looked for in a table."""
+        return replace(self, labels={**dict.fromkeys(self.groups, ()), **self.labels})
 
     def applied(self, cohort: Cohort) -> Cohort:
         """Return the cohort with its columns in the roles they have in the model.

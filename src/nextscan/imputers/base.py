@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
 from nextscan.cohort import Calibration, Cohort, Imputation, Targets, Task, folds, hide, merge, pairs, targets
-from nextscan.cohort.known import MissingLabels
+from nextscan.cohort.known import Known, MissingLabels
 from nextscan.errors import CohortError, FeatureMismatchError, SettingError, TooFewPairsError, some
 from nextscan.imputers.estimator import Estimator, Progress
 from nextscan.imputers.settings import at_least
@@ -47,6 +48,12 @@ class Imputer(Estimator):
     nonnegative_: NDArray[np.bool_]
     calibration_: Calibration | None
     likeness_: Likeness | None
+
+    @property
+    def known(self) -> Known:
+        """The names of this model, by which the table to impute is read."""
+        known, calibration = super().known, self.calibration_
+        return known if calibration is None else replace(known, groups=tuple(map(str, calibration.labels)))
 
     # -- fit --------------------------------------------------------------------------------------
 

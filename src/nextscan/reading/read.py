@@ -140,8 +140,9 @@ def read_cohort(
 
 
 def known_of(like: Model | Known | None) -> Known | None:
-    """Return the names of a model."""
-    return like if like is None or isinstance(like, Known) else like.known
+    """Return the names of a model that are looked for in a table."""
+    known = like if like is None or isinstance(like, Known) else like.known
+    return None if known is None else known.to_read
 
 
 def source_of(path: str | Path | DataFrame) -> Path | Table:
