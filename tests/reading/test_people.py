@@ -100,6 +100,11 @@ def test_a_suffix_of_somebody_of_the_other_sex_is_no_visit(read: Read) -> None:
     assert read(table(["Q3", "Q4"]) + "Q3_2,70,M,3000.5,1999.5\n").findings == ()
 
 
+def test_people_seen_at_the_same_visit_are_two(read: Read) -> None:
+    rows = [f"{name},{wave},{20 + 3.7 * i + wave:.1f}" for i, name in enumerate(("r-2", "r-2_2")) for wave in (1, 2, 3)]
+    assert read("\n".join(["id,wave,a", *rows])).findings == ()
+
+
 NAMES = {
     "sessions": (["a_ses-1", "a_ses-2", "b_ses-1"], ["a", "b"], ["ses-1", "ses-2", "ses-1"]),
     "bids": (["sub-7_ses-V01_T1w", "sub-7_ses-V02_T1w"], ["sub-7"], ["ses-V01", "ses-V02"]),

@@ -85,7 +85,9 @@ def _again(rows: VisitRows, names: Sequence[str]) -> Iterable[Finding]:
         match = _AGAIN.fullmatch(name)
         if match and (stem := known.get(folded(match["stem"]))) and stem != name:
             stems.setdefault(stem, []).append(name)
-    groups = [[stem, *more] for stem, more in stems.items() if len(more) < _MOST_VISITS and _one_sex(rows, stem, more)]
+    groups = [
+        [stem, *more] for stem, more in stems.items() if len(more) < _MOST_VISITS and _may_be_one(rows, stem, more)
+    ]
     if groups:
         text = f"{rows.source}: names that may be further scans of one person: {_listed(groups)}"
         cure = (
@@ -123,12 +125,17 @@ def _bare_or(groups: list[list[str]]) -> str:
     return r"(?P<subject>.+?)(?:[_. -](?P<visit>[A-Za-z]*\d*))?"
 
 
-def _one_sex(rows: VisitRows, stem: str, more: list[str]) -> bool:
-    """Tell whether the table does not say that names are people of different sex."""
+def _may_be_one(rows: VisitRows, stem: str, more: list[str]) -> bool:
+    """Tell whether neither the sex nor visits of the same name say that these are different people."""
+    here = np.isin(rows.subjects, [stem, *more])
+    if rows.visits is not None:
+        visits = pd.DataFrame({"subject": rows.subjects[here], "visit": rows.visits[here]}).drop_duplicates()
+        if visits["visit"].duplicated().any():
+            return False
     column = next((name for name in rows.labels if canonical(name) in ("sex", "gender")), None)
     if column is None:
         return True
-    known = rows.labels[column][np.isin(rows.subjects, [stem, *more])].dropna().astype(str)
+    known = rows.labels[column][here].dropna().astype(str)
     return len(set(known.str.casefold().str[:1])) < 2
 
 
