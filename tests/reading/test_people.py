@@ -51,6 +51,14 @@ def test_the_schema_makes_them_one_or_keeps_them_apart(read: Read) -> None:
     assert read(text, schema='subject_names = "as written"').findings == ()
 
 
+def test_names_in_several_writings_and_with_suffixes_are_settled_together(read: Read) -> None:
+    lines = 'subject_names = "matched"\nscan_name = "(?P<subject>.+?)(?:_(?P<visit>[0-9]+))?"'
+    cohort = read(table(["012", "12", "Z4", "z4", "Z5", "Z5_2"]), schema=lines)
+    assert cohort.subjects.tolist() == ["012", "Z4", "Z5"]
+    assert cohort.visits.tolist() == ["1", "2"] * 3
+    assert cohort.years.tolist() == [0, 1.5] * 3
+
+
 def test_spaces_around_names_mean_nothing(read: Read) -> None:
     cohort = read(table([" 01", "02", "01 "]))
     assert cohort.subjects.tolist() == ["01", "02"]
@@ -98,6 +106,11 @@ def test_a_name_with_a_suffix_beside_the_name(read: Read, names: list[str], line
 
 def test_a_suffix_of_somebody_of_the_other_sex_is_no_visit(read: Read) -> None:
     assert read(table(["Q3", "Q4"]) + "Q3_2,70,M,3000.5,1999.5\n").findings == ()
+
+
+def test_people_seen_at_the_same_visit_are_two(read: Read) -> None:
+    rows = [f"{name},{wave},{20 + 3.7 * i + wave:.1f}" for i, name in enumerate(("r-2", "r-2_2")) for wave in (1, 2, 3)]
+    assert read("\n".join(["id,wave,a", *rows])).findings == ()
 
 
 NAMES = {

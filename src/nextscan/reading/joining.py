@@ -13,8 +13,8 @@ from nextscan.cohort.findings import Finding
 from nextscan.cohort.ties import improbable_ties
 from nextscan.errors import CohortError, some
 from nextscan.reading.columns.labels import conflict, unified
+from nextscan.reading.columns.people import variants
 from nextscan.reading.columns.visits import VisitRows
-from nextscan.reading.people import variants
 from nextscan.reading.repeats import digests, without_repeats
 from nextscan.reading.visit_order import in_order
 

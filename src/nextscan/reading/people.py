@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from nextscan.cohort.findings import Finding
-from nextscan.errors import some
-from nextscan.reading.columns.people import folded
+from nextscan.reading.columns.people import folded, listed, matched, taken_as_one, variants
 from nextscan.reading.columns.scans import open_scan_names
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import canonical
 from nextscan.reading.schema import TableSchema
 
-_PLAIN = r"[1-9]\d*|[A-Za-z]+[1-9]\d*"  # cannot be written otherwise, but for case
 _AGAIN = re.compile(
     r"(?P<stem>.*\w)(?:[_.\- ]+(?:\d{1,2}|(?:t|s|v|m|w|y|tp|ses|scan|visit|run|bl|fu|re|rescan|retest|repeat|rpt|dup|"
     r"duplicate|copy|new|old|again|baseline|followup|post)[-_]?\d{0,3})| *\(\d{1,2}\))",
@@ -40,41 +39,17 @@ def one_name_each(rows: VisitRows, schema: TableSchema) -> VisitRows:
     names = pd.unique(pd.Series(rows.subjects, dtype="str"))
     groups = variants(names)
     if groups and schema.subject_names == "matched":
-        first = {name: group[0] for group in groups for name in group}
-        subjects = np.array([first.get(name, name) for name in rows.subjects], dtype=object)
-        rows = replace(rows, subjects=subjects).telling([f"{rows.source}: taken as one person: {_listed(groups)}"])
+        subjects = matched(rows.subjects)
+        rows = replace(rows, subjects=subjects).telling([f"{Path(rows.source).name}: {taken_as_one(groups)}"])
         names, groups = pd.unique(pd.Series(subjects, dtype="str")), []
     findings = []
     if groups:
-        text = f"{rows.source}: names that may be one person's: {_listed(groups)}"
+        text = f"{rows.source}: names that may be one person's: {listed(groups)}"
         cure = 'subject_names = "matched" in a schema makes them one, subject_names = "as written" keeps them apart'
         every = tuple(name for group in groups for name in group)
         findings.append(Finding("error", "same-person", text, subjects=every, cure=cure))
     findings += [] if schema.scan_name else [*_again(rows, names)]
     return rows.telling(findings=findings) if findings else rows
-
-
-def variants(names: Iterable[str]) -> list[list[str]]:
-    """Group names that are equal but for padding, case, prefix and separators before numbers.
-
-    >>> variants(["1", "2", "001", "S2", "s02", "10", "A_001", "B_001"])
-    [['1', '001'], ['S2', 's02']]
-    """
-    listed = list(names)
-    series = pd.Series(listed, dtype="str")
-    plain = series.str.fullmatch(_PLAIN)
-    if plain.all() and not series.str.casefold().duplicated().any():
-        return []
-    keys: dict[str, list[str]] = {}
-    for name in listed:
-        keys.setdefault(folded(name), []).append(name)
-    return [group for group in keys.values() if len(group) > 1 and _alike(group)]
-
-
-def _alike(names: list[str]) -> bool:
-    """Tell whether names are one in several writings, not identifiers of one length that happen to fold alike."""
-    bare = {name.strip().casefold() for name in names}
-    return len(bare) == 1 or len({len(name) for name in bare}) > 1
 
 
 def _again(rows: VisitRows, names: Sequence[str]) -> Iterable[Finding]:
@@ -85,9 +60,11 @@ def _again(rows: VisitRows, names: Sequence[str]) -> Iterable[Finding]:
         match = _AGAIN.fullmatch(name)
         if match and (stem := known.get(folded(match["stem"]))) and stem != name:
             stems.setdefault(stem, []).append(name)
-    groups = [[stem, *more] for stem, more in stems.items() if len(more) < _MOST_VISITS and _one_sex(rows, stem, more)]
+    groups = [
+        [stem, *more] for stem, more in stems.items() if len(more) < _MOST_VISITS and _may_be_one(rows, stem, more)
+    ]
     if groups:
-        text = f"{rows.source}: names that may be further scans of one person: {_listed(groups)}"
+        text = f"{rows.source}: names that may be further scans of one person: {listed(groups)}"
         cure = (
             f'{_line(_bare_or(groups))} in a schema splits the visit off, subject_names = "as written" keeps them apart'
         )
@@ -123,12 +100,17 @@ def _bare_or(groups: list[list[str]]) -> str:
     return r"(?P<subject>.+?)(?:[_. -](?P<visit>[A-Za-z]*\d*))?"
 
 
-def _one_sex(rows: VisitRows, stem: str, more: list[str]) -> bool:
-    """Tell whether the table does not say that names are people of different sex."""
+def _may_be_one(rows: VisitRows, stem: str, more: list[str]) -> bool:
+    """Tell whether neither the sex nor visits of the same name say that these are different people."""
+    here = np.isin(rows.subjects, [stem, *more])
+    if rows.visits is not None:
+        visits = pd.DataFrame({"subject": rows.subjects[here], "visit": rows.visits[here]}).drop_duplicates()
+        if visits["visit"].duplicated().any():
+            return False
     column = next((name for name in rows.labels if canonical(name) in ("sex", "gender")), None)
     if column is None:
         return True
-    known = rows.labels[column][np.isin(rows.subjects, [stem, *more])].dropna().astype(str)
+    known = rows.labels[column][here].dropna().astype(str)
     return len(set(known.str.casefold().str[:1])) < 2
 
 
@@ -141,7 +123,3 @@ def _in_order_of_time(rows: VisitRows, names: Sequence[str], split: pd.DataFrame
     frame = frame.dropna().sort_values(["subject", "visit"], kind="stable")
     steps = frame["time"].diff()[frame["subject"].eq(frame["subject"].shift())]
     return len(steps) >= _ENOUGH_STEPS and float((steps > 0).mean()) >= _EVIDENCE
-
-
-def _listed(groups: list[list[str]]) -> str:
-    return some((" = ".join(map(repr, group)) for group in groups), 4)

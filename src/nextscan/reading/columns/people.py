@@ -16,6 +16,7 @@ from nextscan.reading.columns.vocabulary import canonical
 from nextscan.reading.formats.tables import Texts
 
 _PREFIX = re.compile(r"(?:sub|subj|subject|participant|ses|sess|session)(?:[-_ ]+|(?=\d))(?=.)")
+_PLAIN = r"[1-9]\d*|[A-Za-z]+[1-9]\d*"  # cannot be written otherwise, but for case
 _TOKENS = re.compile(r"\d+|[^\W\d_]+|[\W_]+")
 
 
@@ -79,6 +80,49 @@ def match_names(wanted: Sequence[str], known: Sequence[str]) -> IntArray:
 
 def _keys(names: Iterable[str]) -> pd.Series[str]:
     return pd.Series([folded(name) for name in names], dtype=object)
+
+
+def variants(names: Iterable[str]) -> list[list[str]]:
+    """Group names that are equal but for padding, case, prefix and separators before numbers.
+
+    >>> variants(["1", "2", "001", "S2", "s02", "10", "A_001", "B_001"])
+    [['1', '001'], ['S2', 's02']]
+    """
+    listed = list(names)
+    series = pd.Series(listed, dtype="str")
+    plain = series.str.fullmatch(_PLAIN)
+    if plain.all() and not series.str.casefold().duplicated().any():
+        return []
+    keys: dict[str, list[str]] = {}
+    for name in listed:
+        keys.setdefault(folded(name), []).append(name)
+    return [group for group in keys.values() if len(group) > 1 and _alike(group)]
+
+
+def _alike(names: list[str]) -> bool:
+    """Tell whether names are one in several writings, not identifiers of one length that happen to fold alike."""
+    bare = {name.strip().casefold() for name in names}
+    return len(bare) == 1 or len({len(name) for name in bare}) > 1
+
+
+def matched(names: Texts) -> Texts:
+    """Return names with those of one person, if written in several ways, as they are written first.
+
+    >>> matched(np.array(["S02", "s02", "1", None, "001"], dtype=object)).tolist()
+    ['S02', 'S02', '1', None, '1']
+    """
+    first = {name: group[0] for group in variants(pd.Series(names).dropna().unique()) for name in group}
+    return np.array([first.get(name, name) for name in names], dtype=object)
+
+
+def taken_as_one(groups: Sequence[Sequence[str]]) -> str:
+    """Say which names are one person's."""
+    return f"taken as one person: {listed(groups)}"
+
+
+def listed(groups: Sequence[Sequence[str]]) -> str:
+    """Name a few groups of names."""
+    return some((" = ".join(map(repr, group)) for group in groups), 4)
 
 
 def nobody(names: Texts, column: str) -> BoolArray:

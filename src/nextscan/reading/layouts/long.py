@@ -18,7 +18,7 @@ from nextscan.reading.columns.coding import sex_codes
 from nextscan.reading.columns.image_columns import files_of, is_path, other_paths
 from nextscan.reading.columns.labels import as_label, label_name, label_values, respelled
 from nextscan.reading.columns.other_times import disagreeing
-from nextscan.reading.columns.people import about_nobody, nobody
+from nextscan.reading.columns.people import about_nobody, matched, nobody, taken_as_one, variants
 from nextscan.reading.columns.qdec import is_qdec, people_of, visits_of
 from nextscan.reading.columns.scans import ScanNames, scan_names
 from nextscan.reading.columns.times import TimeColumn, is_of_baseline, is_time, read_time, settle_time
@@ -93,6 +93,9 @@ def read_long(
     named = scan_names(whole(scans), schema.scan_name, where=str(table.path), schema_path=schema_path, strict=strict)
     if named.has_visits or schema.scan_name:
         texts[columns.subject] = named.subjects
+    one = variants(pd.Series(named.subjects).dropna().unique()) if schema.subject_names == "matched" else []
+    if one:
+        texts[columns.subject] = matched(named.subjects)
     gone = nobody(scans, columns.subject)
     has_row = _rows_with_subject(table, columns.subject, texts, numbers, gone) & named.keep & ~gone
     n_rows = len(numbers)
@@ -194,6 +197,7 @@ def read_long(
             if (line := respelled(texts[column], labels[name], codes.get(column)))
         ),
         *named.notes,
+        *([taken_as_one(one)] if one else []),
         *columns.notes,
         *sorting.notes,
     ]
