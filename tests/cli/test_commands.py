@@ -82,7 +82,7 @@ def test_what_describe_warns_of_is_said_once_before_the_work(folder, capsys, no_
     assert run(command) == 0
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     found = nextscan.describe(nextscan.read_cohort("table.csv")).findings
-    expected = [f"warning: {each.text}; see nextscan describe table.csv" for each in found if each.level == "warning"]
+    expected = [f"warning: {each}; see nextscan describe table.csv" for each in found if each.level == "warning"]
     assert said == expected
     assert any("eTIV" in line for line in said)
     assert any("missing = [-999]" in line or "-999 in 8 rows" in line for line in said)
@@ -301,3 +301,12 @@ def test_demo_goes_through_the_main_job(folder, capsys, no_page, monkeypatch):
     assert pd.read_csv("tour/completed.csv")["imputed"].sum() == 60
     assert len(pd.read_parquet("tour/draws.parquet")) == 60 * 40
     assert all(f"  tour/{name} " in shown for name in ("study/report.html", "cohort.html", "completed.csv"))
+
+
+def test_describe_writes_what_was_inferred_and_never_over_a_file(folder, capsys):
+    assert run(["describe", "table.csv", "--write-schema", "own.toml"]) == 0
+    assert "schema: own.toml" in capsys.readouterr().out
+    first, again = nextscan.read_cohort("table.csv"), nextscan.read_cohort("table.csv", "own.toml")
+    assert again.fingerprint() == first.fingerprint()
+    assert run(["describe", "table.csv", "--write-schema", "own.toml"]) == 2
+    assert "is there already" in capsys.readouterr().err
