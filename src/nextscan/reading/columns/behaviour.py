@@ -20,6 +20,7 @@ _FEW, _FEWEST = 2, 3
 _PER_YEAR = {"years": 1.0, "months": 12.0, "weeks": DAYS_PER_YEAR / 7, "days": DAYS_PER_YEAR}
 _SLACK = 0.02
 _MOSTLY = 0.8
+_ENOUGH_NAMES = 10
 _MOST_LEVELS = 10
 _ENOUGH_ROWS = 20
 
@@ -87,7 +88,7 @@ def behaviour(
         named = baseline_of(name, columns)
         if copied := visits.copied(i, name, names, columns, still):
             found.copies[name] = copied
-        elif named is not None:
+        elif named is not None and role_of(name) != "score":
             found.doubtful[name] = f"by its name a copy of {named} at the first visit, which it is not"
         elif not is_imaging(name) and name not in found.identifiers and not visits.is_same_for_all(i):
             if telling and visits.is_identifier(i) and role_of(name) != "score":
@@ -103,6 +104,7 @@ def behaviour(
             found.times[names[i]] = ""
     if found.gone.issuperset(names):
         return Behaviour(doubtful=dict.fromkeys(names, "not like a measure, but there is no other"))
+    usual = len(names) >= _ENOUGH_NAMES and sum(map(is_imaging, names)) >= _MOSTLY * len(names)
     for i, name in enumerate(names):
         if name in found.gone or name in found.doubtful:
             continue
@@ -110,6 +112,8 @@ def behaviour(
             found.doubtful[name] = f"{word} in its name"
         elif not is_imaging(name) and (levels := visits.few_levels(i)):
             found.doubtful[name] = levels
+        elif usual and not is_imaging(name):
+            found.doubtful[name] = "not called like the other features"
     return found
 
 
@@ -160,7 +164,8 @@ class _Visits:
         enough = np.flatnonzero((known >= _FEWEST) & (equal == known))
         if len(enough) and len(np.unique(mine[~np.isnan(mine)])) >= _FEWEST:
             return others[int(enough[0])]
-        return named or ""  # where the name says it, and no column of the table speaks against it
+        # where the name says it, and no column of the table speaks against it; a score of the first visit is a label
+        return named if named is not None and role_of(name) != "score" else ""
 
     def is_identifier(self, i: int) -> bool:
         """Tell whether a column that is constant per person is a whole number of its own for each."""
