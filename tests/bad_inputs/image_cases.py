@@ -352,7 +352,7 @@ PAIRS = [
     ImageCase(
         "array flipped against its header",
         image(head(0, 1)[:, :, ::-1]),
-        "visits that fit the subject's first only when flipped: 1 (sub-01 ses-2 (its third axis))",
+        "visits that fit the subject's first only when mirrored: 1 (sub-01 ses-2 (top and bottom, its third axis))",
         FINDING,
     ),
     ImageCase(
@@ -364,7 +364,7 @@ PAIRS = [
     ImageCase(
         "field of view beside the head",
         image(head(0, 1)[:, :, 11:], AFFINE + np.array([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 66], [0, 0, 0, 0]])),
-        "visits that show less than 80 % of what the subject's first shows: 1 (sub-01 ses-2",
+        "visits that show less than 80 % of the head that others of the subject show: 1 (sub-01 ses-2 (lacks 50%",
         FINDING,
     ),
     ImageCase(

@@ -1,6 +1,7 @@
 """Checks of cohorts of images, and their description."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,46 @@ def test_every_unusable_image_is_named_and_the_others_are_still_described(tmp_pa
     assert description.facts["images"]["unusable"] == 2
     assert description.tables["images"]["subject"].tolist() == ["sub-02", "sub-02", "sub-03"]
     with pytest.raises(ImageError, match="1 more problem"):
+        require_usable(description.findings)
+
+
+def test_counts_beyond_those_listed_are_right(tmp_path: Path) -> None:
+    root = bids(tmp_path / "heads", {f"{n:02d}": ("1", "2") for n in range(1, 14)})
+    for path in root.glob("sub-*/ses-*/anat/*.nii.gz"):
+        path.write_bytes(b"x")
+    description = describe(read_cohort(root))
+    assert description.facts["images"]["unusable"] == 26
+    assert len(description.of(UNUSABLE)) == 20
+    (rest,) = description.of("unusable-images")
+    assert rest.text == "6 more images cannot be used, of sub-11, sub-12 and sub-13"
+    with pytest.raises(ImageError, match=r"\(and 19 more problems; 6 more images cannot be used, of sub-11"):
+        require_usable(description.findings)
+    assert "26; 26 cannot be used" in str(description)
+
+
+def test_nibabel_that_is_missing_is_told_once(heads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort = read_cohort(heads)
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    (finding,) = check_images(cohort)
+    assert finding.text == "images are read with nibabel, which is not installed: install nextscan[volumes]"
+    assert finding.subjects == ("sub-01", "sub-02", "sub-03")
+    description = describe(cohort)
+    assert description.facts["images"]["unusable"] == 5
+    assert str(description).count("nibabel") == 1
+
+
+def test_a_file_that_belongs_to_an_image_is_counted_as_what_it_is(tmp_path: Path) -> None:
+    root = bids(tmp_path / "heads")
+    folder = root / "sub-01/ses-2/anat"
+    (folder / "sub-01_ses-2_desc-brain_mask.nii.gz").write_bytes(b"x")
+    (folder / "sub-01_ses-2_from-T1w_to-MNI_mode-image_xfm.txt").write_text("of another program")
+    description = describe(read_cohort(root))
+    assert description.facts["images"]["unusable"] == 0
+    assert len(description.tables["images"]) == 5
+    assert [finding.subjects for finding in description.of("unusable-mask")] == [("sub-01",)]
+    (transform,) = description.of("unusable-transform")
+    assert "xfm.txt (sub-01 ses-2): is no affine transform in ITK's text format" in transform.text
+    with pytest.raises(ImageError, match=r"mask\.nii\.gz \(mask of sub-01 ses-2\)"):
         require_usable(description.findings)
 
 
