@@ -139,7 +139,7 @@ def test_the_visit_that_is_off_is_named_and_no_other(
 def test_with_two_visits_the_later_is_compared_with_the_first(tmp_path: Path) -> None:
     found = found_in(tmp_path, {0: moved(0, 0, 10)}, visits=2)
     assert found["not-registered"][0].text.startswith("visits that do not lie on the subject's first: 1 (s0 v1")
-    turned = found["not-registered"][0].text.partition("turned by ")[2]
+    turned = found["not-registered"][0].text.partition("turned ")[2]
     assert float(turned.partition("°")[0]) == pytest.approx(10, abs=1)
 
 

@@ -108,9 +108,9 @@ def _told(found: Agreement) -> str:
     if not found.moved >= LOW_CORRELATION:
         return "nothing in common" if np.isnan(found.correlation) else f"correlation {found.correlation:.2f}"
     now = "nothing in common" if np.isnan(found.still) else f"correlation {found.still:.2f}"
-    turned = f"turned by {found.angle:.0f}° and " if found.angle >= 1 else ""
+    turned = f"turned {found.angle:.0f}°, " if found.angle >= 1 else ""
     scaled = "" if 1 / _GROWN <= found.scale <= _GROWN else f", its head {found.scale:.2f} times as large"
-    return f"{now}, {found.moved:.2f} when {turned}moved by {found.shift:.0f} mm{scaled}"
+    return f"{now}; {found.moved:.2f} {turned}moved {found.shift:.0f} mm{scaled}"
 
 
 def _shown(fits: Sequence[Fit]) -> Iterator[Finding]:

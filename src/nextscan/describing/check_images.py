@@ -17,7 +17,7 @@ from nextscan.errors import ImageError
 from nextscan.images.coarse import Coarse, coarsen, head_lengths
 from nextscan.images.files import Header, Image, read_header, read_image
 from nextscan.images.header import nibabel
-from nextscan.images.transforms import common_to_image
+from nextscan.images.transforms import common_to_image, placed_alike, read_transform
 from nextscan.images.values import summarise, thumbnail
 from nextscan.wording import counted, few
 
@@ -131,6 +131,7 @@ class _Look:
         self.problems: list[tuple[str, str, str]] = []  # code, subject, message
         self.other_grid: dict[str, list[tuple[str, str]]] = {}
         self.odd_transforms: list[tuple[str, str]] = []
+        self.placed_by_itk: list[tuple[str, str]] = []
         self.thumbnails: list[dict[str, Any]] = []
         self.shown = _shown(cohort) if thumbnails else set()
 
@@ -162,8 +163,10 @@ class _Look:
         if not (paths[self.cohort.subject_of == self.cohort.subject_of[row]] != "").any():
             return None
         matrix = common_to_image(paths[row], header, where=where)
-        if not _SCALES[0] < np.linalg.det(matrix[:3, :3]) < _SCALES[1]:
+        if paths[row] and not _SCALES[0] < np.linalg.det(read_transform(paths[row])[:3, :3]) < _SCALES[1]:
             self.odd_transforms.append((subject, where))
+        if not placed_alike(header):
+            self.placed_by_itk.append((subject, where))
         return np.asarray(np.linalg.inv(matrix), np.float64)
 
     def _companions(self, row: int, subject: str, where: str, header: Header) -> None:
@@ -192,6 +195,11 @@ class _Look:
         if self.odd_transforms:
             text = "transforms that mirror, or change volume more than twofold: {}; check them"
             yield about(self.odd_transforms, "warning", "odd-transform", text)
+        if self.placed_by_itk:
+            text = (
+                "images that ITK, and so their transforms, puts elsewhere than others do: {}; placed as ITK does"
+            )
+            yield about(self.placed_by_itk, "note", "placed-by-itk", text)
 
     @property
     def n_unusable(self) -> int:

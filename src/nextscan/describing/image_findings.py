@@ -106,8 +106,7 @@ def alone(images: Sequence[Seen]) -> Iterator[Finding]:
             lambda seen: seen.header.apart > _APART,
             "note",
             "forms-disagree",
-            "images whose qform and sform disagree by more than 1 mm: {}; the sform is taken, but where transforms are "
-            "applied what ITK takes",
+            "images whose qform and sform disagree by more than 1 mm: {}; the sform is taken",
         ),
         (
             lambda seen: max(seen.header.spacing) > _THICK * min(seen.header.spacing),
