@@ -213,6 +213,15 @@ def test_innocent_differences_raise_no_warning(tmp_path: Path, changes: dict[int
     assert not {"uneven-neck", "size-differs"} & set(found)
 
 
+def test_another_contrast_does_not_pass_for_a_head_that_grew(tmp_path: Path) -> None:
+    def inverted(data: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.where(data > 100, 1300 - data, data), affine
+
+    found = found_in(tmp_path, {1: inverted}, subjects=1)
+    assert set(found) == {"not-registered"}
+    assert "1 (s0 v1 (correlation " in found["not-registered"][0].text
+
+
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_a_symmetric_head_is_not_called_mirrored(tmp_path: Path, symmetric: bool) -> None:
     def change(data: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

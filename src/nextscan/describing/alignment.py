@@ -10,7 +10,7 @@ import numpy as np
 from nextscan.cohort.findings import Finding, Level
 from nextscan.describing.image_findings import Seen, about
 from nextscan.images.coarse import Coarse
-from nextscan.images.registration import LOW_CORRELATION, Agreement, agreement
+from nextscan.images.registration import Agreement, agreement
 
 _LITTLE = 0.2  # of a head beyond the field of view
 _SOME = 0.03  # of a head, at the top or a side
@@ -74,7 +74,7 @@ def alignment(fits: Sequence[Fit]) -> Iterator[Finding]:
     grown = [
         (fit.second.subject, f"{fit.second.where} ({fit.agreement.scale:.2f} times)")
         for fit in fits
-        if not fit.agreement.is_off and not 1 / _GROWN <= fit.agreement.scale <= _GROWN
+        if fit.agreement.is_explained and not fit.agreement.is_off and not 1 / _GROWN <= fit.agreement.scale <= _GROWN
     ]
     if grown:
         text = (
@@ -105,7 +105,7 @@ def _placed(fits: Sequence[Fit]) -> Iterator[Finding]:
 
 
 def _told(found: Agreement) -> str:
-    if not found.moved >= LOW_CORRELATION:
+    if not found.is_explained:
         return "nothing in common" if np.isnan(found.correlation) else f"correlation {found.correlation:.2f}"
     now = "nothing in common" if np.isnan(found.still) else f"correlation {found.still:.2f}"
     turned = f"turned {found.angle:.0f}°, " if found.angle >= 1 else ""
@@ -118,7 +118,7 @@ def _shown(fits: Sequence[Fit]) -> Iterator[Finding]:
     little, some, neck, cut = _Lacks(), _Lacks(), _Lacks(), _Lacks()
     for fit in fits:
         found = fit.agreement
-        if not found.moved >= LOW_CORRELATION and found.overlap < 1 - _LITTLE:
+        if not found.is_explained and found.overlap < 1 - _LITTLE:
             little.add(fit.second, {"": 1 - found.overlap})
         for seen, unseen, removed in (
             (fit.second, found.unseen, found.cut),

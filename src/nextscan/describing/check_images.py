@@ -196,9 +196,7 @@ class _Look:
             text = "transforms that mirror, or change volume more than twofold: {}; check them"
             yield about(self.odd_transforms, "warning", "odd-transform", text)
         if self.placed_by_itk:
-            text = (
-                "images that ITK, and so their transforms, puts elsewhere than others do: {}; placed as ITK does"
-            )
+            text = "images that ITK, and so their transforms, puts elsewhere than others do: {}; placed as ITK does"
             yield about(self.placed_by_itk, "note", "placed-by-itk", text)
 
     @property

@@ -13,7 +13,7 @@ from nextscan.images.coarse import Coarse
 from nextscan.images.pose import Pose, PoseSearch
 
 LOW_CORRELATION = 0.6
-"""Below this two images do not show one head in one contrast: real visits reach 0.93 and more at 4 mm."""
+"""Below this two images do not lie on each other, or show other heads or contrasts: real visits reach 0.93 at 4 mm."""
 
 _FEWEST = 50  # voxels that a correlation needs
 _FLIPS = ("first", "second", "third")
@@ -25,7 +25,8 @@ _MIRRORED = 1.3  # the same for a mirrored head; mirrored real visits have 3.4 t
 _LEAST = 0.004  # of correlation that mirroring must bring
 _REACH = 0.25  # of correlation that a mirrored image may lack before the search
 _ALIKE = 0.998  # images that agree so well are not mirrored
-_COMPARABLE = 0.5  # of correlation: below, a pose says nothing about what was cut away
+_EXPLAINED = 0.9  # of correlation: so well heads of one contrast agree in the right pose; growing ones have 0.96
+_COMPARABLE = 0.5  # the same before what was cut away is left out
 _ASLANT = 0.6  # of the largest part of a direction: another one as large is named, too
 _CUT = 9.0  # mm: what was cut away is thicker
 _SMALLEST_CUT = (10.0, 0.01)  # ml, and share of the head
@@ -71,10 +72,15 @@ class Agreement:
     cut_from_first: Mapping[str, float] = field(default_factory=dict)
 
     @property
+    def is_explained(self) -> bool:
+        """Tell whether the pose that was found shows one head in one contrast."""
+        return self.moved >= _EXPLAINED
+
+    @property
     def is_apart(self) -> bool:
         """Tell whether the images do not lie on each other; heads that grew may have moved a little more."""
-        if not max(self.moved, self.correlation) >= LOW_CORRELATION:
-            return True
+        if not self.is_explained:
+            return not self.correlation >= LOW_CORRELATION
         growth = max(self.scale, 1 / self.scale) ** 2
         gained = not 1 - self.still <= _BETTER * (1 - self.moved)  # also where nothing was shared
         return gained and (self.shift > _MOVED * growth or self.angle > _TURNED * growth)
@@ -93,7 +99,7 @@ def agreement(first: Coarse, second: Coarse) -> Agreement:
     search, pose = _best_pose(first, second)
     flip = _flip(search, pose)
     lacks: tuple[dict[str, float], ...] = ({}, {}, {}, {})
-    if not flip and pose.correlation >= _COMPARABLE:
+    if not flip and pose.correlation >= _EXPLAINED:
         back = np.asarray(np.linalg.inv(pose.matrix), np.float64)
         lacks = (*_lacking(first, second, pose.matrix), *_lacking(second, first, back))
     return Agreement(
