@@ -183,8 +183,21 @@ FILES = [
     ImageCase("constant image", image(np.full((24, 28, 22), 3.0)), "every voxel is 3; export the image again"),
     ImageCase(
         "link without its file",
-        also(gone(SECOND), lambda folder: (folder / SECOND).symlink_to("../../../.git/annex/objects/x")),
+        also(gone(SECOND), lambda folder: (folder / SECOND).symlink_to("../elsewhere/x")),
         "is a link to a file that is not there; fetch it",
+    ),
+    ImageCase(
+        "link of git-annex",
+        also(gone(SECOND), lambda folder: (folder / SECOND).symlink_to("../../../.git/annex/objects/x")),
+        f"is a pointer of git-annex, its content has not been fetched; run `datalad get {SECOND}`",
+    ),
+    ImageCase(
+        "key of git-annex", also(raw(b"/annex/objects/MD5E-s1234--0f.nii.gz\n")), "is a pointer of git-annex, its"
+    ),
+    ImageCase(
+        "pointer of Git LFS",
+        also(raw(b"version https://git-lfs.github.com/spec/v1\noid sha256:00ff\nsize 12345\n")),
+        "is a pointer of Git LFS, its content has not been fetched; run `git lfs pull`",
     ),
     ImageCase(
         "two problems",
@@ -339,7 +352,7 @@ PAIRS = [
     ImageCase(
         "array flipped against its header",
         image(head(0, 1)[:, :, ::-1]),
-        "visits that fit the subject's first only when flipped: 1 (sub-01 ses-2 (its third axis))",
+        "visits that fit the subject's first only when mirrored: 1 (sub-01 ses-2 (top and bottom, its third axis))",
         FINDING,
     ),
     ImageCase(
@@ -351,7 +364,7 @@ PAIRS = [
     ImageCase(
         "field of view beside the head",
         image(head(0, 1)[:, :, 11:], AFFINE + np.array([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 66], [0, 0, 0, 0]])),
-        "visits that show less than 80 % of what the subject's first shows: 1 (sub-01 ses-2",
+        "visits that show less than 80 % of the head that others of the subject show: 1 (sub-01 ses-2 (lacks 50%",
         FINDING,
     ),
     ImageCase(
@@ -447,19 +460,19 @@ TABLES = [
     ImageCase(
         "image is missing",
         rows("subject,visit,volume", f"s1,1,{FIRST}", "s1,2,heads/gone.nii.gz"),
-        "table.csv, line 3, column volume, subject s1: heads/gone.nii.gz: no such file, or correct the path",
+        "table.csv, line 3, column volume, subject s1: heads/gone.nii.gz: there is no such file; correct the path",
         command=TABLE,
     ),
     ImageCase(
         "transform is missing",
         rows("subject,visit,volume,transform", f"s1,1,{FIRST},to_common.txt"),
-        "column transform, subject s1: to_common.txt: no such file",
+        "column transform, subject s1: to_common.txt: there is no such file",
         command=TABLE,
     ),
     ImageCase(
         "path of no image",
         rows("subject,visit,volume", f"s1,1,{FIRST}", "s1,2,heads/participants.tsv"),
-        "heads/participants.tsv does not name a NIfTI file; expected .nii or .nii.gz",
+        "heads/participants.tsv does not name an image; expected .nii, .nii.gz or .mgz",
         command=TABLE,
     ),
     ImageCase(

@@ -1,13 +1,15 @@
 """Checks of cohorts of images, and their description."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.transform import Rotation
 
-from image_samples import bids
+from image_samples import AFFINE, bids, head, transform
 from nextscan.describing import describe
 from nextscan.describing.check_images import UNUSABLE, check_images, require_usable
 from nextscan.errors import ImageError
@@ -38,6 +40,71 @@ def test_every_unusable_image_is_named_and_the_others_are_still_described(tmp_pa
     assert description.facts["images"]["unusable"] == 2
     assert description.tables["images"]["subject"].tolist() == ["sub-02", "sub-02", "sub-03"]
     with pytest.raises(ImageError, match="1 more problem"):
+        require_usable(description.findings)
+
+
+def test_counts_beyond_those_listed_are_right(tmp_path: Path) -> None:
+    root = bids(tmp_path / "heads", {f"{n:02d}": ("1", "2") for n in range(1, 14)})
+    for path in root.glob("sub-*/ses-*/anat/*.nii.gz"):
+        path.write_bytes(b"x")
+    description = describe(read_cohort(root))
+    assert description.facts["images"]["unusable"] == 26
+    assert len(description.of(UNUSABLE)) == 20
+    (rest,) = description.of("unusable-images")
+    assert rest.text == "6 more images cannot be used, of sub-11, sub-12, sub-13"
+    with pytest.raises(ImageError, match=r"\(and 19 more problems; 6 more images cannot be used, of sub-11"):
+        require_usable(description.findings)
+    assert "26; 26 cannot be used" in str(description)
+
+
+def test_nibabel_that_is_missing_is_told_once(heads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort = read_cohort(heads)
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    (finding,) = check_images(cohort)
+    assert finding.text == "images are read with nibabel, which is not installed: install nextscan[volumes]"
+    assert finding.subjects == ("sub-01", "sub-02", "sub-03")
+    description = describe(cohort)
+    assert description.facts["images"]["unusable"] == 5
+    assert str(description).count("nibabel") == 1
+
+
+def test_images_with_transforms_are_compared_where_itk_puts_them(tmp_path: Path) -> None:
+    """Headers say qform 1 and sform 2, 20 degrees apart: transforms of ITK act on the qform."""
+    import nibabel
+
+    away = AFFINE.copy()
+    away[:3, :3] = Rotation.from_euler("z", 20, degrees=True).as_matrix() @ AFFINE[:3, :3]
+    rows = []
+    for visit in range(2):
+        image = nibabel.Nifti1Image(head(0, visit), None)
+        image.header.set_qform(AFFINE, 1)
+        image.header.set_sform(away if visit else AFFINE, 2)
+        nibabel.Nifti1Image(head(0, visit), None, image.header).to_filename(tmp_path / f"{visit}.nii.gz")
+        transform(tmp_path / f"{visit}.txt")
+        rows.append({"subject": "s", "visit": f"v{visit}", "volume": f"{visit}.nii.gz", "transform": f"{visit}.txt"})
+    pd.DataFrame(rows).assign(years=[0, 1]).to_csv(tmp_path / "with.csv", index=False)
+    pd.DataFrame(rows).assign(years=[0, 1]).drop(columns="transform").to_csv(tmp_path / "without.csv", index=False)
+    found = {finding.code: finding for finding in check_images(read_cohort(tmp_path / "with.csv"))}
+    assert {code: finding.level for code, finding in found.items()} == {
+        "forms-disagree": "note",
+        "placed-by-itk": "note",
+    }
+    assert "1 (s v1)" in found["placed-by-itk"].text
+    assert "not-registered" in {finding.code for finding in check_images(read_cohort(tmp_path / "without.csv"))}
+
+
+def test_a_file_that_belongs_to_an_image_is_counted_as_what_it_is(tmp_path: Path) -> None:
+    root = bids(tmp_path / "heads")
+    folder = root / "sub-01/ses-2/anat"
+    (folder / "sub-01_ses-2_desc-brain_mask.nii.gz").write_bytes(b"x")
+    (folder / "sub-01_ses-2_from-T1w_to-MNI_mode-image_xfm.txt").write_text("of another program")
+    description = describe(read_cohort(root))
+    assert description.facts["images"]["unusable"] == 0
+    assert len(description.tables["images"]) == 5
+    assert [finding.subjects for finding in description.of("unusable-mask")] == [("sub-01",)]
+    (unreadable,) = description.of("unusable-transform")
+    assert "xfm.txt (sub-01 ses-2): is no affine transform in ITK's text format" in unreadable.text
+    with pytest.raises(ImageError, match=r"mask\.nii\.gz \(mask of sub-01 ses-2\)"):
         require_usable(description.findings)
 
 

@@ -11,19 +11,23 @@ import numpy as np
 from nextscan.arrays import FloatArray, Progress
 from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.findings import Finding
+from nextscan.describing.alignment import Fit, alignment, compare
 from nextscan.describing.image_findings import Seen, about, alone, together
 from nextscan.errors import ImageError
+from nextscan.images.coarse import Coarse, coarsen, head_lengths
 from nextscan.images.files import Header, Image, read_header, read_image
-from nextscan.images.registration import Coarse, agreement, coarsen
-from nextscan.images.transforms import read_transform
+from nextscan.images.header import nibabel
+from nextscan.images.transforms import common_to_image, placed_alike, read_transform
 from nextscan.images.values import summarise, thumbnail
 from nextscan.wording import counted, few
 
 UNUSABLE = "unusable-image"
-"""The code of findings about images with which nothing can be computed."""
+"""The code of findings about images with which nothing can be computed; files that belong to one have others."""
+_ROLES = ("mask", "segmentation", "noise_free")
+_BROKEN = (UNUSABLE, "unusable-images", "unusable-transform", *(f"unusable-{role}" for role in _ROLES))
 
 _SCALES = (0.5, 2.0)  # of volume, by a transform
-_LISTED = 20  # unusable images named one by one
+_LISTED = 20  # unusable files named one by one
 _SHOWN = 3  # subjects, and visits of each, with thumbnails
 
 
@@ -36,12 +40,15 @@ class Inspection:
     images : list of Seen
         In the order of the cohort; without unusable ones.
     findings : list of Finding
+    unusable : int
+        How many images cannot be used.
     thumbnails : list of dict
         Of a few subjects: ``subject``, ``visit``, ``years`` and ``planes``, see `nextscan.images.values.thumbnail`.
     """
 
     images: list[Seen]
     findings: list[Finding]
+    unusable: int = 0
     thumbnails: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -50,7 +57,8 @@ def check_images(cohort: Cohort, *, progress: Progress | None = None) -> list[Fi
 
     Each image is read once: is it readable, finite, placed by its header, of plausible spacing and intensities; do its
     mask, label map and transform fit it. Between visits of a subject: orientation, spacing, shape, overlap and
-    correlation at low resolution (with the transforms, where there are some), and whether an image is there twice.
+    correlation at low resolution (with the transforms, where there are some), how the head would have to be turned,
+    moved or mirrored, what one of them lacks of it, and whether an image is there twice.
 
     Parameters
     ----------
@@ -61,7 +69,8 @@ def check_images(cohort: Cohort, *, progress: Progress | None = None) -> list[Fi
     Returns
     -------
     list of Finding
-        Images that cannot be used have the code `UNUSABLE`; `require_usable` makes an error of them.
+        Images that cannot be used have the code `UNUSABLE`, files that belong to them ``unusable-transform`` and so
+        on; `require_usable` makes an error of them.
     """
     return inspect_images(cohort, progress=progress).findings
 
@@ -73,29 +82,45 @@ def require_usable(findings: Iterable[Finding]) -> None:
     ------
     ImageError
     """
-    wrong = [finding for finding in findings if finding.code == UNUSABLE]
+    wrong = [finding for finding in findings if finding.code in _BROKEN]
     if wrong:
-        more = f" (and {counted(len(wrong) - 1, 'more problem')}: see nextscan describe)" if len(wrong) > 1 else ""
-        raise ImageError(f"{wrong[0].text}{more}")
+        named = [finding for finding in wrong if finding.code != "unusable-images"]
+        more = [counted(len(named) - 1, "more problem")] if len(named) > 1 else []
+        more += [finding.text for finding in wrong if finding.code == "unusable-images"]
+        told = f" (and {'; '.join(more)}: see nextscan describe)" if more else ""
+        raise ImageError(f"{wrong[0].text}{told}")
 
 
 def inspect_images(cohort: Cohort, *, progress: Progress | None = None, thumbnails: bool = False) -> Inspection:
     """Look at every image once; see `check_images`."""
-    look = _Look(cohort, thumbnails)
     rows = np.flatnonzero(cohort.has_volume)
-    first: Coarse | None = None
-    subject = -1
+    try:
+        nibabel()
+    except ImageError as error:
+        told = Finding("warning", UNUSABLE, str(error), (), tuple(cohort.subjects[np.unique(cohort.subject_of[rows])]))
+        return Inspection([], [told], len(rows))
+    look = _Look(cohort, thumbnails)
+    images: list[Seen] = []
+    fits: list[Fit] = []
+    subject: list[tuple[Seen, Coarse | None]] = []
     for done, row in enumerate(rows, 1):
-        if cohort.subject_of[row] != subject:
-            subject, first = int(cohort.subject_of[row]), None
-        first = look.at(int(row), first) or first
+        found = look.at(int(row))
+        if found is not None:
+            subject.append(found)
+        if done == len(rows) or cohort.subject_of[rows[done]] != cohort.subject_of[row]:
+            seen, pairs = compare([(each, coarse) for each, coarse in subject if coarse is not None])
+            images += _in_order([each for each, _ in subject], seen)
+            fits += pairs
+            subject = []
         if progress is not None:
             progress({"phase": "checking images", "done": done, "total": len(rows)})
-    return Inspection(
-        look.images,
-        [*look.unusable(), *alone(look.images), *look.companions(), *together(cohort, look.images)],
-        look.thumbnails,
-    )
+    findings = [*look.unusable(), *alone(images), *look.companions(), *together(cohort, images), *alignment(fits)]
+    return Inspection(images, findings, look.n_unusable, look.thumbnails)
+
+
+def _in_order(every: list[Seen], compared: list[Seen]) -> list[Seen]:
+    known = {seen.row: seen for seen in compared}
+    return [known.get(seen.row, seen) for seen in every]
 
 
 class _Look:
@@ -103,57 +128,64 @@ class _Look:
 
     def __init__(self, cohort: Cohort, thumbnails: bool) -> None:
         self.cohort = cohort
-        self.images: list[Seen] = []
-        self.problems: list[tuple[str, str]] = []  # subject, message
+        self.problems: list[tuple[str, str, str]] = []  # code, subject, message
         self.other_grid: dict[str, list[tuple[str, str]]] = {}
         self.odd_transforms: list[tuple[str, str]] = []
+        self.placed_by_itk: list[tuple[str, str]] = []
         self.thumbnails: list[dict[str, Any]] = []
         self.shown = _shown(cohort) if thumbnails else set()
 
-    def at(self, row: int, first: Coarse | None) -> Coarse | None:
-        """Look at one image; return it at low resolution."""
+    def at(self, row: int) -> tuple[Seen, Coarse | None] | None:
+        """Look at one image; return it with itself at low resolution, or without where nobody knows where it lies."""
         cohort = self.cohort
         subject, visit = str(cohort.subjects[cohort.subject_of[row]]), str(cohort.visits[row])
         where = f"{subject} {visit}"
         try:
             image = read_image(cohort.files_of("volume")[row], where=where)
-            to_common = self._transform(row, subject, where)
-            self._companions(row, subject, where, image.header)
         except ImageError as error:
-            self.problems.append((subject, str(error)))
+            self.problems.append((UNUSABLE, subject, str(error)))
             return None
-        coarse = coarsen(image, to_common)
-        values = summarise(image)
-        fit = agreement(first, coarse) if first is not None else None
-        self.images.append(Seen(row, subject, where, image.header, values, fit))
+        self._companions(row, subject, where, image.header)
+        try:
+            coarse, is_placed = coarsen(image, self._transform(row, subject, where, image.header)), True
+        except ImageError as error:
+            self.problems.append(("unusable-transform", subject, str(error)))
+            coarse, is_placed = coarsen(image), False
+        seen = Seen(row, subject, where, image.header, summarise(image), head_lengths(image))
         if row in self.shown:
             years = float(cohort.years[row])
             known = {"subject": subject, "visit": visit, "years": years}
             self.thumbnails.append({**known, "planes": thumbnail(image)})
-        return coarse
+        return seen, coarse if is_placed else None
 
-    def _transform(self, row: int, subject: str, where: str) -> FloatArray | None:
-        path = self.cohort.files_of("transform")[row]
-        if not path:
+    def _transform(self, row: int, subject: str, where: str, header: Header) -> FloatArray | None:
+        paths = self.cohort.files_of("transform")
+        if not (paths[self.cohort.subject_of == self.cohort.subject_of[row]] != "").any():
             return None
-        matrix = read_transform(path, where=where)
-        if not _SCALES[0] < np.linalg.det(matrix[:3, :3]) < _SCALES[1]:
+        matrix = common_to_image(paths[row], header, where=where)
+        if paths[row] and not _SCALES[0] < np.linalg.det(read_transform(paths[row])[:3, :3]) < _SCALES[1]:
             self.odd_transforms.append((subject, where))
+        if not placed_alike(header):
+            self.placed_by_itk.append((subject, where))
         return np.asarray(np.linalg.inv(matrix), np.float64)
 
     def _companions(self, row: int, subject: str, where: str, header: Header) -> None:
         """Look at what belongs to an image: it must be readable, and should be on the image's grid."""
-        for role in ("mask", "segmentation", "noise_free"):
-            path = self.cohort.files_of(role)[row]
-            if not path:
-                continue
-            other = read_header(path, where=f"{role} of {where}")
-            if other.shape != header.shape or not np.allclose(other.affine, header.affine, atol=0.01):
-                self.other_grid.setdefault(role, []).append((subject, where))
-            if role == "mask":
-                mask: Image = read_image(path, where=f"mask of {where}", allow_constant=True)
-                if not mask.data.any():
-                    raise ImageError(f"{path} (mask of {where}): the mask is empty; make it again or leave it out")
+        for role in _ROLES:
+            if path := self.cohort.files_of(role)[row]:
+                try:
+                    self._companion(path, role, subject, where, header)
+                except ImageError as error:
+                    self.problems.append((f"unusable-{role}", subject, str(error)))
+
+    def _companion(self, path: str, role: str, subject: str, where: str, header: Header) -> None:
+        other = read_header(path, where=f"{role} of {where}")
+        if other.shape != header.shape or not np.allclose(other.affine, header.affine, atol=0.01):
+            self.other_grid.setdefault(role, []).append((subject, where))
+        if role == "mask":
+            mask: Image = read_image(path, where=f"mask of {where}", allow_constant=True)
+            if not mask.data.any():
+                raise ImageError(f"{path} (mask of {where}): the mask is empty; make it again or leave it out")
 
     def companions(self) -> Iterator[Finding]:
         """Say what is odd about files that belong to images."""
@@ -163,15 +195,25 @@ class _Look:
         if self.odd_transforms:
             text = "transforms that mirror, or change volume more than twofold: {}; check them"
             yield about(self.odd_transforms, "warning", "odd-transform", text)
+        if self.placed_by_itk:
+            text = "images that ITK, and so their transforms, puts elsewhere than others do: {}; placed as ITK does"
+            yield about(self.placed_by_itk, "note", "placed-by-itk", text)
+
+    @property
+    def n_unusable(self) -> int:
+        """Number of images that cannot be used."""
+        return sum(code == UNUSABLE for code, _, _ in self.problems)
 
     def unusable(self) -> Iterator[Finding]:
-        """Say which images cannot be used, and why."""
-        for subject, problem in self.problems[:_LISTED]:
-            yield Finding("warning", UNUSABLE, problem, (), (subject,))
+        """Say which files cannot be used, and why."""
+        for code, subject, problem in self.problems[:_LISTED]:
+            yield Finding("warning", code, problem, (), (subject,))
         if rest := self.problems[_LISTED:]:
-            names = tuple(dict.fromkeys(name for name, _ in rest))
-            text = f"{counted(len(rest), 'more image')} cannot be used, of {few(names)}"
-            yield Finding("warning", UNUSABLE, text, (), names)
+            names = tuple(dict.fromkeys(name for _, name, _ in rest))
+            what = "more image" if all(code == UNUSABLE for code, _, _ in rest) else "more file"
+            yield Finding(
+                "warning", "unusable-images", f"{counted(len(rest), what)} cannot be used, of {few(names)}", (), names
+            )
 
 
 def _shown(cohort: Cohort) -> set[int]:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.findings import Finding, Level
 from nextscan.images.files import Header
-from nextscan.images.registration import LOW_CORRELATION, Agreement
+from nextscan.images.registration import Agreement
 from nextscan.images.values import Values
 from nextscan.wording import counted, few
 
-_LOW_OVERLAP = 0.8  # of the first visit's head within the field of view of a later one
-_SHIFT_GAIN = 0.05  # of correlation: a shift that gains so much was a shift of the head
 _THICK = 2.5  # times the smallest spacing
 _SPACINGS = (0.1, 12.0)  # mm
 _APART = 1.0  # mm between what sform and qform say
+_HEADS = (35.0, 400.0)  # mm, of the longest side of a head: one of 20 weeks has 50
+_FLAT = 0.3  # of the longest side: a head is never as flat
 _SAME_SPACING = 0.02  # of the spacing
 
 
@@ -32,6 +32,9 @@ class Seen:
     where : str
         Subject and visit.
     header, values : Header, Values
+    head : tuple of three float
+        Lengths of the head in mm, along the axes of the array; negative where it ends at neither side of the image,
+        and may be longer.
     agreement : Agreement or None
         With the subject's first image; None for the first.
     """
@@ -41,7 +44,15 @@ class Seen:
     where: str
     header: Header
     values: Values
+    head: tuple[float, float, float]
     agreement: Agreement | None = None
+
+    @property
+    def is_odd_in_size(self) -> bool:
+        """Tell whether no head is so small, large or flat as this one by its header."""
+        longest = max(map(abs, self.head))
+        flat = any(0 < length < _FLAT * longest for length in self.head)
+        return longest > 0 and (flat or not _HEADS[0] <= longest <= _HEADS[1])
 
 
 def about(found: Sequence[tuple[str, str]], level: Level, code: str, text: str) -> Finding:
@@ -79,6 +90,13 @@ def alone(images: Sequence[Seen]) -> Iterator[Finding]:
             "images with voxels below 0.1 or above 12 mm: {}; is the header in another unit?",
         ),
         (
+            lambda seen: seen.is_odd_in_size,
+            "warning",
+            "odd-size",
+            "images whose head is smaller, larger or flatter than any by the header: {}; voxel sizes may be wrong, or "
+            "in another unit than mm",
+        ),
+        (
             lambda seen: not any(seen.header.codes),
             "warning",
             "unplaced",
@@ -98,9 +116,18 @@ def alone(images: Sequence[Seen]) -> Iterator[Finding]:
         ),
     )
     for test, level, code, text in tests:
-        found = [(seen.subject, seen.where) for seen in images if test(seen)]
+        named = _measured if code == "odd-size" else _named
+        found = [(seen.subject, named(seen)) for seen in images if test(seen)]
         if found:
             yield about(found, level, code, text)
+
+
+def _named(seen: Seen) -> str:
+    return seen.where
+
+
+def _measured(seen: Seen) -> str:
+    return f"{seen.where} ({'×'.join(f'{abs(length):.0f}' for length in seen.head)} mm)"
 
 
 def together(cohort: Cohort, images: Sequence[Seen]) -> Iterator[Finding]:
@@ -108,7 +135,6 @@ def together(cohort: Cohort, images: Sequence[Seen]) -> Iterator[Finding]:
     first: dict[str, Seen] = {}
     later = [(first[seen.subject], seen) for seen in images if first.setdefault(seen.subject, seen) is not seen]
     yield from _grids(later)
-    yield from _registration(later)
     yield from _transforms(cohort, later)
     yield from _copies(images)
 
@@ -145,30 +171,6 @@ def spaced_text(spacing: Sequence[float]) -> str:
     '0.72×0.72×3 mm'
     """
     return "×".join(f"{step:.2f}".rstrip("0").rstrip(".") for step in spacing) + " mm"
-
-
-def _registration(later: Sequence[tuple[Seen, Seen]]) -> Iterator[Finding]:
-    apart, flipped, outside = [], [], []
-    for _, seen in later:
-        fit = seen.agreement
-        if fit is None:
-            continue
-        if fit.overlap < _LOW_OVERLAP:
-            outside.append((seen.subject, f"{seen.where} ({fit.overlap:.0%})"))
-        if fit.flip:
-            flipped.append((seen.subject, f"{seen.where} (its {fit.flip} axis)"))
-        elif not fit.correlation >= LOW_CORRELATION or (fit.shift > 0 and fit.moved - fit.correlation > _SHIFT_GAIN):
-            after = f", {fit.moved:.2f} after {fit.shift:.0f} mm" if fit.moved > fit.correlation + _SHIFT_GAIN else ""
-            apart.append((seen.subject, f"{seen.where} (correlation {fit.correlation:.2f}{after})"))
-    if outside:
-        text = "visits that show less than 80 % of what the subject's first shows: {}; check the field of view"
-        yield about(outside, "warning", "little-overlap", text)
-    if flipped:
-        text = "visits that fit the subject's first only when flipped: {}; correct the header or the array"
-        yield about(flipped, "warning", "flipped", text)
-    if apart:
-        text = "visits that do not lie on the subject's first: {}; register the visits, or give their transforms"
-        yield about(apart, "warning", "not-registered", text)
 
 
 def _transforms(cohort: Cohort, later: Sequence[tuple[Seen, Seen]]) -> Iterator[Finding]:

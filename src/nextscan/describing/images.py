@@ -9,7 +9,7 @@ import pandas as pd
 
 from nextscan.arrays import Progress
 from nextscan.cohort.cohort import ROLES, Cohort
-from nextscan.describing.check_images import UNUSABLE, inspect_images
+from nextscan.describing.check_images import inspect_images
 from nextscan.describing.image_findings import Seen, spaced_text
 from nextscan.describing.part import Part
 from nextscan.images.names import parse
@@ -34,7 +34,7 @@ def images(cohort: Cohort, *, progress: Progress | None = None) -> Part:
     fit = table["correlation"].dropna()
     facts = {
         "count": int(cohort.has_volume.sum()),
-        "unusable": sum(finding.code == UNUSABLE for finding in seen.findings),
+        "unusable": seen.unusable,
         "grids": len(grids),
         "roles": {role: int(np.count_nonzero(cohort.files_of(role) != "")) for role in ROLES if role in cohort.files},
         "correlation": {"lowest": float(fit.min()), "median": float(fit.median())} if len(fit) else {},

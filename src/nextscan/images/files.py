@@ -1,4 +1,4 @@
-"""NIfTI images: data read within known memory, and files written whole or not at all."""
+"""Images: data read within known memory, and files written whole or not at all."""
 
 from __future__ import annotations
 
@@ -184,10 +184,14 @@ def _placed(affine: FloatArray, like: str | Path | None) -> Any:
     else:
         raw, size = raw_header(Path(like), "")
         kept = understood(Path(like), raw, size, "")
-        header, codes = nifti.Nifti1Header.from_header(raw.as_byteswapped("<"), check=False), kept.codes
-        if np.array_equal(kept.affine, affine):
+        is_nifti = isinstance(raw, nifti.Nifti1Header)  # NIfTI-2 is a kind of it
+        header = nifti.Nifti1Header.from_header(raw.as_byteswapped("<") if is_nifti else None, check=False)
+        header["sizeof_hdr"] = header.sizeof_hdr  # a copy of NIfTI-2 keeps its 540
+        if is_nifti and np.array_equal(kept.affine, affine):
             return header
-        codes = codes if any(codes) else (1, 1)
+        codes = kept.codes if is_nifti and any(kept.codes) else (1, 1)
+        if not is_nifti:
+            header.set_xyzt_units("mm")
     header.set_sform(affine, codes[1] or codes[0])
     axes = affine[:3, :3] / np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     sheared = np.abs(axes.T @ axes - np.eye(3)).max() > 1e-4  # a qform cannot say that

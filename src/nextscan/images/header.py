@@ -1,4 +1,4 @@
-"""Headers of NIfTI images, read without their data and checked."""
+"""Headers of NIfTI images and of FreeSurfer's volumes, read without their data and checked."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import numpy as np
 
 from nextscan.arrays import FloatArray
 from nextscan.errors import ImageError
+from nextscan.images.itk_space import itk_affine
+from nextscan.images.pointers import missing, pointer
 
 MOST_VOXELS = 2**29
 """More than this (2 GiB as float32) is taken for a broken header: 0.25 mm steps through a whole head fit."""
@@ -21,6 +23,8 @@ MOST_VOXELS = 2**29
 _GZIP = b"\x1f\x8b"
 _SIZES = {348: "Nifti1Header", 540: "Nifti2Header"}
 _INFLATION = 1040  # deflate makes nothing smaller than 1/1032
+_FREESURFER = frozenset({".mgz", ".mgh"})
+_MGH_BYTES = 284
 _MILLIMETRES = frozenset({"mm", "unknown"})
 
 
@@ -45,6 +49,8 @@ class Header:
         qform and sform code: how the affine was given; both 0 means that the header does not place the image.
     apart : float
         How far, in mm, qform and sform put a corner of the image from each other; the sform counts.
+    itk_affine : ndarray of float64, shape (4, 4), or None
+        In place of `affine` where a transform is applied, see `nextscan.images.itk_space.itk_affine`.
     """
 
     path: Path
@@ -55,6 +61,7 @@ class Header:
     dtype: str
     codes: tuple[int, int] = (0, 1)
     apart: float = 0.0
+    itk_affine: FloatArray | None = None
 
     @property
     def n_voxels(self) -> int:
@@ -78,7 +85,7 @@ def nibabel() -> Any:
 
 
 def read_header(path: str | Path, *, where: str = "") -> Header:
-    """Read the header of a NIfTI image (``.nii``, ``.nii.gz``); no more than 540 bytes are unpacked.
+    """Read the header of an image (``.nii``, ``.nii.gz``, ``.mgz``, ``.mgh``); no more than 540 bytes are unpacked.
 
     Parameters
     ----------
@@ -89,9 +96,9 @@ def read_header(path: str | Path, *, where: str = "") -> Header:
     Raises
     ------
     ImageError
-        If the file is missing, empty, cut short or no NIfTI; if it holds no three-dimensional image of
-        real numbers, or claims more voxels than `MOST_VOXELS` or than a file of its size can hold; or if
-        the header does not say where the voxels lie.
+        If the file is missing, empty, a pointer of Git LFS or git-annex, cut short or no image; if it holds no
+        three-dimensional image of real numbers, or claims more voxels than `MOST_VOXELS` or than a file of its size
+        can hold; or if the header does not say where the voxels lie.
     """
     path = Path(path)
     return understood(path, *raw_header(path, where), where)
@@ -118,14 +125,18 @@ def raw_header(path: Path, where: str) -> tuple[Any, int]:
             block = file.read(540)
             packed = isinstance(file, gzip.GzipFile)
     except FileNotFoundError:
-        gone = "is a link to a file that is not there; fetch it" if path.is_symlink() else "there is no such file"
-        raise error_at(path, where, f"{gone}, or correct the path") from None
+        raise error_at(path, where, missing(path)) from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise error_at(path, where, "the file is cut short or damaged; copy it again") from None
     except OSError as error:
         raise error_at(path, where, f"cannot be read: {error.strerror or error}") from None
     if not block:
         raise error_at(path, where, "the file is empty; copy it again")
+    if told := pointer(path, block):
+        raise error_at(path, where, told)
+    most = size * (_INFLATION if packed else 1)
+    if path.suffix.lower() in _FREESURFER:
+        return _mgh_header(path, block, where), most
     first = int.from_bytes(block[:4], "little"), int.from_bytes(block[:4], "big")
     name = next((_SIZES[number] for number in first if number in _SIZES), None)
     n_bytes = 540 if name == "Nifti2Header" else 348
@@ -139,7 +150,17 @@ def raw_header(path: Path, where: str) -> tuple[Any, int]:
     header = getattr(nifti, name)(block[:n_bytes], check=False)
     if header["pixdim"][0] == 0:  # the standard reads 0 as 1
         header["pixdim"][0] = 1
-    return header, size * (_INFLATION if packed else 1)
+    return header, most
+
+
+def _mgh_header(path: Path, block: bytes, where: str) -> Any:
+    """Return nibabel's header of a volume of FreeSurfer, unchecked."""
+    if len(block) < _MGH_BYTES or int.from_bytes(block[:4], "big") != 1:
+        raise error_at(path, where, "is no volume of FreeSurfer (.mgz, .mgh), or cut short; copy or convert it again")
+    header = nibabel().freesurfer.mghformat.MGHHeader(block[:_MGH_BYTES], check=False)
+    if not any(block[28:30]):  # FreeSurfer takes such a volume for coronal; nibabel turns it upside down
+        header["goodRASFlag"], header["Mdc"] = 0, [[-1, 0, 0], [0, 0, -1], [0, 1, 0]]
+    return header
 
 
 def understood(path: Path, raw: Any, most_bytes: int, where: str) -> Header:
@@ -168,10 +189,13 @@ def understood(path: Path, raw: Any, most_bytes: int, where: str) -> Header:
         )  # fmt: skip
     if dtype.fields is not None or dtype.kind not in "iuf":
         raise error_at(path, where, "holds colours or complex numbers; convert it to an image of one real number each")
-    unit = raw.get_xyzt_units()[0] if int(raw["xyzt_units"]) & 7 in (0, 1, 2, 3) else "unknown"
-    if unit not in _MILLIMETRES:
-        raise error_at(path, where, f"lengths are in {unit}; convert the header to mm")
-    codes = (int(raw["qform_code"]), int(raw["sform_code"]))
+    if is_nifti := isinstance(raw, nibabel().Nifti1Header):  # NIfTI-2 is a kind of it
+        unit = raw.get_xyzt_units()[0] if int(raw["xyzt_units"]) & 7 in (0, 1, 2, 3) else "unknown"
+        if unit not in _MILLIMETRES:
+            raise error_at(path, where, f"lengths are in {unit}; convert the header to mm")
+        codes = (int(raw["qform_code"]), int(raw["sform_code"]))
+    else:
+        codes = (0, int(raw["goodRASFlag"] != 0))
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     if not np.isfinite(affine).all() or not (spacing > 0).all():
         raise error_at(path, where, "the header gives a voxel size of zero or no number; convert the image again")
@@ -186,6 +210,7 @@ def understood(path: Path, raw: Any, most_bytes: int, where: str) -> Header:
         dtype=str(dtype.newbyteorder("=")),
         codes=codes,
         apart=_apart(raw, affine, shape_3d) if all(codes) else 0.0,
+        itk_affine=itk_affine(raw) if is_nifti else affine,
     )
 
 
@@ -193,12 +218,16 @@ def _apart(raw: Any, affine: FloatArray, shape: tuple[int, int, int]) -> float:
     """Return the largest distance of corners as qform and sform place them; infinite for a qform without meaning."""
     from nibabel.spatialimages import HeaderDataError
 
-    corners = np.array([(*(np.array(np.unravel_index(i, (2, 2, 2))) * (np.array(shape) - 1)), 1) for i in range(8)])
     try:
-        away = corners @ (np.asarray(raw.get_qform(), float) - affine).T
+        return distance(np.asarray(raw.get_qform(), np.float64), affine, shape)
     except (HeaderDataError, ValueError):
         return float("inf")
-    return float(np.linalg.norm(away[:, :3], axis=1).max())
+
+
+def distance(first: FloatArray, second: FloatArray, shape: tuple[int, int, int]) -> float:
+    """Return the largest distance, in mm, of the corners of an image as two affines place them."""
+    corners = np.array([(*(np.array(np.unravel_index(i, (2, 2, 2))) * (np.array(shape) - 1)), 1) for i in range(8)])
+    return float(np.linalg.norm((corners @ (first - second).T)[:, :3], axis=1).max())
 
 
 def _three(path: Path, shape: tuple[int, ...], where: str) -> tuple[int, int, int]:

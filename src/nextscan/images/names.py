@@ -28,6 +28,7 @@ _CONTRASTS = {
 }
 CONTRASTS = frozenset(_CONTRASTS.values())
 """BIDS suffixes that `image_name` recognises."""
+_FREESURFER = re.compile(r"\.mg[zh]$", re.IGNORECASE)
 _REPLACED = ("sub", "ses", "desc")
 WHOSE = ("sub", "ses", "run")
 """Entities that tell whose and which image it is; the others tell its kind."""
@@ -90,13 +91,15 @@ def parse(path: Path) -> BidsFile | None:
 def image_name(source: str) -> tuple[str, str]:
     """Return what the name of an image says of its kind: entities such as ``acq-3d_``, and the BIDS suffix.
 
+    FreeSurfer names its volumes by steps of its stream (``norm.mgz``), all of them of a T1w where nothing else is said.
+
     >>> image_name("sub-01_ses-2_acq-3d_run-1_desc-preproc_T1w.nii.gz"), image_name("patient01/study1_T2W.nii.gz")
     (('acq-3d_run-1_', 'T1w'), ('', 'T2w'))
     """
     file = parse(Path(source))
-    if file is not None:
+    if file is not None and not _FREESURFER.search(source):
         kept = [f"{key}-{value}_" for key, value in file.entities.items() if key not in _REPLACED]
         return "".join(kept), _CONTRASTS.get(file.suffix.lower(), file.suffix)
-    stem = re.sub(r"\.nii(\.gz)?$", "", Path(source).name)
+    stem = re.sub(r"\.(nii(\.gz)?|mg[zh])$", "", Path(source).name)
     last = re.sub(r"[^A-Za-z0-9]", "", re.split(r"[_\-. ]", stem)[-1]) or "image"
-    return "", _CONTRASTS.get(last.lower(), last)
+    return "", _CONTRASTS.get(last.lower(), "T1w" if _FREESURFER.search(source) else last)

@@ -10,11 +10,51 @@ import numpy as np
 
 from nextscan.arrays import FloatArray
 from nextscan.errors import ImageError
+from nextscan.images.header import Header, distance
+from nextscan.images.pointers import pointer
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # ITK's axes point left and posterior, NIfTI's right and anterior
 _MAGIC = "#Insight Transform File"
 _LIMIT = 2**16  # bytes; an affine transform takes a few hundred
 _SINGULAR = 1e-6
+_SAME_PLACE = 0.01  # mm
+
+
+def common_to_image(path: str | Path, header: Header, *, where: str = "") -> FloatArray:
+    """Return what takes points of the common space to an image, where its header's `affine` puts it.
+
+    A transform in ITK's format acts where ITK puts the image, see `nextscan.images.itk_space.itk_affine`. The result
+    leads on from there to where `affine` puts the same voxel: with both forms alike it is the transform itself.
+
+    Parameters
+    ----------
+    path : path
+        Of the transform; empty for an image that others of the subject were transformed to.
+    header : Header
+        Of the image.
+    where : str
+        Subject and visit, for error messages.
+
+    Raises
+    ------
+    ImageError
+        As `read_transform`; and if ITK refuses the image, or takes one of two forms by chance.
+    """
+    matrix = read_transform(path, where=where) if str(path) else np.eye(4)
+    if header.itk_affine is None:
+        raise ImageError(
+            f"{header.path}{f' ({where})' if where else ''}: its visits have transforms, which act where ITK puts an "
+            "image, and ITK puts this one nowhere or by chance (a sheared sform without a qform, or forms of opposite "
+            "axes); write sform and qform alike and register again"
+        )
+    if placed_alike(header):
+        return matrix
+    return np.asarray(header.affine @ np.linalg.solve(header.itk_affine, matrix), np.float64)
+
+
+def placed_alike(header: Header) -> bool:
+    """Tell whether ITK puts an image where other software does, to a hundredth of a millimetre."""
+    return header.itk_affine is not None and distance(header.itk_affine, header.affine, header.shape) < _SAME_PLACE
 
 
 def read_transform(path: str | Path, *, where: str = "") -> FloatArray:
@@ -87,7 +127,10 @@ def _text(path: Path, shown: str) -> str:
         with path.open("rb") as file:
             head = file.read(_LIMIT + 1)
     except OSError as error:
-        raise ImageError(f"{shown}the transform cannot be read: {error.strerror or error}") from None
+        problem = pointer(path) or f"the transform cannot be read: {error.strerror or error}"
+        raise ImageError(f"{shown}{problem}") from None
+    if told := pointer(path, head):
+        raise ImageError(f"{shown}{told}")
     text = head.decode("utf-8", errors="replace").lstrip()
     if not text.startswith(_MAGIC) or len(head) > _LIMIT:
         raise ImageError(f"{shown}is no affine transform in ITK's text format ({_MAGIC} V1.0); {remedy}")

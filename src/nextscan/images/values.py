@@ -97,7 +97,7 @@ def thumbnail(image: Image, *, pixels: int = _PIXELS) -> dict[str, Any]:
     """
     from scipy.ndimage import zoom
 
-    from nextscan.images.registration import coarsen
+    from nextscan.images.coarse import coarsen
 
     turn = nibabel().orientations.io_orientation(image.affine)
     data = nibabel().orientations.apply_orientation(image.data, turn)

@@ -19,7 +19,7 @@ from nextscan.stamps import content_stamp
 
 Record = dict[str, Any]
 
-_VERSION = 2  # of what preparing does: another one, another key
+_VERSION = 3  # of what preparing does: another one, another key
 _ABANDONED = 3600.0  # seconds after which a file that was never renamed is a dead writer's
 
 

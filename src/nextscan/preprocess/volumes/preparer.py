@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from nextscan.arrays import FloatArray, Volume
 from nextscan.cohort import Cohort
 from nextscan.errors import CohortError, ImageError, SettingError
-from nextscan.images.transforms import read_transform
+from nextscan.images.header import Header
+from nextscan.images.transforms import common_to_image
 from nextscan.preprocess.volumes.cache import cache_key, kept
 from nextscan.preprocess.volumes.grid import Shape, Triple, ras_axes, reach, shape_for, subject_grid
 from nextscan.preprocess.volumes.intensity import SAMPLED, find_head, intensity_range, scaled
@@ -155,7 +156,7 @@ class VolumePreparer:
             reached = np.zeros((2, 3))
             for row in rows:
                 header = read_header(paths[row], where=_name(cohort, row))
-                to_common = np.linalg.inv(_transform(cohort, row)) @ header.affine
+                to_common = np.linalg.inv(_transform(cohort, row, header)) @ header.affine
                 low, high = reach(to_common, header.shape, probe.grid(cohort, row))
                 reached = np.stack([np.minimum(reached[0], low), np.maximum(reached[1], high)])
             shape = shape_for(reached)
@@ -180,7 +181,7 @@ class VolumePreparer:
             raise CohortError(f"{cohort.source or cohort.name}: {_name(cohort, row)}: the subject has no volume")
         first = int(rows[0])
         header = read_header(cohort.files_of("volume")[first], where=_name(cohort, first))
-        transform = _transform(cohort, first) if cohort.files_of("transform")[first] else None
+        transform = _transform(cohort, first, header) if cohort.files_of("transform")[first] else None
         return subject_grid(header.affine, header.shape, transform, shape=self.shape, spacing=self.spacing)
 
     def prepare(self, cohort: Cohort, row: int) -> Prepared:
@@ -229,7 +230,7 @@ class VolumePreparer:
         image = read_image(path, where=where)
         mask = self._mask(cohort, row, image.data.shape, image.affine)
         low, high = intensity_range(image.data, self.quantiles, mask=mask, where=f"{path} ({where})")
-        matrix = np.linalg.inv(image.affine) @ _transform(cohort, row) @ grid
+        matrix = np.linalg.inv(image.affine) @ _transform(cohort, row, image.header) @ grid
         resampled = resample(image.data, matrix, self.shape, fill=low)
         data, clipped = scaled(resampled, low, high)
         if mask is not None:
@@ -278,7 +279,7 @@ class VolumePreparer:
             raise ImageError(f"{path} ({where}): what was predicted from it is not finite; fit the model again")
         image = read_image(path, where=where)
         mask = self._mask(cohort, row, image.data.shape, image.affine)
-        matrix = np.linalg.solve(prepared.affine, np.linalg.solve(_transform(cohort, row), image.affine))
+        matrix = np.linalg.solve(prepared.affine, np.linalg.solve(_transform(cohort, row, image.header), image.affine))
         scale = np.float32((prepared.high - prepared.low) / 2)
         lowest = 0.0 if image.data.min() >= 0 else -np.inf
         restored = np.empty((len(values), *image.data.shape), np.float32)
@@ -323,7 +324,9 @@ def _outside(data: Volume, to_grid: FloatArray, shape: Shape) -> float:
     return float(1 - within.mean()) if len(head) else 0.0
 
 
-def _transform(cohort: Cohort, row: int) -> FloatArray:
-    """Return the matrix from common space to the image of a visit: the identity without a transform."""
-    path = str(cohort.files_of("transform")[row])
-    return read_transform(path, where=_name(cohort, row)) if path else np.eye(4)
+def _transform(cohort: Cohort, row: int, header: Header) -> FloatArray:
+    """Return the matrix from common space to the image of a visit: the identity if its subject has no transform."""
+    transforms = cohort.files_of("transform")
+    if not (transforms[cohort.subject_of == cohort.subject_of[row]] != "").any():
+        return np.eye(4)
+    return common_to_image(str(transforms[row]), header, where=_name(cohort, row))

@@ -9,16 +9,17 @@ import numpy as np
 
 from nextscan.cohort.cohort import ROLES
 from nextscan.errors import ImageError, SchemaError
+from nextscan.images.pointers import missing
 from nextscan.reading.formats.tables import Table, Texts, to_texts
 from nextscan.reading.schema import ImagesSchema, no_column
 
-SUFFIXES = (".nii", ".nii.gz")
+SUFFIXES = (".nii", ".nii.gz", ".mgz", ".mgh")
 """What paths of images end in."""
 _LOOKED_AT = 20
 
 
 def is_path(text: str | None) -> bool:
-    """Tell whether a cell names a NIfTI file.
+    """Tell whether a cell names an image: NIfTI, or a volume of FreeSurfer.
 
     >>> is_path("sub-01/anat/sub-01_T1w.nii.gz"), is_path("3800.5")
     (True, False)
@@ -75,11 +76,10 @@ def files_of(table: Table, columns: Mapping[str, str], texts: Mapping[str, Texts
                     f"{where}: {text} leads out of the cohort's folder; give an absolute path, or move the file there"
                 )
             if role != "transform" and not is_path(text):
-                raise ImageError(f"{where}: {text} does not name a NIfTI file; expected .nii or .nii.gz")
+                raise ImageError(f"{where}: {text} does not name an image; expected .nii, .nii.gz or .mgz")
             path = folder / text
             if not path.is_file():
-                gone = "a link to a file that is not there; fetch it" if path.is_symlink() else "no such file"
-                raise ImageError(f"{where}: {path}: {gone}, or correct the path")
+                raise ImageError(f"{where}: {path}: {missing(path)}")
             paths[row] = str(path)
         found[role] = paths
     return found

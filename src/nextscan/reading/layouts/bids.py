@@ -7,7 +7,7 @@ run anything), and reads a data set as a whole though three levels of it matter.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from nextscan.cohort.cohort import ROLES
 from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
 from nextscan.images.names import BidsFile, parse
-from nextscan.reading.columns.image_columns import SUFFIXES
 from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.layouts.bids_transforms import RAW, transforms_of
 from nextscan.reading.layouts.sessions import read_sessions
 from nextscan.reading.participants import join_participants, participants_near
 from nextscan.reading.schema import Schema, TableSchema
@@ -28,8 +28,7 @@ from nextscan.reading.schema import Schema, TableSchema
 LAW = "brains.law.npz"
 _NO_IMAGES = frozenset({"mask", "dseg", "probseg", "xfm", "defacemask"})
 _OWN_OUTPUT = "nextscan"
-_OF_TRANSFORMS = frozenset({"from", "to", "mode"})
-_NATIVE = frozenset({"orig", "native", "individual"})
+_NIFTI = (".nii", ".nii.gz")
 
 
 def is_bids(folder: Path) -> bool:
@@ -47,10 +46,10 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
     """Read the images of a BIDS folder with what belongs to them.
 
     Images are ``sub-*/[ses-*/]anat/*_<suffix>.nii[.gz]``. Beside them, and in the folders of ``derivatives``, are
-    looked for: masks (``desc-brain_mask``), label maps (``dseg``), ITK transforms
-    (``from-<suffix>_to-*_mode-image_xfm.txt``) and images without noise (``desc-noisefree``). Ages or dates come from
-    ``sessions.tsv`` of the data set or of subjects, else from ``scans.tsv``; labels from ``participants.tsv``. A
-    session that a table names and that has no image is a request.
+    looked for: masks (``desc-brain_mask``), label maps (``dseg``), ITK transforms to a space of all visits
+    (``from-<suffix>_to-*_mode-image_xfm.txt``, see `transforms_of`) and images without noise (``desc-noisefree``).
+    Ages or dates come from ``sessions.tsv`` of the data set or of subjects, else from ``scans.tsv``; labels from
+    ``participants.tsv``. A session that a table names and that has no image is a request.
 
     Parameters
     ----------
@@ -162,7 +161,7 @@ class _Walk:
         for subject in subjects:
             for folder in (subject / "anat", *(session / "anat" for session in sorted(subject.glob("ses-*")))):
                 for file in self.files(folder):
-                    if file.extension not in SUFFIXES or file.suffix in _NO_IMAGES:
+                    if file.extension not in _NIFTI or file.suffix in _NO_IMAGES:
                         continue
                     session = folder.parent.name if folder.parent != subject else ""
                     if f"sub-{file.entities.get('sub')}" != subject.name or _session(file) != session:
@@ -235,13 +234,18 @@ def _belonging(walk: _Walk, images: list[BidsFile], schema: TableSchema) -> tupl
     files: dict[str, list[str]] = {role: [""] * len(images) for role in ROLES}
     origins: dict[str, Counter[str]] = {role: Counter() for role in ROLES}
     open_choice: dict[str, BidsFile] = {}
+    elsewhere: Counter[str] = Counter()
     for i, image in enumerate(images):
         files["volume"][i] = str(image.path)
         for place in walk.beside(image):
             for role in ROLES[1:]:
                 if files[role][i]:
                     continue
-                found = [file for file in place if _is(role, file, image, schema.images.space)]
+                if role == "transform":
+                    found, own_spaces = transforms_of(place, image, schema.images.space)
+                    elsewhere.update(own_spaces)
+                else:
+                    found = [file for file in place if _is(role, file, image)]
                 if len(found) > 1 and role == "transform":
                     ends = some(sorted({file.entities.get("to", "") for file in found}))
                     raise CohortError(
@@ -260,6 +264,9 @@ def _belonging(walk: _Walk, images: list[BidsFile], schema: TableSchema) -> tupl
             places = ", ".join("beside the images" if p.startswith("sub-") else p for p in dict.fromkeys(
                 "sub-" if p.startswith("sub-") else p for p in where))  # fmt: skip
             notes.append(f"{role}: {sum(where.values())} files, {places}")
+    if elsewhere:
+        spaces = some([f"to-{to} ({count})" for to, count in elsewhere.most_common()])
+        notes.append(f"transform: not taken are those into spaces of one session: {spaces}")
     notes += [
         f"{role}: several files of {image.path.name}, none taken; name them in a table"
         for role, image in open_choice.items()
@@ -267,27 +274,19 @@ def _belonging(walk: _Walk, images: list[BidsFile], schema: TableSchema) -> tupl
     return {role: paths for role, paths in files.items() if any(paths)}, notes
 
 
-def _is(role: str, file: BidsFile, image: BidsFile, space: str | None) -> bool:
+def _is(role: str, file: BidsFile, image: BidsFile) -> bool:
     """Tell whether a file is what a role asks for, of just this image."""
     own = file.entities
-    if role == "transform":
-        starts = own.get("from") in {image.suffix, image.entities.get("space"), *_NATIVE} - {None}
-        right = file.suffix == "xfm" and file.extension == ".txt" and starts and own.get("mode", "image") == "image"
-        right &= space is None or own.get("to") == space
-        rest: Mapping[str, str] = {key: value for key, value in own.items() if key not in _OF_TRANSFORMS}
-    else:
-        right = (
-            file.extension in SUFFIXES
-            and {
-                "mask": file.suffix == "mask" and own.get("desc") == "brain",
-                "segmentation": file.suffix == "dseg",
-                "noise_free": file.suffix == image.suffix
-                and own.get("desc") == "noisefree"
-                and file.path != image.path,
-            }[role]
-        )
-        rest = {key: value for key, value in own.items() if key != "desc"}
-        in_space, wanted = rest.get("space"), image.entities.get("space")
-        if in_space != wanted and not (wanted is None and in_space in {image.suffix, *_NATIVE}):
-            return False
+    right = (
+        file.extension in _NIFTI
+        and {
+            "mask": file.suffix == "mask" and own.get("desc") == "brain",
+            "segmentation": file.suffix == "dseg",
+            "noise_free": file.suffix == image.suffix and own.get("desc") == "noisefree" and file.path != image.path,
+        }[role]
+    )
+    rest = {key: value for key, value in own.items() if key != "desc"}
+    in_space, wanted = rest.get("space"), image.entities.get("space")
+    if in_space != wanted and not (wanted is None and in_space in {image.suffix, *RAW}):
+        return False
     return right and all(image.entities.get(key) == value for key, value in rest.items() if key not in ("space", "res"))

@@ -84,7 +84,8 @@ def real_images(task: Task, index: int, *, labels: Sequence[int] = ()) -> RealIm
     ImageError
         If one cannot be read, or the mask lies on another grid or is empty.
     """
-    from nextscan.images.files import read_image
+    from nextscan.images.files import read_header, read_image
+    from nextscan.images.transforms import common_to_image
 
     row = int(task.targets.context[index])
     subject = task.targets.subject[index]
@@ -106,7 +107,12 @@ def real_images(task: Task, index: int, *, labels: Sequence[int] = ()) -> RealIm
             raise ImageError(f"{shown[role]} ({here}): lies on another grid than {shown['volume']}; resample it")
         return image.data
 
-    to_there = _between(shown.get("transform", ""), hidden.get("transform", ""), here, there)
+    transforms = shown.get("transform", ""), hidden.get("transform", "")
+    to_there = np.eye(4)  # without transforms both are where they belong
+    if any(transforms) and hidden.get("volume"):
+        other = read_header(hidden["volume"], where=there)
+        from_common = common_to_image(transforms[0], source.header, where=here)
+        to_there = common_to_image(transforms[1], other, where=there) @ np.linalg.inv(from_common)
 
     def of_truth(role: str) -> tuple[Volume, BoolArray | None] | None:
         if not hidden.get(role):
@@ -153,19 +159,6 @@ def _gain(source: Volume, truth: Volume, head: BoolArray) -> float:
     if min(source.min(), truth.min()) < 0 or not shown.any():
         return 1.0
     return float(np.median(source[shown] / truth[shown]))
-
-
-def _between(transform: str, other: str, where: str, other_where: str) -> FloatArray:
-    """Return what takes points of the source image to points of the follow-up image, in mm."""
-    from nextscan.images.transforms import read_transform
-
-    if transform == other:  # both are where they belong, or are taken there alike
-        return np.eye(4)
-    from_common, to_other = (
-        read_transform(path, where=place) if path else np.eye(4)
-        for path, place in ((transform, where), (other, other_where))
-    )
-    return to_other @ np.linalg.inv(from_common)
 
 
 def _moved(data: Volume, matrix: FloatArray, shape: tuple[int, ...]) -> tuple[Volume, BoolArray | None]:

@@ -1,0 +1,185 @@
+"""How the images of a subject lie on each other, and what is worth knowing about that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nextscan.cohort.findings import Finding, Level
+from nextscan.describing.image_findings import Seen, about
+from nextscan.images.coarse import Coarse
+from nextscan.images.registration import Agreement, agreement
+
+_LITTLE = 0.2  # of a head beyond the field of view
+_SOME = 0.03  # of a head, at the top or a side
+_NECK = 0.05
+_GROWN = 1.1
+_TRIED = 3  # visits that may be compared with in place of the first
+_AXES = {"L": "left and right", "R": "left and right", "A": "front and back", "P": "front and back"}
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Two images of a subject, and how the second lies on the first.
+
+    Attributes
+    ----------
+    first, second : Seen
+    agreement : Agreement
+    is_first : bool
+        Whether `first` is the subject's first image.
+    """
+
+    first: Seen
+    second: Seen
+    agreement: Agreement
+    is_first: bool
+
+
+def compare(images: Sequence[tuple[Seen, Coarse]]) -> tuple[list[Seen], list[Fit]]:
+    """Compare the images of a subject.
+
+    All are compared with the first. If most do not lie on it and more of them lie on each other, it is the first
+    that is off: then all are compared with one of those.
+
+    Returns
+    -------
+    seen : list of Seen
+        With the agreement with the first.
+    fits : list of Fit
+    """
+    if not images:
+        return [], []
+    coarse = [each for _, each in images]
+    with_first = [agreement(coarse[0], each) for each in coarse[1:]]
+    seen = [images[0][0], *(replace(one, agreement=fit) for (one, _), fit in zip(images[1:], with_first, strict=True))]
+    off = [k for k, fit in enumerate(with_first, 1) if fit.is_off]
+    reference, most = 0, len(images) - len(off)
+    fits = dict(enumerate(with_first, 1))
+    if 2 * len(off) > len(with_first) > 1:
+        for k in off[:_TRIED]:
+            found = {j: agreement(coarse[k], each) for j, each in enumerate(coarse) if j != k}
+            together = 1 + sum(not fit.is_off for fit in found.values())
+            if together > most:
+                reference, most, fits = k, together, found
+    return seen, [Fit(seen[reference], seen[k], fit, reference == 0) for k, fit in fits.items()]
+
+
+def alignment(fits: Sequence[Fit]) -> Iterator[Finding]:
+    """Say which images do not lie where others of the subject do, and which show less than those."""
+    yield from _placed(fits)
+    yield from _shown(fits)
+    grown = [
+        (fit.second.subject, f"{fit.second.where} ({fit.agreement.scale:.2f} times)")
+        for fit in fits
+        if fit.agreement.is_explained and not fit.agreement.is_off and not 1 / _GROWN <= fit.agreement.scale <= _GROWN
+    ]
+    if grown:
+        text = (
+            "visits with a head of another size than the subject's others by 10 % or more: {}; growth or wrong voxels"
+        )
+        yield about(grown, "note", "size-differs", text)
+
+
+def _placed(fits: Sequence[Fit]) -> Iterator[Finding]:
+    for is_first, other in ((True, "the subject's first"), (False, "the subject's others, which lie on each other")):
+        apart, flipped = [], []
+        for fit in fits:
+            found, seen = fit.agreement, fit.second
+            if fit.is_first != is_first:
+                continue
+            if found.flip:
+                axis = ("first", "second", "third").index(found.flip)
+                what = _AXES.get(seen.header.orientation[axis], "top and bottom")
+                flipped.append((seen.subject, f"{seen.where} ({what}, its {found.flip} axis)"))
+            elif found.is_apart:
+                apart.append((seen.subject, f"{seen.where} ({_told(found)})"))
+        if flipped:
+            text = f"visits that fit {other} only when mirrored: {{}}; correct the header or the array that is wrong"
+            yield about(flipped, "warning", "flipped", text)
+        if apart:
+            text = f"visits that do not lie on {other}: {{}}; register the visits, or give their transforms"
+            yield about(apart, "warning", "not-registered", text)
+
+
+def _told(found: Agreement) -> str:
+    if not found.is_explained:
+        return "nothing in common" if np.isnan(found.correlation) else f"correlation {found.correlation:.2f}"
+    now = "nothing in common" if np.isnan(found.still) else f"correlation {found.still:.2f}"
+    turned = f"turned {found.angle:.0f}°, " if found.angle >= 1 else ""
+    scaled = "" if 1 / _GROWN <= found.scale <= _GROWN else f", its head {found.scale:.2f} times as large"
+    return f"{now}; {found.moved:.2f} {turned}moved {found.shift:.0f} mm{scaled}"
+
+
+def _shown(fits: Sequence[Fit]) -> Iterator[Finding]:
+    """Say which images lack a part of the head; each once, as others of the subject show most of it."""
+    little, some, neck, cut = _Lacks(), _Lacks(), _Lacks(), _Lacks()
+    for fit in fits:
+        found = fit.agreement
+        if not found.is_explained and found.overlap < 1 - _LITTLE:
+            little.add(fit.second, {"": 1 - found.overlap})
+        for seen, unseen, removed in (
+            (fit.second, found.unseen, found.cut),
+            (fit.first, found.unseen_by_first, found.cut_from_first),
+        ):
+            above = {where: share for where, share in unseen.items() if share >= _SOME and where != "bottom"}
+            if sum(unseen.values()) > _LITTLE:
+                little.add(seen, unseen)
+            elif above:
+                some.add(seen, above)
+            elif unseen.get("bottom", 0) >= _NECK:
+                neck.add(seen, {"bottom": unseen["bottom"]})
+            if removed:
+                cut.add(seen, removed)
+    told: tuple[tuple[_Lacks, Level, str, str], ...] = (
+        (
+            little,
+            "warning",
+            "little-overlap",
+            "visits that show less than 80 % of the head that others of the subject show: {}; check the field of view",
+        ),
+        (
+            some,
+            "warning",
+            "uneven-view",
+            "visits that end before the head does which others of the subject show: {}; crop all visits alike",
+        ),
+        (neck, "note", "uneven-neck", "visits that end higher at the neck than others of the subject: {}"),
+        (
+            cut,
+            "warning",
+            "uneven-removal",
+            "visits from which a part of the head was removed that others of the subject keep: {}; deface, strip or "
+            "crop all visits alike",
+        ),
+    )
+    for lacks, level, code, text in told:
+        if lacks.by_image:
+            yield about(lacks.named(), level, code, text)
+
+
+class _Lacks:
+    """Images and the largest share of a head that each of them lacks."""
+
+    def __init__(self) -> None:
+        self.by_image: dict[str, tuple[str, Mapping[str, float]]] = {}
+
+    def add(self, seen: Seen, shares: Mapping[str, float]) -> None:
+        _, known = self.by_image.get(seen.where, ("", {}))
+        if sum(shares.values()) > sum(known.values()):
+            self.by_image[seen.where] = seen.subject, shares
+
+    def named(self) -> list[tuple[str, str]]:
+        """Return subjects and what to call each case."""
+        return [
+            (
+                subject,
+                f"{where} (lacks " + ", ".join(
+                    f"{share:.0%}" + (f" at the {way}" if way else "")
+                    for way, share in sorted(shares.items(), key=lambda item: -item[1])
+                ) + ")",
+            )
+            for where, (subject, shares) in self.by_image.items()
+        ]  # fmt: skip
