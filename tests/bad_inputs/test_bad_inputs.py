@@ -1,10 +1,13 @@
 """Every bad input ends with one helpful line: never a traceback, never a partial file."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,12 +50,17 @@ def test_the_corpus_is_large_and_its_names_are_distinct():
     assert len({case.name for case in CASES} | {case.command + case.says for case in CASES}) >= len(CASES)
 
 
-def nextscan(*arguments: str, cwd: Path, kilobytes: int | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the real executable, if asked with a limit on the size of files: a disk that fills up."""
-    limit = "" if kilobytes is None else f"ulimit -f {kilobytes}; "
-    command = f'{limit}exec "$0" -c "import sys; from nextscan.cli.main import run; sys.exit(run())" "$@"'
-    shell = ["bash", "-c", command, sys.executable, *arguments]
-    return subprocess.run(shell, cwd=cwd, capture_output=True, text=True, check=False, env=os.environ)
+@contextmanager
+def full_disk(kilobytes: int) -> Iterator[None]:
+    """Limit the size of files that this process writes: a disk that fills up."""
+    import matplotlib.font_manager  # noqa: F401  which saves a list of fonts where there is none yet
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * kilobytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize(
@@ -68,12 +76,15 @@ def nextscan(*arguments: str, cwd: Path, kilobytes: int | None = None) -> subpro
         ("evaluate table.csv --methods ridge --folds 3 --out run", 1),
     ],
 )
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, command, kilobytes):
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, capsys, command, kilobytes):
+    monkeypatch.chdir(tmp_path)
     model(tmp_path)
     before = files(tmp_path)
-    done = nextscan(*command.split(), cwd=tmp_path, kilobytes=kilobytes)
-    lines = besides_warnings(done.stderr)
-    assert (done.returncode, len(lines)) == (2, 1), done.stderr
+    with full_disk(kilobytes):
+        code = run(command.split())
+    shown = capsys.readouterr().err
+    lines = besides_warnings(shown)
+    assert (code, len(lines)) == (2, 1), shown
     assert lines[0].startswith("error: ")
     assert "File too large" in lines[0]
     left = files(tmp_path)
@@ -100,7 +111,10 @@ def test_a_disk_that_fills_up_says_so(small_disk, monkeypatch, capsys):
 
 
 def test_the_executable_ends_as_the_function_does(tmp_path):
-    done = nextscan("describe", "table.csv", cwd=tmp_path)
+    command = [sys.executable, "-c", "import sys; from nextscan.cli.main import run; sys.exit(run())"]
+    done = subprocess.run(
+        [*command, "describe", "table.csv"], cwd=tmp_path, capture_output=True, text=True, check=False, env=os.environ
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: table.csv: cannot be read: No such file or directory\n"
 

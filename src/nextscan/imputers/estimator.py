@@ -171,20 +171,17 @@ class Estimator:
         checkpoint: Path | None,
         progress: Progress | None,
     ) -> list[Self]:
-        """Fit one imputer per seed; methods whose seeds train side by side do it at once."""
-        folders = [None if checkpoint is None else checkpoint / f"seed-{seed}" for seed in seeds]
-        return [
-            self.clone().fit(train, validation, seed=seed, checkpoint=folder, progress=progress)
-            for seed, folder in zip(seeds, folders, strict=True)
-        ]
+        """Fit one imputer per seed, all but its end; methods whose seeds train side by side do it at once."""
+        models = []
+        for seed in seeds:
+            model = self.clone()
+            model._begin(train, validation, seed)
+            model._fit(train, validation, seed, None if checkpoint is None else checkpoint / f"seed-{seed}", progress)
+            models.append(model)
+        return models
 
     def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
+        self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
     ) -> None:
         raise NotImplementedError
 

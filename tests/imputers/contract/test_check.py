@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,25 +11,43 @@ from nextscan.imputers import BASELINES, make_imputer
 from nextscan.imputers.baselines.feature_regression import FeatureRegression
 from nextscan.imputers.baselines.mean_change import MeanChange
 from nextscan.imputers.contract.check import Candidate, check_imputer, imputer_checks
+from nextscan.imputers.mixed_factor.effects_fit import maximise
 
 CHECKS = {check.__name__: check for check in imputer_checks()}
 
 
+RANKS = {"n_factors": 2, "n_slopes": 1}
+SETTINGS = {
+    **{name: {} for name in BASELINES},
+    "mixed-factor": {**RANKS, "unpaired": "use"},
+    "anchored": {**RANKS, "unpaired": "use", "n_folds": 2, "epochs": 2},
+}
+TRAINED = [pytest.param("anchored", marks=pytest.mark.minutes)]
+
+
 @pytest.fixture(scope="module")
 def candidates() -> dict[str, Candidate]:
-    made = {name: Candidate(lambda name=name: make_imputer(name)) for name in BASELINES}
-    ranks = {"n_factors": 2, "n_slopes": 1}
-    ours = {"mixed-factor": ranks, "anchored": {**ranks, "unpaired": "use", "n_folds": 2, "epochs": 2}}
-    return made | {
-        name: Candidate(lambda name=name, settings=settings: make_imputer(name, **settings))
-        for name, settings in ours.items()
-    }
+    return {name: Candidate(lambda name=name: make_imputer(name, **SETTINGS[name])) for name in SETTINGS}
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", [*BASELINES, "mixed-factor", "anchored"])
+@pytest.mark.parametrize("name", [*BASELINES, "mixed-factor", *TRAINED])
 def test_imputers_keep_the_contract(candidates, name, check):
     CHECKS[check](candidates[name])
+
+
+@pytest.mark.minutes
+def test_choosing_by_folds_keeps_the_contract_with_few_pairs():
+    CHECKS["check_few_pairs"](Candidate(lambda: make_imputer("mixed-factor", **RANKS)))
+
+
+@pytest.mark.parametrize(
+    "check", ["check_fit_is_reproducible", "check_native_units", "check_missing_cells", "check_constant_features"]
+)
+def test_choosing_by_folds_keeps_the_contract(monkeypatch, check):
+    """... wherever the climb of a likelihood ends."""
+    monkeypatch.setattr("nextscan.imputers.mixed_factor.imputer.maximise", partial(maximise, iterations=15))
+    CHECKS[check](Candidate(lambda: make_imputer("mixed-factor", **RANKS)))
 
 
 def test_there_are_checks_for_every_clause():

@@ -113,12 +113,7 @@ class AnchoredSecondgram(Imputer):
     # -- learning ---------------------------------------------------------------------------------
 
     def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
+        self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
     ) -> None:
         settings = ResidualSettings(**{spec.name: getattr(self, spec.name) for spec in fields(ResidualSettings)})
         one_of(("auto", "use", "ignore"), unpaired=self.unpaired)

@@ -107,13 +107,7 @@ def mean_and_error(gain: FloatArray) -> dict[str, float]:
 
 
 def inputs_of(
-    anchor: Anchor,
-    cohort: Cohort,
-    wanted: Targets,
-    gap: FloatArray,
-    conditioning: Conditioning,
-    *,
-    alone: bool = False,
+    anchor: Anchor, cohort: Cohort, wanted: Targets, gap: FloatArray, conditioning: Conditioning, *, alone: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Return the networks' inputs, and how far their location reaches: not at all before or between visits seen."""
     scores = anchor.model.scores(cohort, wanted)

@@ -76,13 +76,7 @@ class Residuals:
 
 
 def fit_residual(
-    cohort: Cohort,
-    anchor: Anchor,
-    cases: Sequence[HeldOut],
-    settings: ResidualSettings,
-    stages: Stages,
-    *,
-    seed: int,
+    cohort: Cohort, anchor: Anchor, cases: Sequence[HeldOut], settings: ResidualSettings, stages: Stages, *, seed: int
 ) -> tuple[Restraint, dict[str, Any]]:
     """Return what was kept of the law of residuals and why, and how its network was trained."""
     conditioning = Conditioning.of(anchor.model)
@@ -216,12 +210,7 @@ def _together(data: Residuals, more: Residuals) -> Residuals:
 
 
 def _train_network(
-    before: ResidualModel,
-    examples: Residuals,
-    decay: float,
-    settings: ResidualSettings,
-    stages: Stages,
-    seed: int,
+    before: ResidualModel, examples: Residuals, decay: float, settings: ResidualSettings, stages: Stages, seed: int
 ) -> tuple[Parameters, float]:
     """Learn location and scale; return the parameters and the held-out log likelihood."""
     e = examples.z @ before.spread.inverse.T

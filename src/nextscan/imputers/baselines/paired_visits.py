@@ -154,11 +154,7 @@ def centred(residuals: FloatArray) -> FloatArray:
 
 
 def resampled(
-    mean: FloatArray,
-    residuals: FloatArray,
-    subjects: Sequence[str] | NDArray[np.str_],
-    n_draws: int,
-    seed: int,
+    mean: FloatArray, residuals: FloatArray, subjects: Sequence[str] | NDArray[np.str_], n_draws: int, seed: int
 ) -> FloatArray:
     """Add to each mean, shape (n, n_features), residual vectors drawn with replacement.
 

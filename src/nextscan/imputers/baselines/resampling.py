@@ -39,12 +39,7 @@ class ResamplingImputer(Imputer):
         raise NotImplementedError
 
     def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
+        self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
     ) -> None:
         data = PairedVisits.of(train, validation, minimum=self.minimum_pairs)
         self.cells_ = data.cells

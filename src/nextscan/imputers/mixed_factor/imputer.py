@@ -90,12 +90,7 @@ class MixedFactor(Imputer):
     curve: str = "auto"
 
     def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
+        self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
     ) -> None:
         if self.unpaired not in ("auto", "use", "ignore"):
             raise SettingError(f"unpaired must be auto, use or ignore, got {self.unpaired!r}")

@@ -122,12 +122,7 @@ class Secondgram(Imputer):
     # -- learning ---------------------------------------------------------------------------------
 
     def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
+        self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
     ) -> None:
         train, validation = _validation_pairs(train, validation, seed)
         self._accept(self._train(train, validation, [seed], checkpoint, progress)[0])
@@ -153,12 +148,7 @@ class Secondgram(Imputer):
         return models
 
     def _train(
-        self,
-        train: Cohort,
-        validation: Cohort,
-        seeds: list[int],
-        checkpoint: Path | None,
-        progress: Progress | None,
+        self, train: Cohort, validation: Cohort, seeds: list[int], checkpoint: Path | None, progress: Progress | None
     ) -> list[dict[str, Any]]:
         """Train one replica per seed, with or without the unpaired subjects; return what each learned."""
         settings = self.settings

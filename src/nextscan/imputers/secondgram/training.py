@@ -212,12 +212,7 @@ class _Validation:
 
     @classmethod
     def make(
-        cls,
-        encoding: Encoding,
-        train: Cohort,
-        validation: Cohort,
-        settings: SecondgramSettings,
-        device: torch.device,
+        cls, encoding: Encoding, train: Cohort, validation: Cohort, settings: SecondgramSettings, device: torch.device
     ) -> _Validation:
         found = pairs(validation)
         names = validation.subject_names(found.context)

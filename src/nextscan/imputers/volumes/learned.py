@@ -50,12 +50,7 @@ class LearnedVolumeImputer(VolumeImputer):
         return Machine().changed(self.get_params())
 
     def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
+        self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
     ) -> None:
         self.model_, record = self._kind().fit(
             self.settings,

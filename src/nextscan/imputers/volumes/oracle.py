@@ -41,12 +41,7 @@ class VolumeOracle(VolumeImputer):
     needs_time: ClassVar[bool] = True
 
     def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
+        self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
     ) -> None:
         from nextscan.simulating import load_brain_law
 

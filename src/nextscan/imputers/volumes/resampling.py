@@ -55,12 +55,7 @@ class ResamplingVolumeImputer(VolumeImputer):
         raise NotImplementedError
 
     def _fit(
-        self,
-        train: Cohort,
-        validation: Cohort | None,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Progress | None,
+        self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
     ) -> None:
         at_least(1, n_residuals=self.n_residuals)
         cohort = images_only(merge(train, validation))
