@@ -109,7 +109,7 @@ def _coding(name: str, values: pd.Series) -> list[Finding]:
         if 0 < len(numbers) < len(levels) <= 20:
             text = f"label {name} mixes words and numbers: {some(levels, 6)}; map the codings in the schema"
             findings.append(Finding("warning", "label-coding", text, (name,)))
-        if len(levels) > max(20, 0.5 * len(known)):
+        if len(levels) > max(20, 0.5 * len(known)) and not SITE.search(name):
             text = f"label {name} has {len(levels):,} different texts: a name rather than a category? exclude it"
             findings.append(Finding("note", "label-identifier", text, (name,)))
     return findings

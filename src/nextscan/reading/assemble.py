@@ -49,7 +49,7 @@ def assemble(rows: VisitRows, name: str, *, law: str = "", allow: Collection[str
     years[first] = 0.0
     visits = rows.visits if rows.visits is not None else _numbered(position, first)
     of_subject, of_visit, late, strange = _split_labels(rows, position, len(subjects))
-    strange += [*codes_in(rows), *future_labels(rows.source, of_subject, of_visit, position)]
+    strange += [*codes_in(rows), *future_labels(rows, of_subject, of_visit, position)]
     rows = rows.telling([*_about_time(rows, position, years), *late], strange)
     findings = allowed(rows.findings, allow)
     for finding in findings:

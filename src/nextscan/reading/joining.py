@@ -154,6 +154,7 @@ def _stack(parts: list[VisitRows], labels: list[str], notes: list[str], findings
         rows=np.arange(lengths[-1]),
         place=place,
         units={name: unit for part in reversed(parts) for name, unit in part.units.items()},
+        label_columns=main.label_columns,
         files={
             role: np.concatenate([part.files.get(role, np.full(len(part), "", dtype=object)) for part in parts])
             for role in main.files

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from nextscan.reading.columns.future import future_labels
+from nextscan.reading.columns.visits import VisitRows
 
 POSITION = np.array([0, 0, 1, 1, 2, 2, 3])
 DX = pd.DataFrame({"dx": ["CN", "MCI", "MCI", "AD", "CN", "CN", "AD"]})
@@ -10,7 +11,12 @@ DX = pd.DataFrame({"dx": ["CN", "MCI", "MCI", "AD", "CN", "CN", "AD"]})
 
 def found(name: str, values: list[object], of_visit: pd.DataFrame | None = None, position: np.ndarray = POSITION):
     visits = pd.DataFrame(index=range(len(position))) if of_visit is None else of_visit
-    return future_labels("t.csv", pd.DataFrame({name: values}), visits, position)
+    n = len(position)
+    nobody = np.array([str(i) for i in position], dtype=object)
+    rows = VisitRows(
+        "t.csv", nobody, None, np.zeros(n), "", np.zeros((n, 0)), (), visits, np.arange(n), lambda row: f"line {row}"
+    )
+    return future_labels(rows, pd.DataFrame({name: values}), visits, position)
 
 
 @pytest.mark.parametrize(

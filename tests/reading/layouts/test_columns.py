@@ -243,7 +243,7 @@ def test_codes_for_missing_are_told_with_the_line_that_removes_them(read: Read) 
 
 
 def test_a_code_that_is_a_value_elsewhere_is_removed_per_label(read: Read) -> None:
-    own = {"education": lambda i, v: 99 if i == 2 else 10 + i % 7, "weight": lambda i, v: 60 + 3 * (i + 1) + v * 0.5}
+    own = {"education": lambda i, v: 99 if i == 2 else 10 + i % 7, "weight": lambda i, v: 60 + 3 * (i + 2) + v * 0.5}
     (finding,) = [finding for finding in read(study(own)).findings if finding.code == "missing-codes"]
     assert "[labels.education] missing = [99]" in finding.cure
 

@@ -20,6 +20,7 @@ _FEW, _FEWEST = 2, 3
 _PER_YEAR = {"years": 1.0, "months": 12.0, "weeks": DAYS_PER_YEAR / 7, "days": DAYS_PER_YEAR}
 _SLACK = 0.02
 _MOSTLY = 0.8
+_ENOUGH_NAMES = 10
 _MOST_LEVELS = 10
 _ENOUGH_ROWS = 20
 
@@ -103,6 +104,7 @@ def behaviour(
             found.times[names[i]] = ""
     if found.gone.issuperset(names):
         return Behaviour(doubtful=dict.fromkeys(names, "not like a measure, but there is no other"))
+    usual = len(names) >= _ENOUGH_NAMES and sum(map(is_imaging, names)) >= _MOSTLY * len(names)
     for i, name in enumerate(names):
         if name in found.gone or name in found.doubtful:
             continue
@@ -110,6 +112,8 @@ def behaviour(
             found.doubtful[name] = f"{word} in its name"
         elif not is_imaging(name) and (levels := visits.few_levels(i)):
             found.doubtful[name] = levels
+        elif usual and not is_imaging(name):
+            found.doubtful[name] = "not called like the other features"
     return found
 
 

@@ -11,6 +11,7 @@ from nextscan.arrays import IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.errors import some
 from nextscan.reading.columns.roles import role_of, words_of
+from nextscan.reading.columns.visits import VisitRows
 
 _LEVELS = re.compile(
     r"(?<![a-z])(?:(?:non|un)?[-_ ]?convert(?:ed|ers?)|(?:non[-_ ]?)?progressors?|(?:non[-_ ]?)?decliners?|[ps]mci|"
@@ -27,7 +28,9 @@ _LAST = frozenset({"last", "final", "latest", "end", "followup", "fu", "future",
 _FOLLOW_UP = re.compile(r"(?:^|[_.\- ])(?:m\d{2,3}|fu\d*|followup|follow[_.\- ]?up|last|final|end)$", re.IGNORECASE)
 
 
-def future_labels(source: str, of_subject: pd.DataFrame, of_visit: pd.DataFrame, position: IntArray) -> list[Finding]:
+def future_labels(
+    rows: VisitRows, of_subject: pd.DataFrame, of_visit: pd.DataFrame, position: IntArray
+) -> list[Finding]:
     """Warn of labels of subjects that later visits decide: a model would know at the first visit what became of them.
 
     Told by the label's name (``DX_last``, ``converter``), by its levels (``Converted``, ``pMCI``), or by its values:
@@ -35,7 +38,8 @@ def future_labels(source: str, of_subject: pd.DataFrame, of_visit: pd.DataFrame,
 
     Parameters
     ----------
-    source : str
+    rows : VisitRows
+        For messages.
     of_subject, of_visit : DataFrame
         Labels by subject, and by visit.
     position : ndarray of int
@@ -49,8 +53,9 @@ def future_labels(source: str, of_subject: pd.DataFrame, of_visit: pd.DataFrame,
         values = of_subject[name]
         why = _by_name(str(name)) or _by_levels(values) or _by_values(values, of_visit, last, position)
         if why:
-            line = f"{source}: label {name} looks into the future: {why}"
-            cure = f'leave it out, in a schema with exclude = ["{name}"], or give what was known at each visit'
+            line = f"{rows.source}: label {name} looks into the future: {why}"
+            column = rows.label_columns.get(str(name), name)
+            cure = f'leave it out, in a schema with exclude = ["{column}"], or give what was known at each visit'
             findings.append(Finding("warning", "future-label", line, (str(name),), cure=cure))
     return findings
 

@@ -14,6 +14,7 @@ from nextscan.cohort.findings import Finding
 from nextscan.reading.columns.roles import Role, role_of
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import canonical
+from nextscan.reading.columns.written_dates import DAYS_PER_YEAR
 from nextscan.reading.formats.tables import to_number
 from nextscan.wording import counted, few
 
@@ -87,7 +88,9 @@ def _value_of(rows: VisitRows, code: float | str, columns: set[str]) -> str:
     others = [rows.feature_names[i] for i in np.flatnonzero(hit) if rows.feature_names[i] not in columns]
     numbers = rows.labels.select_dtypes("number")
     others += [str(name) for name in numbers if str(name) not in columns and (numbers[name] == code).any()]
-    return others[0] if others else "times" if code > 0 and rows.time_kind else ""
+    of_time = rows.time[:, None] * np.array([1.0, 12.0, DAYS_PER_YEAR / 7, DAYS_PER_YEAR])
+    others += ["times"] if rows.time_kind != "date" and (np.abs(of_time - code) < 0.02).any() else []
+    return others[0] if others else ""
 
 
 def _in_label(name: str, values: pd.Series) -> Codes | None:

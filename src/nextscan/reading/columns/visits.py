@@ -43,6 +43,8 @@ class VisitRows:
         Paths by role, see `nextscan.cohort.cohort.ROLES`; empty where a row has none.
     visit_column, time_column : str
         The columns that name visits and tell when they were, for messages.
+    label_columns : mapping of label to column
+        Where they are called differently, for messages.
     notes : tuple of str
         What was understood.
     findings : tuple of Finding
@@ -64,6 +66,7 @@ class VisitRows:
     time_unit: str = "years"
     visit_column: str = ""
     time_column: str = ""
+    label_columns: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 

@@ -74,7 +74,7 @@ SITE_WORDS = frozenset({
 GROUP_WORDS = frozenset({
     "group", "grp", "diagnosis", "diag", "dx", "dxgroup", "dxbl", "dxcurren", "dxchange", "race", "ethnicity",
     "ethnic", "ptraccat", "ptethcat", "handedness", "hand", "pthand", "arm", "subtype", "phenotype", "genotype",
-    "cohort", "marital", "ptmarry", "smoking", "qualifications", "nationality",
+    "cohort", "treatment", "marital", "ptmarry", "smoking", "qualifications", "nationality",
 })  # fmt: skip
 AMOUNT_WORDS = frozenset({"age", "ages", "educ", "education", "schooling", "pteducat", "edyears", "bmi"})
 SCORES = frozenset({
@@ -84,6 +84,7 @@ SCORES = frozenset({
     "fsiq",
     "wasi", "wisc", "cbcl", "nihtb", "upsit", "rbdsq", "psqi", "hoehnyahr", "trailmaking", "fluidintelligence",
     "barthel", "msfc", "t25fw", "9hpt", "ksads", "gdtotal", "faqtotal", "npiscore",
+    "np1rtot", "np1ptot", "np2ptot", "np3tot", "np4tot",
 })  # fmt: skip
 """Tests and ratings of clinics: names that begin or end so are no imaging features."""
 SHORT_SCORES = frozenset({
@@ -93,9 +94,9 @@ SHORT_SCORES = frozenset({
 """Those that may be a part of other words: the whole name, or its first word."""
 IMAGING = re.compile(
     r"vol|thick|area|(?<![a-z])[lr]h(?![a-z])|left|right|hippo|amygd|thalam|caudate|putamen|pallid|"
-    r"accumb|ventric|cort(?:ex|ical)|gyr|sulc|lobe|matter|brain|cereb|(?<![a-z])(?:csf|wmh?|gm|fa|md|icv|tiv|suvr)"
+    r"accumb|ventric|cort(?:ex|ical)|gyr|sulc|lobe|matter|brain|cereb|(?<![a-z])(?:csf|wmh?|gm|fa|md|cc|icv|tiv|suvr)"
     r"(?![a-z])|etiv|intracran|insula|cingul|frontal|tempor|pariet|occip|entorh|fusiform|callos|hyperint|hypoint|"
-    r"lesion|curv|atroph|chiasm|choroid|vessel|holes|supratent|(?<![a-z])gr[ae]y|white.?matter|parenchym|ejection|(?<![a-z])m[ml][23]?(?![a-z])",
+    r"lesion|curv|atroph|cuneus|fascic|tract(?![a-z])|nucle(?:us|i)|[sd]mri|dti|chiasm|choroid|vessel|holes|supratent|(?<![a-z])gr[ae]y|white.?matter|parenchym|ejection|(?<![a-z])m[ml][23]?(?![a-z])",
     re.IGNORECASE,
 )
 """Names that are those of regions, tissues and their measures."""
@@ -103,7 +104,8 @@ DOUBTFUL_WORDS = frozenset({
     "score", "scores", "scale", "subscale", "test", "questionnaire", "inventory", "dose", "duration", "onset", "income",
     "height", "weight", "systolic", "diastolic", "pulse", "alcohol", "drinks", "year", "years", "month", "months",
     "week", "weeks", "day", "days", "date", "time", "visit", "yob", "dob", "birth", "medication", "glucose",
-    "cholesterol", "hba1c", "abeta", "tau", "ptau", "type", "status", "class", "code", "stage", "grade", "rating",
+    "cholesterol", "hba1c", "abeta", "tau", "ptau", "type", "status", "class", "ledd", "code", "stage", "grade",
+    "rating",
 })  # fmt: skip
 """Words of names that imaging features rarely have."""
 

@@ -170,6 +170,7 @@ def read_long(
         if columns.visit
         else _of_scans(named, subjects, time),
         visit_column=columns.visit or "",
+        label_columns={name: column for name, column in label_columns.items() if name != column},
         time=time,
         time_column="" if time_column is None else time_column.column,
         time_kind=_kind(time_column, schema),

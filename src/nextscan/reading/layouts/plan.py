@@ -145,7 +145,7 @@ def plan(
     elif schema.features is not None:
         candidates = matching(schema.features, rest, f"{schema_path}, features", SchemaError)
     else:
-        identifiers = [name for name in rest if is_identifier(name)]
+        identifiers = [name for name in rest if is_identifier(name) or canonical(name) in SUBJECT]
         others = [] if only_labels else time_columns(rest)
         times = [other.column for other in others]
         notes += [f"left out as identifiers: {some(identifiers)}"] if identifiers else []
