@@ -301,3 +301,12 @@ def test_demo_goes_through_the_main_job(folder, capsys, no_page, monkeypatch):
     assert pd.read_csv("tour/completed.csv")["imputed"].sum() == 60
     assert len(pd.read_parquet("tour/draws.parquet")) == 60 * 40
     assert all(f"  tour/{name} " in shown for name in ("study/report.html", "cohort.html", "completed.csv"))
+
+
+def test_describe_writes_what_was_inferred_and_never_over_a_file(folder, capsys):
+    assert run(["describe", "table.csv", "--write-schema", "own.toml"]) == 0
+    assert "schema: own.toml" in capsys.readouterr().out
+    first, again = nextscan.read_cohort("table.csv"), nextscan.read_cohort("table.csv", "own.toml")
+    assert again.fingerprint() == first.fingerprint()
+    assert run(["describe", "table.csv", "--write-schema", "own.toml"]) == 2
+    assert "is there already" in capsys.readouterr().err

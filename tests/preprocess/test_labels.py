@@ -72,3 +72,10 @@ def test_state_is_ready_for_a_model_folder():
     again = LabelEncoder.from_state({**json.loads(json.dumps({**state, "fill": None})), "fill": state["fill"]})
     assert np.array_equal(again.transform(TRAINING), encoder.transform(TRAINING))
     assert again.names == encoder.names
+
+
+def test_spellings_of_a_level_are_one_category():
+    encoder = LabelEncoder.fit(pd.DataFrame({"site": ["101", "114", "101"], "sex": ["F", "M", "f"]}))
+    assert encoder.names == ("sex=F", "sex=M", "site=101", "site=114")
+    new = pd.DataFrame({"site": [114.0, 101.0], "sex": ["male", " Female"]})
+    assert encoder.transform(new).tolist() == [[0, 1, 0, 1], [1, 0, 1, 0]]
