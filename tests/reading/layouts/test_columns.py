@@ -72,6 +72,11 @@ def test_copies_of_the_first_visit_are_left_out(read: Read, name: str) -> None:
     assert f"{name} (hippocampus)" in finding.text
 
 
+def test_a_score_of_the_first_visit_alone_is_a_label(read: Read) -> None:
+    cohort = read(study({"FSIQ_bl": lambda i, v: 101 + i}))
+    assert cohort.labels["FSIQ_bl"].tolist() == list(range(101, 113))
+
+
 def test_a_size_that_processing_made_equal_is_no_copy_and_no_identifier(read: Read) -> None:
     cohort = read(study({"eTIV": lambda i, v: 1400 + 17 * i, "IntracranialVolume": lambda i, v: 1400000 + 170 * i}))
     assert cohort.feature_names == ("hippocampus", "eTIV", "IntracranialVolume")
@@ -246,6 +251,12 @@ def test_a_code_that_is_a_value_elsewhere_is_removed_per_label(read: Read) -> No
     own = {"education": lambda i, v: 99 if i == 2 else 10 + i % 7, "weight": lambda i, v: 60 + 3 * (i + 2) + v * 0.5}
     (finding,) = [finding for finding in read(study(own)).findings if finding.code == "missing-codes"]
     assert "[labels.education] missing = [99]" in finding.cure
+
+
+def test_the_usual_code_of_an_unknown_sex(read: Read) -> None:
+    (finding,) = [f for f in read(study({"sex": lambda i, v: (1, 2, 9)[i % 3]})).findings if f.code == "missing-codes"]
+    assert "sex is 9 in 8 rows, otherwise 1, 2" in finding.text
+    assert not codes(read(study({"sex": lambda i, v: (0, 1, 2)[i % 3]})))
 
 
 def test_codes_among_the_names_of_groups(read: Read) -> None:

@@ -88,7 +88,7 @@ def behaviour(
         named = baseline_of(name, columns)
         if copied := visits.copied(i, name, names, columns, still):
             found.copies[name] = copied
-        elif named is not None:
+        elif named is not None and role_of(name) != "score":
             found.doubtful[name] = f"by its name a copy of {named} at the first visit, which it is not"
         elif not is_imaging(name) and name not in found.identifiers and not visits.is_same_for_all(i):
             if telling and visits.is_identifier(i) and role_of(name) != "score":
@@ -164,7 +164,8 @@ class _Visits:
         enough = np.flatnonzero((known >= _FEWEST) & (equal == known))
         if len(enough) and len(np.unique(mine[~np.isnan(mine)])) >= _FEWEST:
             return others[int(enough[0])]
-        return named or ""  # where the name says it, and no column of the table speaks against it
+        # where the name says it, and no column of the table speaks against it; a score of the first visit is a label
+        return named if named is not None and role_of(name) != "score" else ""
 
     def is_identifier(self, i: int) -> bool:
         """Tell whether a column that is constant per person is a whole number of its own for each."""

@@ -37,6 +37,7 @@ _OF_SITES = frozenset({
     "id", "model", "serial", "device", "software", "version", "number", "field", "strength", "magnetic", "location",
     "manufacturer", "manufacturers", "abcd", "t",
 })  # fmt: skip
+_FIELDS = frozenset({"field", "b0", "magneticfield", "mrifield", "scannerfield"})
 _OF_AMOUNTS = frozenset({
     "diagnosis", "onset", "death", "diag", "dx", "symptom", "symptoms", "menopause", "months", "days", "weeks", "mo",
     "gestational", "maternal", "paternal", "mother", "father", "exam", "session", "assessment", "test", "interview",
@@ -68,7 +69,11 @@ def role_of(column: str) -> Role:
     telling = {word for word in words if word not in _FILLING}
     if name in ("mf", "fm") or (telling and telling <= SEX_WORDS) or is_one_sex(column):
         return "sex"
-    if name in SITES or name.endswith(("fieldstrength", "manufacturer", "serialnumber", "softwareversion", "siteid")):
+    if (
+        name in SITES
+        or name in _FIELDS
+        or name.endswith(("fieldstrength", "manufacturer", "serialnumber", "softwareversion", "siteid"))
+    ):
         return "site"
     if telling <= SITE_WORDS | _OF_SITES and (telling & SITE_WORDS or telling >= {"field", "strength"}):
         return "site"

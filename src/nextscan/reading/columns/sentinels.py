@@ -124,6 +124,8 @@ def _among_groups(levels: list[float], role: Role) -> list[float]:
     if not others or min(others) < 0:
         return []
     below = [level for level in levels if level < 0 and not (level == -1 and set(others) <= {0.0, 1.0})]
+    if role == "sex" and set(others) in ({0.0, 1.0, 9.0}, {1.0, 2.0, 9.0}):
+        return [*below, 9.0]
     others = [level for level in others if level not in _ABOVE]
     if role == "site" or len(others) < 2:
         return below

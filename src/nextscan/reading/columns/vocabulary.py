@@ -74,7 +74,7 @@ SITE_WORDS = frozenset({
 GROUP_WORDS = frozenset({
     "group", "grp", "diagnosis", "diag", "dx", "dxgroup", "dxbl", "dxcurren", "dxchange", "race", "ethnicity",
     "ethnic", "ptraccat", "ptethcat", "handedness", "hand", "pthand", "arm", "subtype", "phenotype", "genotype",
-    "cohort", "treatment", "marital", "ptmarry", "smoking", "qualifications", "nationality",
+    "cohort", "treatment", "marital", "ptmarry", "smoking", "smoker", "qualifications", "nationality",
 })  # fmt: skip
 AMOUNT_WORDS = frozenset({"age", "ages", "educ", "education", "schooling", "pteducat", "edyears", "bmi"})
 SCORES = frozenset({
