@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import warnings
 from contextlib import nullcontext
@@ -123,7 +124,8 @@ def fit(
     print(f"model: {out} ({method or model.name}, {model.record_['n_pairs']} pairs, {what})")
     # Where everybody has a follow-up no image is missing, so times are asked for; rows of a table may ask themselves.
     asked = "--at-years 1,2,5 --out completed" if images else f"--out completed{table.suffix or '.csv'}"
-    print(f"next:  nextscan impute {out} {table} {asked}")
+    again = shlex.join(["nextscan", "impute", str(out), str(table), *reading.repeated()])
+    print(f"next:  {again} {asked}")
 
 
 def tell_pairs(model: VolumeImputer) -> None:
