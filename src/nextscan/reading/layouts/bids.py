@@ -7,7 +7,7 @@ run anything), and reads a data set as a whole though three levels of it matter.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -42,14 +42,26 @@ def law_in(folder: Path) -> str:
     return next((str(path) for path in places if path.is_file()), "")
 
 
+def only_suffix(paths: Iterable[str]) -> str | None:
+    """Return the suffix of all images of a cohort, without entities; None where they have none in common.
+
+    >>> only_suffix(["sub-1/anat/sub-1_acq-3d_T1w.nii.gz", ""]), only_suffix(["a.nii.gz", "sub-1_T1w.nii.gz"])
+    ('T1w', None)
+    """
+    named = [parse(Path(path)) for path in paths if path]
+    suffixes = {file.suffix if file is not None and "sub" in file.entities else None for file in named}
+    return suffixes.pop() if len(suffixes) == 1 else None
+
+
 def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, participants: Path | None = None) -> VisitRows:
     """Read the images of a BIDS folder with what belongs to them.
 
     Images are ``sub-*/[ses-*/]anat/*_<suffix>.nii[.gz]``. Beside them, and in the folders of ``derivatives``, are
     looked for: masks (``desc-brain_mask``), label maps (``dseg``), ITK transforms to a space of all visits
     (``from-<suffix>_to-*_mode-image_xfm.txt``, see `transforms_of`) and images without noise (``desc-noisefree``).
-    Ages or dates come from ``sessions.tsv`` of the data set or of subjects, else from ``scans.tsv``; labels from
-    ``participants.tsv``. A session that a table names and that has no image is a request.
+    Ages or dates come from ``sessions.tsv`` of the data set or of subjects, and where these tell none from
+    ``scans.tsv``; labels from ``participants.tsv``; units from the JSON beside them. A session that a table names and
+    that has no image is a request.
 
     Parameters
     ----------
@@ -71,8 +83,8 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
     images, notes, findings = _choose(root, walk.images(folders), suffix or own.images.suffix)
     files, more = _belonging(walk, images, own)
     notes += more
-    sessions = read_sessions(root, folders, own, schema_path=schema.path)
     keys = [(f"sub-{image.entities['sub']}", _session(image)) for image in images]
+    sessions = read_sessions(root, folders, own, schema_path=schema.path, images=set(keys))
     known = (
         []
         if sessions is None or sessions.visits is None
@@ -97,25 +109,26 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
         time=np.full(n, np.nan) if sessions is None else np.where(at >= 0, sessions.time[at], np.nan),
         time_kind="" if sessions is None else sessions.time_kind,
         time_unit="years" if sessions is None else sessions.time_unit,
+        time_column="" if sessions is None else sessions.time_column,
         features=np.empty((n, 0)),
         feature_names=(),
         labels=_labels(sessions, at),
         rows=np.arange(n),
         place=lambda row: places[row] if row < len(places) else " ".join(asked[row - len(places)]),
         files={role: np.array([*paths, *[""] * len(asked)], dtype=object) for role, paths in files.items()},
-        notes=tuple(f"{root.name}: {note}" for note in notes),
-        findings=tuple(findings),
+        notes=(*(f"{root.name}: {note}" for note in notes), *(() if sessions is None else sessions.notes)),
+        findings=(*findings, *(() if sessions is None else sessions.findings)),
     )
-    several = pd.Series([subject for subject, _ in keys]).duplicated().any()
-    if several and np.isnan(rows.time).all():
-        line = f"{root}: no table tells when sessions were, so years are unknown"
-        cure = "add sessions.tsv with age or acq_time"
-        rows = rows.telling(findings=[Finding("warning", "times-unknown", line, cure=cure)])
     participants = participants or participants_near(root)
     if participants is not None:
         people = schema.of(participants).model_copy(update={"subject_prefix": ""})
         rows = join_participants(rows, participants, people, schema_path=schema.path)
         rows = _with_ages_at_single_visits(rows)
+    several = pd.Series([subject for subject, _ in keys]).duplicated().any()
+    if several and np.isnan(rows.time).all():
+        line = f"{root}: no table tells when sessions were, so years are unknown"
+        cure = "add sessions.tsv with age or acq_time"
+        rows = rows.telling(findings=[Finding("warning", "times-unknown", line, cure=cure)])
     prefixed = np.array([own.subject_prefix + subject for subject in rows.subjects], dtype=object)
     return replace(rows, subjects=prefixed)
 
@@ -198,7 +211,7 @@ def _choose(root: Path, files: list[BidsFile], wanted: str | None) -> tuple[list
     fitting = [file for file in files if file.fits(wanted)]
     if not fitting:
         kinds = Counter(file.kind for file in files)
-        raise CohortError(f"{root}: no image is a {wanted}; there are {some(kinds)}")
+        raise CohortError(f"{root}: no image is a {wanted}; there are {some(kinds)}: choose with --suffix")
     by_visit: dict[tuple[str, str], list[BidsFile]] = {}
     for file in fitting:
         by_visit.setdefault((file.entities["sub"], _session(file)), []).append(file)
