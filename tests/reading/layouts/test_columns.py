@@ -253,6 +253,13 @@ def test_a_code_that_is_a_value_elsewhere_is_removed_per_label(read: Read) -> No
     assert "[labels.education] missing = [99]" in finding.cure
 
 
+def test_an_age_of_999_that_is_the_time_is_removed_by_the_line_told(read: Read) -> None:
+    table = study({"age": lambda i, v: 999 if (i, v) == (3, 1) else 61 + i + v}).replace("years,", "remark,")
+    (finding,) = [finding for finding in read(table).findings if finding.code == "missing-codes"]
+    assert finding.cure.endswith(": missing = [999]")
+    assert "missing-codes" not in codes(read(table, schema="missing = [999]"))
+
+
 def test_the_usual_code_of_an_unknown_sex(read: Read) -> None:
     (finding,) = [f for f in read(study({"sex": lambda i, v: (1, 2, 9)[i % 3]})).findings if f.code == "missing-codes"]
     assert "sex is 9 in 8 rows, otherwise 1, 2" in finding.text

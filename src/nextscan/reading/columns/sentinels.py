@@ -89,7 +89,8 @@ def _value_of(rows: VisitRows, code: float | str, columns: set[str]) -> str:
     numbers = rows.labels.select_dtypes("number")
     others += [str(name) for name in numbers if str(name) not in columns and (numbers[name] == code).any()]
     of_time = rows.time[:, None] * np.array([1.0, 12.0, DAYS_PER_YEAR / 7, DAYS_PER_YEAR])
-    others += ["times"] if rows.time_kind != "date" and (np.abs(of_time - code) < 0.02).any() else []
+    own_time = rows.time_kind == "date" or (rows.time_kind == "age" and "age" in columns)
+    others += ["times"] if not own_time and (np.abs(of_time - code) < 0.02).any() else []
     return others[0] if others else ""
 
 
