@@ -10,10 +10,15 @@ import pandas as pd
 
 from nextscan.arrays import IntArray
 from nextscan.errors import CohortError, some
+from nextscan.reading.columns.labels import label_name
 from nextscan.reading.columns.people import match_names
+from nextscan.reading.columns.times import time_column
 from nextscan.reading.columns.visits import VisitRows
-from nextscan.reading.formats.opening import open_table
+from nextscan.reading.columns.vocabulary import VISIT, find
+from nextscan.reading.formats.tables import Table
 from nextscan.reading.layouts.long import read_long
+from nextscan.reading.layouts.sessions import explained, open_people, rewritten
+from nextscan.reading.layouts.sidecars import Sidecars
 from nextscan.reading.schema import TableSchema
 
 _NAMES = ("participants.tsv", "participants.csv")
@@ -32,15 +37,23 @@ def join_participants(rows: VisitRows, path: Path, schema: TableSchema, *, schem
 
     Rows are found by subject, and by visit where both tables name visits; with or without ``sub-``, padding and case.
     Every column is a label: features come from the scans' tables, labels these already have stay. Where
-    only subjects are named, age is that of the participant (``age_at_entry`` if some have many scans).
+    only subjects are named, age is that of the participant (``age_at_entry`` if some have many scans), and dates are
+    nobody's label. The unit of times is that of a JSON sidecar beside the table, if there is one; what is no number
+    stops nothing (see `nextscan.reading.layouts.bids_cells.plain_times`).
 
     Raises
     ------
     CohortError
         If the table names a subject (and visit) twice, or knows none of the subjects.
     """
-    table = open_table(path)
-    people, _ = read_long(table, schema.within(table.columns), schema_path=schema_path, only_labels=True)
+    table = open_people(path)
+    if len(table.columns) == 1:
+        return rows.telling([f"{Path(rows.source).name}: {path.name} holds no labels"])
+    schema, sidecars = schema.within(table.columns), Sidecars(path.parent)
+    dates = _dates_of_people(table, schema)
+    table, plain = rewritten(table, sidecars, leave={*explained(schema), *dates}, missing=schema.missing)
+    people, _ = read_long(table, schema, schema_path=schema_path, only_labels=True, no_times=dates)
+    people = replace(people, labels=people.labels.drop(columns=list(map(label_name, dates)), errors="ignore"))
     by_visit = people.visits is not None and rows.visits is not None
     at = _found(rows, people, by_visit=by_visit)
     labels = people.labels_at(at)
@@ -54,7 +67,17 @@ def join_participants(rows: VisitRows, path: Path, schema: TableSchema, *, schem
         joined = replace(joined, time=time, time_kind=people.time_kind, time_unit=people.time_unit)
     name, lost = Path(rows.source).name, int((at < 0).sum())
     notes = [f"{name}: joined with {path.name}: {some(labels, 20)}"] if labels.shape[1] else []
-    return joined.telling([*notes, *([f"{name}: {lost} rows have no match in {path.name}"] if lost else [])])
+    notes += [f"{name}: {lost} rows have no match in {path.name}"] if lost else []
+    notes += [f"{path.name}: {note}" for note in plain.notes]
+    return joined.telling(notes, [*plain.findings, *sidecars.findings])
+
+
+def _dates_of_people(table: Table, schema: TableSchema) -> tuple[str, ...]:
+    """Return the columns of dates of people of whom no visit is named: they are no times of visits."""
+    if schema.visit is not None or find(table.columns, VISIT) is not None:
+        return ()
+    times = ((name, time_column([name])) for name in table.own_columns if name not in explained(schema))
+    return tuple(name for name, time in times if time is not None and time.kind == "date")
 
 
 def _found(rows: VisitRows, people: VisitRows, *, by_visit: bool) -> IntArray:

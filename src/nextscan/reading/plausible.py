@@ -15,6 +15,8 @@ from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.written_dates import DAYS_PER_YEAR
 
 _EARLIEST = 5.0  # years since 1970: nobody was in a scanner before 1975
+_SHIFTED = -45.0  # before 1925: dates that BIDS has shifted there to hide them
+_PLACEHOLDER, _NEW_YEAR = -70.0, 2 / DAYS_PER_YEAR  # 1 January 1900 and the days around it
 _PLANNED = 30.0  # years ahead in which a visit may be asked for
 _LONGEST = 45.0  # years between two scans: the age of imaging
 _LONG = 15.0  # years that few studies wait
@@ -44,7 +46,8 @@ def plausible(rows: VisitRows) -> list[Finding]:
     -----
     A date is impossible before 1975, or in the future where a scan was taken, which is where placeholders lie
     (1900-01-01, 1970-01-01, 9999-12-31). Data sets that shift all dates there to hide them are left alone: what is
-    unlike the other dates of a person, or unlike those of most people, counts. A gap stands alone if it is three times
+    unlike the other dates of a person, or unlike those of most people, counts. Whose dates all lie before 1925, where
+    BIDS has them shifted to, is left alone too. A gap stands alone if it is three times
     (and five years) longer than the next shorter one, and far beyond the spread of the others.
     """
     if rows.time_unit != "years" or np.isnan(rows.time).all():
@@ -79,7 +82,9 @@ def _impossible_dates(rows: VisitRows, position: IntArray) -> BoolArray:
     count, outside = (np.bincount(position, mask, minlength=len(rows)) for mask in (known, out))
     wholly, partly = (outside == count) & (count > 0), (outside > 0) & (outside < count)
     hidden = wholly.sum() > 0.5 * (count > 0).sum() and not partly.sum() > wholly.sum()
-    wrong: BoolArray = out & (partly[position] | (not hidden))
+    shifted = (time < _SHIFTED) & (np.abs(time - _PLACEHOLDER) > _NEW_YEAR)
+    as_bids = np.bincount(position, shifted, minlength=len(rows)) == count
+    wrong: BoolArray = out & (partly[position] | (not hidden)) & ~as_bids[position]
     return wrong
 
 

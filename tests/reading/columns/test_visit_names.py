@@ -1,3 +1,5 @@
+import datetime
+
 import numpy as np
 import pytest
 
@@ -90,3 +92,10 @@ def test_dates_in_names() -> None:
     assert date_in("20141302") is None
     assert date_in("1000413") is None
     assert [f"{day_of(years):%Y-%m-%d}" for years in (-36524 / 365.25, 1e9)] == ["1870-01-01", "9999-12-31"]
+
+
+@pytest.mark.parametrize(("clock", "shift"), [(0, 0), (10 / 24, 0), (0.75, 0), (23.999 / 24, 0), (1, 1)])
+@pytest.mark.parametrize("day", [-20000, 0, 16496])
+def test_an_afternoon_belongs_to_its_day(day: int, clock: float, shift: int) -> None:
+    expected = datetime.datetime(1970, 1, 1) + datetime.timedelta(days=day + shift)
+    assert day_of((day + clock) / 365.25) == expected

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 
 DAYS_PER_YEAR = 365.25
+_MOMENT = 1e-6  # days: of arithmetic, so that midnight belongs to its day
 _EPOCH = datetime.date(1970, 1, 1)
 _CLOCK = r"(?:[t_\s\-]?\d{2}[:\-]?\d{2}(?:[:\-]?\d{2})?(?:\.\d+)?z?)?"
 _YEAR_FIRST = re.compile(rf"(?<!\d)((?:19|20)\d\d)([-_./]?)(\d\d)\2(\d\d){_CLOCK}(?!\d)")
@@ -19,7 +21,7 @@ def day_of(years: float) -> datetime.datetime:
 
     What lies outside the calendar becomes its first or its last day.
     """
-    days = round(years * DAYS_PER_YEAR)
+    days = math.floor(years * DAYS_PER_YEAR + _MOMENT)
     first, last = ((end - _EPOCH).days for end in (datetime.date.min, datetime.date.max))
     return datetime.datetime.combine(_EPOCH + datetime.timedelta(days=min(max(days, first), last)), datetime.time())
 

@@ -48,8 +48,9 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
     Images are ``sub-*/[ses-*/]anat/*_<suffix>.nii[.gz]``. Beside them, and in the folders of ``derivatives``, are
     looked for: masks (``desc-brain_mask``), label maps (``dseg``), ITK transforms to a space of all visits
     (``from-<suffix>_to-*_mode-image_xfm.txt``, see `transforms_of`) and images without noise (``desc-noisefree``).
-    Ages or dates come from ``sessions.tsv`` of the data set or of subjects, else from ``scans.tsv``; labels from
-    ``participants.tsv``. A session that a table names and that has no image is a request.
+    Ages or dates come from ``sessions.tsv`` of the data set or of subjects, and where these tell none from
+    ``scans.tsv``; labels from ``participants.tsv``; units from the JSON beside them. A session that a table names and
+    that has no image is a request.
 
     Parameters
     ----------
@@ -71,8 +72,8 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
     images, notes, findings = _choose(root, walk.images(folders), suffix or own.images.suffix)
     files, more = _belonging(walk, images, own)
     notes += more
-    sessions = read_sessions(root, folders, own, schema_path=schema.path)
     keys = [(f"sub-{image.entities['sub']}", _session(image)) for image in images]
+    sessions = read_sessions(root, folders, own, schema_path=schema.path, images=set(keys))
     known = (
         []
         if sessions is None or sessions.visits is None
@@ -97,25 +98,26 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
         time=np.full(n, np.nan) if sessions is None else np.where(at >= 0, sessions.time[at], np.nan),
         time_kind="" if sessions is None else sessions.time_kind,
         time_unit="years" if sessions is None else sessions.time_unit,
+        time_column="" if sessions is None else sessions.time_column,
         features=np.empty((n, 0)),
         feature_names=(),
         labels=_labels(sessions, at),
         rows=np.arange(n),
         place=lambda row: places[row] if row < len(places) else " ".join(asked[row - len(places)]),
         files={role: np.array([*paths, *[""] * len(asked)], dtype=object) for role, paths in files.items()},
-        notes=tuple(f"{root.name}: {note}" for note in notes),
-        findings=tuple(findings),
+        notes=(*(f"{root.name}: {note}" for note in notes), *(() if sessions is None else sessions.notes)),
+        findings=(*findings, *(() if sessions is None else sessions.findings)),
     )
-    several = pd.Series([subject for subject, _ in keys]).duplicated().any()
-    if several and np.isnan(rows.time).all():
-        line = f"{root}: no table tells when sessions were, so years are unknown"
-        cure = "add sessions.tsv with age or acq_time"
-        rows = rows.telling(findings=[Finding("warning", "times-unknown", line, cure=cure)])
     participants = participants or participants_near(root)
     if participants is not None:
         people = schema.of(participants).model_copy(update={"subject_prefix": ""})
         rows = join_participants(rows, participants, people, schema_path=schema.path)
         rows = _with_ages_at_single_visits(rows)
+    several = pd.Series([subject for subject, _ in keys]).duplicated().any()
+    if several and np.isnan(rows.time).all():
+        line = f"{root}: no table tells when sessions were, so years are unknown"
+        cure = "add sessions.tsv with age or acq_time"
+        rows = rows.telling(findings=[Finding("warning", "times-unknown", line, cure=cure)])
     prefixed = np.array([own.subject_prefix + subject for subject in rows.subjects], dtype=object)
     return replace(rows, subjects=prefixed)
 
