@@ -1,4 +1,4 @@
-"""The BIDS validator of the npm package, where Node is."""
+"""The BIDS validators, where they are: that of npm knows names of raw data alone, that of Deno derivatives, too."""
 
 import json
 import os
@@ -30,3 +30,14 @@ def judged(folder: Path) -> tuple[dict, list[str]]:
     ran = subprocess.run([*validator(), str(folder), "--json"], capture_output=True, text=True)
     answer = json.loads(ran.stdout)
     return answer["summary"], [f"{issue['key']}: {issue['files']}" for issue in answer["issues"]["errors"]]
+
+
+def judged_as_derivative(folder: Path) -> tuple[dict, list[str]]:
+    """Return the summary and the errors of the validator that knows derivatives: pip install bids-validator-deno."""
+    command = os.environ.get("NEXTSCAN_BIDS_VALIDATOR_DENO") or shutil.which("bids-validator-deno")
+    if command is None:
+        pytest.skip("bids-validator-deno is not here: pip install it, or name it in NEXTSCAN_BIDS_VALIDATOR_DENO")
+    ran = subprocess.run([command, str(folder), "--format", "json"], capture_output=True, text=True)
+    answer = json.loads(ran.stdout)
+    wrong = [issue for issue in answer["issues"]["issues"] if issue["severity"] == "error"]
+    return answer["summary"], [f"{issue['code']}: {issue.get('location')}" for issue in wrong]

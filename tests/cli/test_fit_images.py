@@ -6,6 +6,7 @@ import pytest
 
 import nextscan
 from bad_inputs.tables import good_table
+from image_samples import bids
 from nextscan.cli.main import run
 from nextscan.imputers.contract.volume_world import growing_ventricles
 
@@ -58,3 +59,15 @@ def test_a_method_for_images_refuses_a_table(tmp_path, monkeypatch, capsys):
     good_table().to_csv("table.csv", index=False)
     assert run(["fit", "table.csv", "--method", "volume-diffusion", "--out", "model"]) == 2
     assert "volume-diffusion learns from images, and this cohort is a table of features" in capsys.readouterr().err
+
+
+def test_what_comes_next_repeats_how_to_read_the_images(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    bids(tmp_path / "my brains")
+    Path("s.toml").write_text('name = "mine"\n')
+    given = ["--schema", "s.toml", "--participants", "my brains/participants.tsv", "--suffix", "T1w"]
+    assert run(["fit", "my brains", "--method", "copy-source", "--out", "model", *given]) == 0
+    expected = (
+        "nextscan impute model 'my brains' --schema s.toml --participants 'my brains/participants.tsv' --suffix T1w"
+    )
+    assert f"next:  {expected} --at-years 1,2,5 --out completed\n" in capsys.readouterr().out

@@ -117,3 +117,14 @@ def test_nobody_to_impute_is_one_line(folder, capsys):
     assert run(["impute", "model", "paired", "--out", "out"]) == 2
     assert "every subject has a follow-up" in capsys.readouterr().err
     assert not (folder / "out").exists()
+
+
+def test_images_of_another_kind_are_one_line_unless_they_are_allowed(folder, capsys):
+    bids(folder / "others", {"01": ("1",), "02": ("1",)}, suffix="T2w")
+    assert run(["impute", "model", "others", "--suffix", "T2w", "--out", "out"]) == 2
+    assert "learned from images of kind T1w, and these are T2w" in capsys.readouterr().err
+    assert run(["impute", "model", "others", "--suffix", "T2w", "--allow", "other-kind", "--out", "out"]) == 0
+    assert "note: " in capsys.readouterr().err
+    bids(folder / "others", {"01": ("1",), "02": ("1",)})
+    assert run(["impute", "model", "others", "--out", "again"]) == 0  # the model knows which of the two
+    assert all(name.endswith("_T1w.nii.gz") for name in images(folder / "again"))

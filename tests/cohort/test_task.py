@@ -48,6 +48,14 @@ def test_targets_are_requests_and_the_next_visit_of_single_ones(small: Cohort) -
     np.testing.assert_array_equal(wanted.gap, [np.nan, 1.5, -1.0])
 
 
+def test_years_are_unknown_where_those_of_the_last_visit_are(small: Cohort) -> None:
+    years = np.where(np.arange(small.n_visits) == small.n_visits - 1, np.nan, small.years)
+    wanted = targets(replace(small, years=years), [0.5, 2.0])
+    last = wanted.context == small.n_visits - 1
+    assert (wanted.gap.tolist(), last.sum()) == ([0.5, 2.0] * small.n_subjects, 2)
+    np.testing.assert_array_equal(np.isnan(wanted.years), last)
+
+
 def test_at_years_counts_from_the_last_observed_visit(small: Cohort) -> None:
     wanted = targets(small, [1, -0.5])
     assert wanted.subject.tolist() == list("aabbccddee")

@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from bids_validator import judged
+from bids_validator import judged, judged_as_derivative
 from nextscan.cohort import PredictedVolume, VolumeImputation, targets
 from nextscan.errors import CohortError, NextscanWarning, OutputError, SettingError
 from nextscan.images.files import write_image
@@ -85,7 +85,7 @@ def test_files_of_a_visit_are_named_and_say_where_they_come_from(raw):
         for end in ("nii.gz", "json")
     }
     own = {f"sub-{i}/sub-{i}_sessions.{end}" for i in ("01", "02") for end in ("tsv", "json")}
-    root = {"dataset_description.json", "README.md", ".bidsignore", "participants.tsv", "participants.json"}
+    root = {"dataset_description.json", "README.md", "participants.tsv", "participants.json"}
     assert files(done.folder) == images | own | root
     sidecar = json.loads((done.folder / second.format("imputed", "json")).read_text())
     assert sidecar["Sources"] == ["bids:source:sub-02/ses-1/anat/sub-02_ses-1_acq-3d_T1w.nii.gz"]
@@ -277,23 +277,31 @@ def test_names_are_those_of_the_bids_schema(raw):
     assert [message["code"] for message in report.messages if message["code"] in naming] == ["NOT_INCLUDED"]
 
 
-def test_the_bids_validator_accepts_the_derivative_and_the_study_around_it(raw):
+def test_the_bids_validator_sees_and_accepts_every_file(raw):
     cohort = read_cohort(raw)
     done = write_derivative(faked(cohort, at_years=[1, 2.5]), cohort, raw, save_draws=True)
-    summary, errors = judged(done.folder)
+    summary, errors = judged_as_derivative(done.folder)
     assert errors == []
-    assert summary["subjects"] == ["01", "02"]
+    assert summary["totalFiles"] == len(files(done.folder)) == 48
+    assert sorted(summary["subjects"]) == ["01", "02"]
+    (done.folder / "sub-01" / "ses-imputed1y" / "anat" / "surprise.nii.gz").write_bytes(b"")
+    assert judged_as_derivative(done.folder)[1]
+
+
+def test_the_bids_validator_accepts_the_study_around_it_and_names_of_raw_data(raw):
+    cohort = read_cohort(raw)
+    done = write_derivative(faked(cohort, at_years=[1, 2.5]), cohort, raw, save_draws=True)
     assert judged(raw)[1] == []
-    # it passes over names of derivatives; by names of raw data it judges headers and sidecars, too
+    # it does not know names of derivatives; by names of raw data it judges headers and sidecars, too
     plain = raw.parent / "plain"
     shutil.copytree(done.folder, plain)
-    (plain / ".bidsignore").unlink()
     for path in plain.rglob("*_desc-*"):
         path.rename(
             path.with_name(path.name.replace("_desc-imputed", ""))
         ) if "imputed_T1w" in path.name else path.unlink()
     summary, errors = judged(plain)
     assert errors == []
+    assert summary["subjects"] == ["01", "02"]
     assert summary["sessions"] == ["imputed1y", "imputed2p5y"]
     assert summary["modalities"] == ["MRI"]
 

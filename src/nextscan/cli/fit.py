@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import warnings
 from contextlib import nullcontext
@@ -124,7 +125,8 @@ def fit(
     # Where everybody has a follow-up no image is missing, so times are asked for; rows of a table may ask themselves.
     suffix = table.suffix.lower() if table.suffix.lower() in TABLE_SUFFIXES else ".csv"
     asked = "--at-years 1,2,5 --out completed" if images else f"--out completed{suffix}"
-    print(f"next:  nextscan impute {out} {table} {asked}")
+    again = shlex.join(["nextscan", "impute", str(out), str(table), *reading.repeated()])
+    print(f"next:  {again} {asked}")
 
 
 def tell_pairs(model: VolumeImputer) -> None:

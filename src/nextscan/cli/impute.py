@@ -19,7 +19,7 @@ class Interval(StrEnum):
     conformal = "conformal"
 
 
-@with_read_options(but=("unpaired", "exclude", "allow"))
+@with_read_options(but=("unpaired", "exclude"))
 def impute(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", show_default=False, help="A folder that `nextscan fit` wrote.")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nextscan.cohort import Cohort, Targets
     from nextscan.cohort.known import MissingLabels
     from nextscan.imputers.volumes.base import VolumeImputer
+    from nextscan.imputers.volumes.kinds import OtherKinds
     from nextscan.report.volumes.examples import VolumeExample
     from nextscan.writing.derivative import Written
 
@@ -43,6 +44,7 @@ def impute_images(
 ) -> None:
     """Write the images that are missing and say where they are; the arguments are those of the command."""
     from nextscan.cohort.imputation import interval_tail
+    from nextscan.imputers.volumes.kinds import OTHER_KIND
     from nextscan.writing.derivative import write_derivative
 
     draws = _DRAWS if draws is None else draws
@@ -62,7 +64,10 @@ def impute_images(
             "where the data are kept"
         )
     tell_findings(cohort)
-    imputation = imputer.impute(cohort, draws, seed=seed, at_years=at_years, missing_labels=missing_labels)
+    others: OtherKinds = "warn" if OTHER_KIND in (reading.allow or ()) else "refuse"
+    imputation = imputer.impute(
+        cohort, draws, seed=seed, at_years=at_years, missing_labels=missing_labels, other_kinds=others
+    )
     wanted = imputation.requested
     if not len(wanted):
         raise CohortError(nobody(table))

@@ -137,6 +137,12 @@ class ReadOptions:
                 like=like,
             )
 
+    def repeated(self) -> list[str]:
+        """Return the options that reading the same cohort again needs, as they are written."""
+        again = {"schema": self.schema, "dictionary": self.dictionary, "participants": self.participants}
+        given = {name: value for name, value in {**again, "suffix": self.suffix}.items() if value is not None}
+        return [part for name, value in given.items() for part in (f"--{name}", str(value))]
+
     def files(self, table: Path) -> list[Path | None]:
         """Return what is read, and so must not be written to."""
         return [table, self.schema, self.dictionary, self.participants, *(self.unpaired or ())]

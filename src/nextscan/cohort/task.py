@@ -87,14 +87,15 @@ def targets(cohort: Cohort, at_years: Sequence[float] | None = None) -> Targets:
 
     Without `at_years`: every request of the cohort, and for each subject with a single visit and
     no request one more visit, named ``imputed``, at unknown time. With `at_years`: for every subject
-    one visit per number, counted from the last observed visit, negative before it.
+    one visit per number, counted from the last observed visit, negative before it; where the time of that one is
+    unknown, so are the years since the first visit.
 
     Raises
     ------
     CohortError
         If a subject with a request has no observed visit at all.
     SettingError
-        If `at_years` holds a number that is not finite, or a subject's last visit has no time.
+        If `at_years` holds a number that is not finite.
     """
     request = cohort.is_request
     observed = cohort.observed_visits
@@ -135,18 +136,23 @@ def _targets_at(cohort: Cohort, last: IntArray, at_years: Sequence[float]) -> Ta
     if ahead.ndim != 1 or not len(ahead) or not np.isfinite(ahead).all():
         raise SettingError(f"at_years must be finite numbers of {cohort.time_unit}, got {list(at_years)}")
     of = np.repeat(np.arange(cohort.n_subjects), len(ahead))
-    start = np.nan_to_num(cohort.years[last[of]], nan=0.0)
     names = np.tile([f"imputed{value:+g}" for value in ahead], cohort.n_subjects)
-    years = start + np.tile(ahead, cohort.n_subjects)
-    return _in_subject_order(cohort, of, names, years, last[of], np.full(len(of), -1))
+    gap = np.tile(ahead, cohort.n_subjects)
+    years = cohort.years[last[of]] + gap  # unknown where the time of the last visit is
+    return _in_subject_order(cohort, of, names, years, last[of], np.full(len(of), -1), gap)
 
 
 def _in_subject_order(
-    cohort: Cohort, of: IntArray, visit: NDArray[np.str_], years: FloatArray, context: IntArray, row: IntArray
+    cohort: Cohort,
+    of: IntArray,
+    visit: NDArray[np.str_],
+    years: FloatArray,
+    context: IntArray,
+    row: IntArray,
+    gap: FloatArray | None = None,
 ) -> Targets:
     order = np.argsort(of, kind="stable")
-    started = cohort.years[context]
-    gap = np.where(row >= 0, years - started, years - np.nan_to_num(started, nan=0.0))
+    gap = years - cohort.years[context] if gap is None else gap
     return Targets(cohort.subjects[of], visit.astype(str), years, context, gap, row).select(order)
 
 

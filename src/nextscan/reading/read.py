@@ -112,7 +112,7 @@ def read_cohort(
     from nextscan.reading.assemble import assemble
     from nextscan.reading.formats.frames import is_frame
     from nextscan.reading.joining import join_unpaired
-    from nextscan.reading.layouts.bids import law_in
+    from nextscan.reading.layouts import bids
     from nextscan.reading.repeats import without_repeats
 
     source = source_of(path)
@@ -128,13 +128,13 @@ def read_cohort(
         read = [read_rows(source_of(pool), rules, like=rows, dictionary=fields, suffix=suffix)[0] for pool in pools]
         rows = join_unpaired(rows, read)
     law = path.parent / f"{bare_name(path)}.law.npz"
-    known_law = law_in(path) if path.is_dir() else str(law) if law.is_file() else ""
+    known_law = bids.law_in(path) if path.is_dir() else str(law) if law.is_file() else ""
     permitted = {*rules.allow, *([allow] if isinstance(allow, str) else allow)}
     cohort, _ = assemble(rows, rules.name or bare_name(path) or path.resolve().name, law=known_law, allow=permitted)
     reading = {
         "schema": rules.model_dump(mode="json", exclude_unset=True, exclude=_OF_FILES),
         "dictionary": fields.of(cohort.feature_names),
-        "suffix": suffix,
+        "suffix": suffix or (bids.only_suffix(cohort.files_of("volume").tolist()) if path.is_dir() else None),
     }
     return replace(cohort, reading={key: value for key, value in reading.items() if value})
 

@@ -30,11 +30,10 @@ many: for statistics run the analysis once per draw and pool, and only if `nexts
 intervals hold their level.
 """
 
-_BIDSIGNORE = """# Names with desc- are valid in derivatives; bids-validator 1.x knows those of raw data only.
-*_desc-*
-"""
-
-_PEOPLE = {"subject": {"Description": "Name of the subject in the cohort that was imputed"}}
+_PEOPLE = {
+    "participant_id": {"Description": "Name of the subject in this data set"},
+    "subject": {"Description": "Name of the subject in the cohort that was imputed"},
+}
 
 
 def _columns(time_unit: str) -> dict[str, dict[str, str]]:
@@ -139,7 +138,6 @@ class Dataset:
             description["DatasetLinks"] = self._links
         self._put("dataset_description.json", as_json(description))
         self._put("README.md", _README)
-        self._put(".bidsignore", _BIDSIGNORE)
         self._put("participants.json", as_json(_PEOPLE))
 
     def tell(self, subject: str, name: str, session: str, row: Mapping[str, object]) -> None:

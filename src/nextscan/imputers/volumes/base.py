@@ -17,6 +17,7 @@ from nextscan.cohort.known import MissingLabels
 from nextscan.errors import CohortError, NextscanWarning, TooFewPairsError
 from nextscan.imputers.estimator import Estimator, Progress
 from nextscan.imputers.settings import at_least
+from nextscan.imputers.volumes.kinds import OtherKinds, check_kinds, check_sign, learned_from
 from nextscan.imputers.volumes.pairs import forward_pairs, images_only
 from nextscan.preprocess.volumes import VolumePreparer
 
@@ -105,6 +106,7 @@ class VolumeImputer(Estimator):
             "n_subjects": sum(part.n_subjects for part in parts),
             "n_paired_subjects": sum(int(images_only(part).is_paired.sum()) for part in parts),
             "seed": seed,
+            "images": learned_from(every, self.preparer_.quantiles),
             "preprocessing": {
                 name: list(value) if isinstance(value, tuple) else value
                 for name, value in self.preparer_.state().items()
@@ -128,6 +130,7 @@ class VolumeImputer(Estimator):
         seed: int = 0,
         at_years: Sequence[float] | None = None,
         missing_labels: MissingLabels = "refuse",
+        other_kinds: OtherKinds = "refuse",
         progress: Progress | None = None,
     ) -> VolumeImputation:
         """Predict the images that `nextscan.cohort.targets` lists: those of visits without one.
@@ -145,6 +148,9 @@ class VolumeImputer(Estimator):
             `predicts_backward`.
         missing_labels : "refuse", "warn" or "ignore"
             As of imputers of features: what to do where a label of the model is known of nobody.
+        other_kinds : "refuse", "warn" or "ignore"
+            What to do with images that are, by their names, of another kind than those learned from: T2w, where it
+            was T1w.
         progress : callable, optional
             Gets ``{"phase": "imputing", "done", "total"}`` after each volume.
 
@@ -159,12 +165,14 @@ class VolumeImputer(Estimator):
         NotFittedError, SettingError
         CohortError
             If a target lies before its subject's first image and the method predicts forward only, or its
-            time is unknown and the method needs it; if a label of the model is known of nobody.
+            time is unknown and the method needs it; if a label of the model is known of nobody; if images are of
+            another kind than those learned from.
 
         Warns
         -----
         NextscanWarning
-            If labels are missing for some, or have categories that training never saw.
+            If labels are missing for some, or have categories that training never saw; if voxels or intensities are
+            much unlike those of training.
         """
         self._check_fitted()
         at_least(1, draws=draws)
@@ -174,6 +182,8 @@ class VolumeImputer(Estimator):
         self.check_direction(cohort, wanted)
         known.check_labels(cohort, wanted, missing_labels)
         self._check_times(cohort, wanted)
+        images = self.record_.get("images", {})  # of no model before it was kept
+        check_kinds(images, cohort, wanted, known.source, other_kinds, max(self.preparer_.spacing))
         make, done = self._predicting(cohort, wanted, draws, seed), 0
 
         def predict(i: int) -> PredictedVolume:
@@ -196,8 +206,9 @@ class VolumeImputer(Estimator):
     def _predict(self, cohort: Cohort, wanted: Targets, i: int, draw: Draw, n_draws: int, seed: int) -> PredictedVolume:
         row = int(wanted.context[i])
         prepared = self.preparer_.prepare(cohort, row)
+        where = f"{cohort.files_of('volume')[row]} ({wanted.subject[i]} {cohort.visits[row]})"
+        check_sign(self.record_.get("images", {}), prepared.low, prepared.high, where, self.known.source)
         if prepared.outside > _CUT:
-            where = f"{cohort.files_of('volume')[row]} ({wanted.subject[i]} {cohort.visits[row]})"
             warnings.warn(
                 f"{where}: {prepared.outside:.0%} of the head lie outside the grid of the model, which is centred on "
                 "the middle of the image, and stay as they are; crop the image around the head, or fit with a larger "

@@ -7,7 +7,7 @@ run anything), and reads a data set as a whole though three levels of it matter.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -40,6 +40,17 @@ def law_in(folder: Path) -> str:
     """Return the path of the law simulated images were drawn from, if there is one."""
     places = (folder / LAW, folder / "derivatives" / "truth" / LAW)
     return next((str(path) for path in places if path.is_file()), "")
+
+
+def only_suffix(paths: Iterable[str]) -> str | None:
+    """Return the suffix of all images of a cohort, without entities; None where they have none in common.
+
+    >>> only_suffix(["sub-1/anat/sub-1_acq-3d_T1w.nii.gz", ""]), only_suffix(["a.nii.gz", "sub-1_T1w.nii.gz"])
+    ('T1w', None)
+    """
+    named = [parse(Path(path)) for path in paths if path]
+    suffixes = {file.suffix if file is not None and "sub" in file.entities else None for file in named}
+    return suffixes.pop() if len(suffixes) == 1 else None
 
 
 def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, participants: Path | None = None) -> VisitRows:
@@ -200,7 +211,7 @@ def _choose(root: Path, files: list[BidsFile], wanted: str | None) -> tuple[list
     fitting = [file for file in files if file.fits(wanted)]
     if not fitting:
         kinds = Counter(file.kind for file in files)
-        raise CohortError(f"{root}: no image is a {wanted}; there are {some(kinds)}")
+        raise CohortError(f"{root}: no image is a {wanted}; there are {some(kinds)}: choose with --suffix")
     by_visit: dict[tuple[str, str], list[BidsFile]] = {}
     for file in fitting:
         by_visit.setdefault((file.entities["sub"], _session(file)), []).append(file)

@@ -52,7 +52,9 @@ def impute_and_score(
     """
     regions = volumes.regions.calibrated(split.train)
     shown = images_of(task.shown)
-    result: VolumeImputation = model.impute(shown, draws=draws, seed=seed, missing_labels="ignore")
+    result: VolumeImputation = model.impute(
+        shown, draws=draws, seed=seed, missing_labels="ignore", other_kinds="ignore"
+    )
     if list(result.requested.subject) != list(task.targets.subject):
         raise NextscanError(f"{job.method}: imputed other visits than those hidden in fold {job.fold}")
     spent = 0.0
@@ -121,5 +123,6 @@ def _over_time(model: Any, task: Task, split: Split, index: int, *, draws: int, 
         seed=seed,
         at_years=times.tolist(),
         missing_labels="ignore",
+        other_kinds="ignore",
     )
     return result
