@@ -53,6 +53,10 @@ class TrainingError(NextscanError):
     """Training cannot go on: losses are not finite, or every step is skipped."""
 
 
+class NotEnoughMemoryError(NextscanError):
+    """The machine's memory does not hold what was asked for."""
+
+
 class NextscanWarning(UserWarning):
     """Something was understood in a way the user should know about."""
 
@@ -66,3 +70,22 @@ def some(names: Iterable[object], limit: int = 5) -> str:
     listed = [str(name) for name in names]
     shown = ", ".join(listed[:limit])
     return shown if len(listed) <= limit else f"{shown} and {len(listed) - limit} more"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory ran out, whoever raised it: Python, NumPy, or torch on any device.
+
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    (True, True)
+    >>> is_out_of_memory(RuntimeError("shapes do not fit"))
+    False
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError | OSError) and any(sign in text for sign in _OUT_OF_MEMORY)
+
+
+_OUT_OF_MEMORY = (
+    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "alloc_failed",
+)  # fmt: skip

@@ -14,7 +14,7 @@ import typer
 
 from nextscan.cli import demo, describe, evaluate, fit, impute, report, simulate
 from nextscan.cli.cautions import Caution
-from nextscan.errors import NextscanError, NextscanWarning
+from nextscan.errors import NextscanError, NextscanWarning, is_out_of_memory
 
 DEBUG = "NEXTSCAN_DEBUG"
 _RESUMABLE = ("fit", "evaluate", "demo")
@@ -106,13 +106,13 @@ def _explain(error: Exception) -> int:
         command = context.command_path if context else "nextscan"
         _say(f"error: {error.format_message().rstrip('.')}; see {command} --help")
         return 2
+    if is_out_of_memory(error):
+        _say("error: not enough memory; use fewer draws, a smaller cohort or a larger machine")
+        return 2
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         remedy = "; free some space and run the command again" if error.errno == errno.ENOSPC else ""
         _say(f"error: {where}{error.strerror}{remedy}")
-        return 2
-    if isinstance(error, MemoryError):
-        _say("error: not enough memory; use fewer draws, a smaller cohort or a larger machine")
         return 2
     _say(
         f"error: nextscan failed unexpectedly ({type(error).__name__}: {error}); "

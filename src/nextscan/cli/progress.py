@@ -77,6 +77,8 @@ class _Lines:
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Print the event, or leave it."""
+        if says := event.get("says"):
+            print(says, file=sys.stderr, flush=True)
         counted = _counted(event)
         now = time.monotonic()
         long = event.get("phase") == "estimate" and (event.get("remaining_seconds") or 0.0) >= _SHORT
@@ -96,7 +98,9 @@ class _Bars:
         self.shown: dict[str, TaskID] = {}
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Move the bar that the event is about."""
+        """Move the bar that the event is about, or say above the bars what it says."""
+        if says := event.get("says"):
+            self.bars.print(says)
         counted = _counted(event)
         if counted is None:
             return

@@ -2,14 +2,19 @@
 
 # Not `from __future__ import annotations`: the constructors of methods, elsewhere, have the types of these settings.
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from nextscan.arrays import Volume
 from nextscan.cohort import Cohort
+from nextscan.errors import NextscanWarning
 from nextscan.imputers.estimator import Progress
-from nextscan.imputers.volumes.base import Draw, VolumeImputer
+from nextscan.imputers.settings import torch_device
+from nextscan.imputers.volumes.base import Draw, Given, VolumeImputer
 from nextscan.imputers.volumes.learning_settings import LearningSettings, Machine
+from nextscan.imputers.volumes.memory import Footprint, free_gib, plan, telling_memory
 from nextscan.preprocess import LabelEncoder
 
 
@@ -52,17 +57,28 @@ class LearnedVolumeImputer(VolumeImputer):
     def _fit(
         self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
     ) -> None:
-        self.model_, record = self._kind().fit(
-            self.settings,
-            self._machine,
-            preparer=self.preparer_,
-            train=train,
-            validation=validation,
-            seed=seed,
-            checkpoint=checkpoint,
-            progress=progress,
-        )
-        self.record_ |= record
+        need = Footprint.of(self.settings, self._machine, self.preparer_.shape)
+        self._tell(need, progress)
+        with telling_memory(need, self.preparer_.spacing, "training"):
+            self.model_, record = self._kind().fit(
+                self.settings,
+                self._machine,
+                preparer=self.preparer_,
+                train=train,
+                validation=validation,
+                seed=seed,
+                checkpoint=checkpoint,
+                progress=progress,
+            )
+        self.record_ |= record | {"estimated_gib": need.gib}
+
+    def _tell(self, need: Footprint, progress: Progress | None) -> None:
+        """Say what training will take, and warn where that is more than there is."""
+        said, cure = plan(need, self.preparer_.spacing, free_gib(str(torch_device(self.device))))
+        if cure:
+            warnings.warn(f"{said}; {cure}", NextscanWarning, stacklevel=2)
+        elif progress is not None:
+            progress({"phase": "plan", "says": f"{said}; how long it takes is told after the first epoch"})
 
     def _label_encoder(self) -> LabelEncoder | None:
         encoder: LabelEncoder | None = self.model_.conditions.labels
@@ -70,7 +86,12 @@ class LearnedVolumeImputer(VolumeImputer):
 
     def _drawing(self) -> Draw:
         drawing: Draw = self.model_.drawing(self._machine)
-        return drawing
+
+        def draw(given: Given, n_draws: int, seed: int) -> tuple[Volume, Volume | None]:
+            with telling_memory(None, self.preparer_.spacing, f"imputing {given.subject}"):
+                return drawing(given, n_draws, seed)
+
+        return draw
 
     def _state(self) -> dict[str, Any]:
         state: dict[str, Any] = self.model_.state()
