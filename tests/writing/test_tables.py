@@ -97,6 +97,7 @@ def test_a_feature_the_context_lacks_stays_empty(long: Path, tmp_path: Path) -> 
         ("id,visit,years,a\ns,1,0,2\ns,2,1.5,3\n", ["visit", "years"], ["3", "3.5"]),
         ("id,months,a\ns,3,2\ns,15,3\n", ["months"], ["39"]),
         ("id,session,date,a\ns,x,2020-01-01,2\n", ["session", "date"], ["imputed+2", "2021-12-31"]),
+        ("id,session,date,a\ns,x,2021-01-01T18:45:00,2\n", ["date"], ["2023-01-01T00:00:00"]),
         (
             "id,visit,date,age,a\ns,v,01.02.2020,60,2\n",
             ["visit", "date", "age"],

@@ -16,9 +16,9 @@ from nextscan.reading.columns.times import time_column
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import VISIT, find
 from nextscan.reading.formats.tables import Table
+from nextscan.reading.layouts.bids.sessions import explained, open_people, rewritten
+from nextscan.reading.layouts.bids.sidecars import Sidecars
 from nextscan.reading.layouts.long import read_long
-from nextscan.reading.layouts.sessions import explained, open_people, rewritten
-from nextscan.reading.layouts.sidecars import Sidecars
 from nextscan.reading.schema import TableSchema
 
 _NAMES = ("participants.tsv", "participants.csv")
@@ -39,7 +39,7 @@ def join_participants(rows: VisitRows, path: Path, schema: TableSchema, *, schem
     Every column is a label: features come from the scans' tables, labels these already have stay. Where
     only subjects are named, age is that of the participant (``age_at_entry`` if some have many scans), and dates are
     nobody's label. The unit of times is that of a JSON sidecar beside the table, if there is one; what is no number
-    stops nothing (see `nextscan.reading.layouts.bids_cells.plain_times`).
+    stops nothing (see `nextscan.reading.layouts.bids.cells.plain_times`).
 
     Raises
     ------

@@ -54,7 +54,7 @@ def read_cohort(
         pairs (``hippocampus_t1``, ``hippocampus_t2``), a wide UK-Biobank export, a
         FreeSurfer group table, a folder of FreeSurfer group tables, a long table with columns of image paths
         (``volume``, ``transform``, ``mask``, ``segmentation``, ``noise_free``; relative ones start from the table's
-        folder), or a BIDS folder (see `nextscan.reading.layouts.bids.read_bids`). Tables are CSV, TSV (also with
+        folder), or a BIDS folder (see `nextscan.reading.layouts.bids.folder.read_bids`). Tables are CSV, TSV (also with
         gzip), Parquet, Excel workbooks, or a DataFrame of pandas (or an Arrow table, or what gives itself as one, as
         polars does); its source is called ``DataFrame``.
     schema : path, optional
@@ -112,7 +112,7 @@ def read_cohort(
     from nextscan.reading.assemble import assemble
     from nextscan.reading.formats.frames import is_frame
     from nextscan.reading.joining import join_unpaired
-    from nextscan.reading.layouts import bids
+    from nextscan.reading.layouts.bids import folder as bids
     from nextscan.reading.repeats import without_repeats
 
     source = source_of(path)
@@ -175,7 +175,8 @@ def read_rows(
     The layout is None for FreeSurfer tables, which have no visits as rows of their own, and for BIDS folders.
     """
     from nextscan.reading.formats.opening import open_table
-    from nextscan.reading.layouts import bids, freesurfer, ukb, wide_visits
+    from nextscan.reading.layouts import freesurfer, ukb, wide_visits
+    from nextscan.reading.layouts.bids import folder as bids
     from nextscan.reading.layouts.long import read_long
     from nextscan.reading.layouts.pairs import find_pairs
     from nextscan.reading.layouts.ukb_columns import is_ukb
@@ -237,7 +238,7 @@ def find_dictionary(path: str | Path | None, known: Known | None = None) -> Dict
 
 def find_schema(path: Path, schema: str | Path | None, known: Known | None = None) -> Schema:
     """Return the given schema, else the one beside the table, else the one the model remembers, else an empty one."""
-    from nextscan.reading.layouts.bids import is_bids
+    from nextscan.reading.layouts.bids.folder import is_bids
     from nextscan.reading.schema import Schema, read_schema
 
     beside = path.with_name(f"{bare_name(path)}.toml") if path.is_file() else Path(f"{path}.toml")

@@ -17,6 +17,7 @@ from nextscan.cohort.cohort import Cohort
 from nextscan.errors import CohortError
 from nextscan.reading.columns.times import TimeColumn
 from nextscan.reading.columns.visits import VisitRows
+from nextscan.reading.columns.written_dates import DAYS_PER_YEAR
 from nextscan.reading.formats.numbers import PLAIN_FORMS, Forms
 from nextscan.reading.formats.tables import IMPUTED, IMPUTED_VISIT, UNLIKE_TRAINING, to_number
 from nextscan.reading.layouts.layout import Layout, VisitsLayout, WideLayout
@@ -79,7 +80,10 @@ class _Subjects:
         age = rows.labels["age"].to_numpy(float) if "age" in rows.labels else np.full(len(rows), np.nan)
         self._source = cohort.source
         self._number = {name: i for i, name in enumerate(cohort.subjects)}
-        self.last_row, self.first_time, self.first_age = last, rows.time[first], age[first]
+        time = rows.time[first]
+        if rows.time_kind == "date":  # years are added to days: an afternoon is no part of the next one
+            time = np.floor(time * DAYS_PER_YEAR + 1e-6) / DAYS_PER_YEAR
+        self.last_row, self.first_time, self.first_age = last, time, age[first]
 
     def __getitem__(self, name: str) -> int:
         if name not in self._number:

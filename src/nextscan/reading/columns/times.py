@@ -67,9 +67,9 @@ class TimeColumn:
         return "years" if self.unit in PER_YEAR else self.unit
 
     def text(self, years: float) -> str:
-        """Write a time, counted as `read` counts, as the column writes it."""
+        """Write a time, counted as `read` counts, as the column writes it: of dates the nearest day."""
         if self.kind == "date":
-            return str(day_of(years).strftime(self.date_format))
+            return str(day_of(round(years * DAYS_PER_YEAR) / DAYS_PER_YEAR).strftime(self.date_format))
         return f"{years * self.per_year:.6g}"
 
 

@@ -20,8 +20,8 @@ from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
 from nextscan.images.names import BidsFile, parse
 from nextscan.reading.columns.visits import VisitRows
-from nextscan.reading.layouts.bids_transforms import RAW, transforms_of
-from nextscan.reading.layouts.sessions import read_sessions
+from nextscan.reading.layouts.bids.sessions import read_sessions
+from nextscan.reading.layouts.bids.transforms import RAW, transforms_of
 from nextscan.reading.participants import join_participants, participants_near
 from nextscan.reading.schema import Schema, TableSchema
 

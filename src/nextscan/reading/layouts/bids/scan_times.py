@@ -14,7 +14,7 @@ from nextscan.reading.columns.times import known_dates
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.formats.opening import open_table
 from nextscan.reading.formats.tables import to_texts
-from nextscan.reading.layouts.bids_cells import iso_date
+from nextscan.reading.layouts.bids.cells import iso_date
 
 Key = tuple[str, str]
 """Subject and session, as their folders are called."""

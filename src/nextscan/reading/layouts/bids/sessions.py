@@ -14,10 +14,10 @@ from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, find
 from nextscan.reading.formats.opening import open_table
 from nextscan.reading.formats.tables import MISSING_TEXTS, Table, to_texts
-from nextscan.reading.layouts.bids_cells import Cells, Plain, plain_times
+from nextscan.reading.layouts.bids.cells import Cells, Plain, plain_times
+from nextscan.reading.layouts.bids.scan_times import Key, ScanTimes, filled
+from nextscan.reading.layouts.bids.sidecars import Columns, Sidecars
 from nextscan.reading.layouts.long import read_long
-from nextscan.reading.layouts.scan_times import Key, ScanTimes, filled
-from nextscan.reading.layouts.sidecars import Columns, Sidecars
 from nextscan.reading.schema import TableSchema
 
 SUBJECT_COLUMN, SESSION_COLUMN = "participant_id", "session_id"
@@ -197,7 +197,7 @@ def open_people(path: Path) -> Table:
 def rewritten(
     table: Table, sidecars: Sidecars, *, leave: Collection[str], missing: Collection[float | str]
 ) -> tuple[Table, Plain]:
-    """Return a table with its times plain, see `nextscan.reading.layouts.bids_cells.plain_times`.
+    """Return a table with its times plain, see `nextscan.reading.layouts.bids.cells.plain_times`.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from image_samples import bids, transform
 from nextscan.errors import CohortError, NextscanWarning
 from nextscan.images.names import parse
 from nextscan.reading import read_cohort
-from nextscan.reading.layouts.bids_transforms import transforms_of
+from nextscan.reading.layouts.bids.transforms import transforms_of
 
 HERE = "sub-7_ses-b"
 
