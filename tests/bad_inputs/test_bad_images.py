@@ -11,7 +11,7 @@ import pytest
 from bad_inputs.image_cases import ERROR, FINDING, IMAGE_CASES, NOTE, SECOND, ImageCase, good
 from image_samples import patched, with_header
 from nextscan.cli.main import run
-from nextscan.describing.check_images import check_images, require_usable
+from nextscan.describing.images.check import check_images, require_usable
 from nextscan.errors import ImageError
 from nextscan.images.files import read_header, read_image
 from nextscan.reading import read_cohort

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from image_samples import AFFINE, head
-from nextscan.describing.check_images import check_images
+from nextscan.describing.images.check import check_images
 from nextscan.errors import ImageError
 from nextscan.images.files import read_header, read_image, write_image
 from nextscan.images.names import image_name

@@ -39,8 +39,8 @@ def warn_of_data(cohort: Cohort, table: Path) -> None:
     CohortError
         If a finding is an error.
     """
-    from nextscan.describing.check_images import require_usable
     from nextscan.describing.describe import describe
+    from nextscan.describing.images.check import require_usable
 
     try:
         findings = describe(cohort).findings

@@ -53,8 +53,8 @@ def describe(
         check_file(html, (".html",), inputs=reading.files(table), overwrite=overwrite)
     if write_schema is not None:
         check_file(write_schema, (".toml",), inputs=reading.files(table))
-    from nextscan.describing.check_images import require_usable
     from nextscan.describing.describe import describe as describe_cohort
+    from nextscan.describing.images.check import require_usable
 
     cohort = reading.read(table)
     with show_progress() as progress:

@@ -12,7 +12,7 @@ from nextscan.cohort.cohort import Cohort
 from nextscan.describing.columns import constants, correlations, duplicates, missingness, structure
 from nextscan.describing.data import Observed, observe
 from nextscan.describing.description import Description, assemble
-from nextscan.describing.images import images
+from nextscan.describing.images.part import images
 from nextscan.describing.jumps import jumps
 from nextscan.describing.labels import labels
 from nextscan.describing.part import Part

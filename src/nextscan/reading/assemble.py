@@ -12,14 +12,14 @@ from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.findings import Finding, allowed
 from nextscan.errors import CohortError, NextscanWarning, some
-from nextscan.reading.against_names import against_names
 from nextscan.reading.columns.future import future_labels
 from nextscan.reading.columns.sentinels import codes_in
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import canonical
 from nextscan.reading.formats.tables import Texts
-from nextscan.reading.plausible import plausible
-from nextscan.reading.visit_order import in_order, with_nominal_times, with_starts
+from nextscan.reading.times.against_names import against_names
+from nextscan.reading.times.order import in_order, with_nominal_times, with_starts
+from nextscan.reading.times.plausible import plausible
 
 _OF_VISITS = frozenset({"age"})
 _OF_PERSONS = frozenset({"sex", "gender"})

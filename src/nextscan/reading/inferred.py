@@ -15,15 +15,15 @@ from nextscan.atomic import atomic_path
 from nextscan.errors import CohortError, OutputError, SchemaError
 from nextscan.reading.columns.labels import label_name
 from nextscan.reading.columns.sentinels import codes_in
-from nextscan.reading.columns.times import age_column
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.formats.opening import open_table
 from nextscan.reading.layouts.judging import DOUBTFUL
 from nextscan.reading.layouts.layout import Layout, VisitsLayout, WideLayout
-from nextscan.reading.layouts.ukb_columns import UNNUMBERED
+from nextscan.reading.layouts.ukb.columns import UNNUMBERED
 from nextscan.reading.participants import participants_near
 from nextscan.reading.read import find_dictionary, find_schema, read_rows
 from nextscan.reading.schema import Schema, TableSchema, fits, matching
+from nextscan.reading.times.columns import age_column
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _AGES = frozenset({"age", "age_at_entry"})

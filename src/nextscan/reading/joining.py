@@ -16,7 +16,7 @@ from nextscan.reading.columns.labels import conflict, unified
 from nextscan.reading.columns.people import variants
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.repeats import digests, without_repeats
-from nextscan.reading.visit_order import in_order
+from nextscan.reading.times.order import in_order
 
 
 def join_unpaired(main: VisitRows, pools: list[VisitRows]) -> VisitRows:

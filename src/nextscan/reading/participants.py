@@ -12,7 +12,6 @@ from nextscan.arrays import IntArray
 from nextscan.errors import CohortError, some
 from nextscan.reading.columns.labels import label_name
 from nextscan.reading.columns.people import match_names
-from nextscan.reading.columns.times import time_column
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import VISIT, find
 from nextscan.reading.formats.tables import Table
@@ -20,6 +19,7 @@ from nextscan.reading.layouts.bids.sessions import explained, open_people, rewri
 from nextscan.reading.layouts.bids.sidecars import Sidecars
 from nextscan.reading.layouts.long import read_long
 from nextscan.reading.schema import TableSchema
+from nextscan.reading.times.columns import time_column
 
 _NAMES = ("participants.tsv", "participants.csv")
 _LEVELS_ABOVE = 2

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nextscan.reading.columns.visits import VisitRows
     from nextscan.reading.formats.tables import Table
     from nextscan.reading.layouts.layout import Layout, VisitsLayout, WideLayout
-    from nextscan.reading.layouts.ukb_fields import Dictionary
+    from nextscan.reading.layouts.ukb.fields import Dictionary
     from nextscan.reading.schema import Schema
 
 
@@ -175,11 +175,12 @@ def read_rows(
     The layout is None for FreeSurfer tables, which have no visits as rows of their own, and for BIDS folders.
     """
     from nextscan.reading.formats.opening import open_table
-    from nextscan.reading.layouts import freesurfer, ukb, wide_visits
+    from nextscan.reading.layouts import freesurfer, wide_visits
     from nextscan.reading.layouts.bids import folder as bids
     from nextscan.reading.layouts.long import read_long
     from nextscan.reading.layouts.pairs import find_pairs
-    from nextscan.reading.layouts.ukb_columns import is_ukb
+    from nextscan.reading.layouts.ukb import export as ukb
+    from nextscan.reading.layouts.ukb.columns import is_ukb
     from nextscan.reading.participants import join_participants, participants_near
     from nextscan.reading.people import one_name_each
 
@@ -228,7 +229,7 @@ def _with_forms(
 
 def find_dictionary(path: str | Path | None, known: Known | None = None) -> Dictionary:
     """Return the given dictionary, else what the model remembers of its own, else an empty one."""
-    from nextscan.reading.layouts.ukb_fields import Dictionary, read_dictionary
+    from nextscan.reading.layouts.ukb.fields import Dictionary, read_dictionary
 
     if path is not None:
         return read_dictionary(Path(path))

@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 from nextscan.arrays import FloatArray
 from nextscan.cohort.cohort import Cohort
 from nextscan.errors import CohortError
-from nextscan.reading.columns.times import TimeColumn
 from nextscan.reading.columns.visits import VisitRows
-from nextscan.reading.columns.written_dates import DAYS_PER_YEAR
 from nextscan.reading.formats.numbers import PLAIN_FORMS, Forms
 from nextscan.reading.formats.tables import IMPUTED, IMPUTED_VISIT, UNLIKE_TRAINING, to_number
 from nextscan.reading.layouts.layout import Layout, VisitsLayout, WideLayout
-from nextscan.reading.layouts.ukb_fields import AGE, DATE
+from nextscan.reading.layouts.ukb.fields import AGE, DATE
+from nextscan.reading.times.columns import TimeColumn
+from nextscan.reading.times.dates import DAYS_PER_YEAR
 from nextscan.writing.sinks import significant
 from nextscan.writing.summaries import Summaries
 

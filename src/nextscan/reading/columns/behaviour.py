@@ -10,8 +10,8 @@ import pandas as pd
 
 from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.reading.columns.roles import baseline_of, doubtful_word, is_imaging, role_of
-from nextscan.reading.columns.written_dates import DAYS_PER_YEAR
 from nextscan.reading.formats.tables import Texts
+from nextscan.reading.times.dates import DAYS_PER_YEAR
 
 _LOOKS = 60
 """People looked at before a column is looked at in full."""

@@ -14,8 +14,8 @@ from nextscan.cohort.findings import Finding
 from nextscan.reading.columns.roles import Role, role_of
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import canonical
-from nextscan.reading.columns.written_dates import DAYS_PER_YEAR
 from nextscan.reading.formats.tables import to_number
+from nextscan.reading.times.dates import DAYS_PER_YEAR
 from nextscan.wording import counted, few
 
 _BELOW = (-1.0, -4.0, -8.0, -9.0, -77.0, -88.0, -99.0, -777.0, -888.0, -999.0, -7777.0, -8888.0, -9999.0, -99999.0)

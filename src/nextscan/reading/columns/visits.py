@@ -10,8 +10,8 @@ import pandas as pd
 
 from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.cohort.findings import Finding
-from nextscan.reading.columns.written_dates import day_of
 from nextscan.reading.formats.tables import Texts
+from nextscan.reading.times.dates import day_of
 
 
 @dataclass(frozen=True, eq=False)

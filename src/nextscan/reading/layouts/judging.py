@@ -13,8 +13,8 @@ from nextscan.cohort.findings import Finding
 from nextscan.errors import some
 from nextscan.reading.columns.behaviour import Behaviour, behaviour, ordering
 from nextscan.reading.columns.roles import role_of
-from nextscan.reading.columns.visit_names import ordered
 from nextscan.reading.formats.tables import Texts
+from nextscan.reading.times.visit_names import ordered
 
 DOUBTFUL = "doubtful-columns"
 """The finding that lists columns taken as features that may be none."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nextscan.reading.columns.times import TimeColumn
 from nextscan.reading.formats.tables import Table
+from nextscan.reading.times.columns import TimeColumn
 
 
 @dataclass(frozen=True)

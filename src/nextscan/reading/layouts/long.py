@@ -17,11 +17,9 @@ from nextscan.errors import CohortError, some
 from nextscan.reading.columns.coding import sex_codes
 from nextscan.reading.columns.image_columns import files_of, is_path, other_paths
 from nextscan.reading.columns.labels import as_label, label_name, label_values, respelled
-from nextscan.reading.columns.other_times import disagreeing
 from nextscan.reading.columns.people import about_nobody, matched, nobody, taken_as_one, variants
 from nextscan.reading.columns.qdec import is_qdec, people_of, visits_of
 from nextscan.reading.columns.scans import ScanNames, scan_names
-from nextscan.reading.columns.times import TimeColumn, is_of_baseline, is_time, read_time, settle_time
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.formats.cells import Cells, Missing
 from nextscan.reading.formats.tables import IMPUTED, Table, Texts
@@ -30,6 +28,8 @@ from nextscan.reading.layouts.judging import judge
 from nextscan.reading.layouts.layout import Layout
 from nextscan.reading.layouts.plan import Plan, plan
 from nextscan.reading.schema import TableSchema, fits
+from nextscan.reading.times.columns import TimeColumn, is_of_baseline, is_time, read_time, settle_time
+from nextscan.reading.times.others import disagreeing
 
 NO_UNIT = "time has no unit; read as years"
 """The note about a column that is only called ``time``."""

@@ -13,10 +13,10 @@ from nextscan.arrays import FloatArray
 from nextscan.cohort.known import Names
 from nextscan.errors import SchemaError, some
 from nextscan.reading.columns.roles import is_label
-from nextscan.reading.columns.visit_names import ordered
 from nextscan.reading.columns.vocabulary import SUBJECT, TIME, canonical, find, is_identifier
 from nextscan.reading.formats.tables import Table, numbers_or_missing
 from nextscan.reading.schema import TableSchema, fits, nearest
+from nextscan.reading.times.visit_names import ordered
 
 _WORDS = (
     "baseline|base|bl|screening|scr|initial|pre|before|entry|first|second|third|fourth|"

@@ -12,11 +12,11 @@ from nextscan.errors import CohortError, SchemaError, some
 from nextscan.reading.columns.image_columns import image_columns
 from nextscan.reading.columns.labels import label_name
 from nextscan.reading.columns.roles import is_label
-from nextscan.reading.columns.times import TimeColumn, age_column, from_schema, time_column, time_columns
 from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, canonical, find, is_identifier
 from nextscan.reading.formats.tables import Table, to_texts
 from nextscan.reading.layouts.freesurfer_names import as_freesurfer
 from nextscan.reading.schema import LabelSchema, TableSchema, fits, matching, no_column
+from nextscan.reading.times.columns import TimeColumn, age_column, from_schema, time_column, time_columns
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from nextscan.arrays import BoolArray
 from nextscan.cohort.findings import Finding
 from nextscan.cohort.known import Names
 from nextscan.errors import some
-from nextscan.reading.columns.times import time_column
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import SUBJECT, find
 from nextscan.reading.formats.numbers import Forms
@@ -24,6 +23,7 @@ from nextscan.reading.layouts.layout import VisitsLayout
 from nextscan.reading.layouts.long import read_long
 from nextscan.reading.layouts.pairs import Pairs, possible_pairs
 from nextscan.reading.schema import TableSchema
+from nextscan.reading.times.columns import time_column
 
 _MARKS = (IMPUTED, IMPUTED_VISIT)
 

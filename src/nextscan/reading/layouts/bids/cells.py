@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from nextscan.cohort.findings import Finding
 from nextscan.errors import some
-from nextscan.reading.columns.times import TimeColumn, time_column
 from nextscan.reading.formats.tables import to_number
 from nextscan.reading.layouts.bids.sidecars import Columns
 from nextscan.reading.layouts.bids.units import quantity, unit_named, unit_told
+from nextscan.reading.times.columns import TimeColumn, time_column
 
 Cells = list[str | None]
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from nextscan.arrays import FloatArray
-from nextscan.reading.columns.times import known_dates
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.formats.opening import open_table
 from nextscan.reading.formats.tables import to_texts
 from nextscan.reading.layouts.bids.cells import iso_date
+from nextscan.reading.times.columns import known_dates
 
 Key = tuple[str, str]
 """Subject and session, as their folders are called."""
@@ -78,7 +78,7 @@ class ScanTimes:
                 self.anatomical.add(key)
 
     def years(self, keys: Sequence[Key]) -> FloatArray:
-        """Return the times of sessions as `nextscan.reading.columns.times.read_time` counts dates; NaN if unknown."""
+        """Return the times of sessions as `nextscan.reading.times.columns.read_time` counts dates; NaN if unknown."""
         return known_dates(np.array([self.texts.get(key) for key in keys], dtype=object))
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from nextscan.errors import CohortError, some
 from nextscan.reading.columns.people import folded, match_names
-from nextscan.reading.columns.times import time_column
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, find
 from nextscan.reading.formats.opening import open_table
@@ -19,6 +18,7 @@ from nextscan.reading.layouts.bids.scan_times import Key, ScanTimes, filled
 from nextscan.reading.layouts.bids.sidecars import Columns, Sidecars
 from nextscan.reading.layouts.long import read_long
 from nextscan.reading.schema import TableSchema
+from nextscan.reading.times.columns import time_column
 
 SUBJECT_COLUMN, SESSION_COLUMN = "participant_id", "session_id"
 

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from image_samples import transform
 from nextscan.cohort.findings import Finding
-from nextscan.describing.check_images import check_images
+from nextscan.describing.images.check import check_images
 from nextscan.images.files import write_image
 from nextscan.reading import read_cohort
 

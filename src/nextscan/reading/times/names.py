@@ -31,7 +31,7 @@ _DATE = _VISIT | frozenset({"of", "the", "at", "study", "time", "brain", "collec
 _DATES = frozenset({"date", "datetime", "dates"})
 
 Meaning = tuple[str, str]
-"""Kind and unit, as of `nextscan.reading.columns.times.TimeColumn`."""
+"""Kind and unit, as of `nextscan.reading.times.columns.TimeColumn`."""
 
 
 def known_names(columns: Iterable[str]) -> list[tuple[str, Meaning]]:

@@ -10,9 +10,9 @@ import pandas as pd
 from nextscan.arrays import FloatArray, IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
-from nextscan.reading.columns.times import TimeColumn, is_time, read_time
 from nextscan.reading.columns.vocabulary import PER_YEAR
 from nextscan.reading.formats.tables import Table, Texts
+from nextscan.reading.times.columns import TimeColumn, is_time, read_time
 
 _FAR, _FAR_SHARE = 1.0, 0.5  # years, and share of the shorter gap, by which two columns of times may differ
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from nextscan.reading.columns.vocabulary import PER_YEAR, UNITS
-from nextscan.reading.columns.written_dates import date_in
+from nextscan.reading.times.dates import date_in
 
 FIRST, BETWEEN, LAST = -1, 0, 1
 """Where a visit lies by words of its name."""

@@ -11,11 +11,11 @@ import pandas as pd
 
 from nextscan.arrays import FloatArray, IntArray
 from nextscan.errors import CohortError
-from nextscan.reading.columns.time_names import known_names
 from nextscan.reading.columns.vocabulary import PER_YEAR, canonical
-from nextscan.reading.columns.written_dates import DAYS_PER_YEAR, day_of
 from nextscan.reading.formats.tables import Table, Texts, to_number
 from nextscan.reading.schema import TimeSchema
+from nextscan.reading.times.dates import DAYS_PER_YEAR, day_of
+from nextscan.reading.times.names import known_names
 
 _CODES = frozenset({-1.0, -3.0, -4.0, -7.0, -8.0, -9.0, *(-float(digit * n) for digit in "789" for n in (2, 3, 4))})
 """Negative numbers that mean "missing" where there is no other negative number."""

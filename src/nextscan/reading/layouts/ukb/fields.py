@@ -12,7 +12,7 @@ from nextscan.errors import CohortError, some
 from nextscan.reading.columns.vocabulary import canonical
 from nextscan.reading.formats.opening import open_table
 from nextscan.reading.formats.tables import to_texts
-from nextscan.reading.layouts.ukb_columns import bare_title, field_of
+from nextscan.reading.layouts.ukb.columns import bare_title, field_of
 
 DATE, SITE, AGE, AGE_AT_RECRUITMENT = 53, 54, 21003, 21022
 LABEL_FIELDS = {

@@ -1,6 +1,6 @@
 import pytest
 
-from nextscan.reading.columns.times import TimeColumn, time_column
+from nextscan.reading.times.columns import TimeColumn, time_column
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import datetime
 import numpy as np
 import pytest
 
-from nextscan.reading.columns.visit_names import visit_names
-from nextscan.reading.columns.written_dates import date_in, day_of
+from nextscan.reading.times.dates import date_in, day_of
+from nextscan.reading.times.visit_names import visit_names
 
 
 def in_order(names: list[str]) -> list[str]:

@@ -10,9 +10,9 @@ import pandas as pd
 from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.errors import some
-from nextscan.reading.columns.visit_names import visit_names
 from nextscan.reading.columns.visits import VisitRows
-from nextscan.reading.columns.written_dates import day_of
+from nextscan.reading.times.dates import day_of
+from nextscan.reading.times.visit_names import visit_names
 
 ONLY_NUMBER = "visit"
 """Kind of time where a schema says that a column only numbers visits: then names give no times either."""
@@ -30,7 +30,7 @@ class NamedOrder:
     family : ndarray of int
         Names of one family can be compared; -1 for first and last visits, which compare with all.
     place : ndarray of int
-        See `nextscan.reading.columns.visit_names.VisitName`.
+        See `nextscan.reading.times.visit_names.VisitName`.
     years : ndarray of float
         Time in the name; NaN where it tells none.
     is_date : ndarray of bool

@@ -12,7 +12,7 @@ from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.errors import some
 from nextscan.reading.columns.visits import VisitRows
-from nextscan.reading.columns.written_dates import DAYS_PER_YEAR
+from nextscan.reading.times.dates import DAYS_PER_YEAR
 
 _EARLIEST = 5.0  # years since 1970: nobody was in a scanner before 1975
 _SHIFTED = -45.0  # before 1925: dates that BIDS has shifted there to hide them

@@ -11,8 +11,8 @@ import numpy as np
 from nextscan.arrays import FloatArray, Progress
 from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.findings import Finding
-from nextscan.describing.alignment import Fit, alignment, compare
-from nextscan.describing.image_findings import Seen, about, alone, together
+from nextscan.describing.images.alignment import Fit, alignment, compare
+from nextscan.describing.images.findings import Seen, about, alone, together
 from nextscan.errors import ImageError
 from nextscan.images.coarse import Coarse, coarsen, head_lengths
 from nextscan.images.files import Header, Image, read_header, read_image

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nextscan.errors import CohortError
-from nextscan.reading.columns.times import TimeColumn, age_column, is_time, read_time, settle_time, time_column
 from nextscan.reading.formats.tables import Table
+from nextscan.reading.times.columns import TimeColumn, age_column, is_time, read_time, settle_time, time_column
 
 TABLE = Table(Path("study.csv"), ("id", "when"), ",")
 

@@ -10,7 +10,7 @@ from nextscan.cohort.findings import Finding
 from nextscan.errors import some
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import PER_YEAR
-from nextscan.reading.visit_order import NamedOrder, comparable, named_order
+from nextscan.reading.times.order import NamedOrder, comparable, named_order
 
 _FAR, _FAR_SHARE = 1.0, 0.5  # years, and share of the nominal time, that a visit may lie from where its name says
 _RATIO = 0.15  # how far a ratio of times may lie from that of two units

@@ -9,8 +9,8 @@ import pandas as pd
 
 from nextscan.arrays import Progress
 from nextscan.cohort.cohort import ROLES, Cohort
-from nextscan.describing.check_images import inspect_images
-from nextscan.describing.image_findings import Seen, spaced_text
+from nextscan.describing.images.check import inspect_images
+from nextscan.describing.images.findings import Seen, spaced_text
 from nextscan.describing.part import Part
 from nextscan.images.names import parse
 

@@ -6,8 +6,8 @@ import pytest
 
 from nextscan.cohort import Cohort
 from nextscan.errors import SchemaError
-from nextscan.reading.layouts.ukb_columns import bare_title, export_columns, is_ukb
-from nextscan.reading.layouts.ukb_fields import read_dictionary
+from nextscan.reading.layouts.ukb.columns import bare_title, export_columns, is_ukb
+from nextscan.reading.layouts.ukb.fields import read_dictionary
 
 Read = Callable[..., Cohort]
 WARNED = pytest.mark.filterwarnings("ignore:.*field 53")

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from image_samples import AFFINE, bids, head, transform
 from nextscan.describing import describe
-from nextscan.describing.check_images import UNUSABLE, check_images, require_usable
+from nextscan.describing.images.check import UNUSABLE, check_images, require_usable
 from nextscan.errors import ImageError
 from nextscan.reading import read_cohort
 from nextscan.report import write_description

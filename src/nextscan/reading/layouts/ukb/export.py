@@ -14,16 +14,16 @@ from nextscan.cohort.known import Names
 from nextscan.errors import CohortError, SchemaError, some
 from nextscan.reading.columns.labels import is_no_date, label_values, unified
 from nextscan.reading.columns.people import about_nobody, nobody
-from nextscan.reading.columns.times import TimeColumn, known_dates, read_time
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.formats.cells import Block, Cells, Missing
 from nextscan.reading.formats.tables import IMPUTED_VISIT, Table, Texts
-from nextscan.reading.layouts import ukb_fields as fields
 from nextscan.reading.layouts.layout import WideLayout
 from nextscan.reading.layouts.long import units_of, whole
-from nextscan.reading.layouts.ukb_columns import NameColumn, export_columns, subject_column
-from nextscan.reading.layouts.ukb_values import drop_codes, with_imaging
+from nextscan.reading.layouts.ukb import fields
+from nextscan.reading.layouts.ukb.columns import NameColumn, export_columns, subject_column
+from nextscan.reading.layouts.ukb.values import drop_codes, with_imaging
 from nextscan.reading.schema import LabelSchema, TableSchema, fits, matching, nearest
+from nextscan.reading.times.columns import TimeColumn, known_dates, read_time
 
 Feature = tuple[int, int]
 """Field and array."""

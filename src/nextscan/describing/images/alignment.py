@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nextscan.cohort.findings import Finding, Level
-from nextscan.describing.image_findings import Seen, about
+from nextscan.describing.images.findings import Seen, about
 from nextscan.images.coarse import Coarse
 from nextscan.images.registration import Agreement, agreement
 

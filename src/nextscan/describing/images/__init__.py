@@ -1,0 +1,1 @@
+"""What images of a cohort are like, one by one and a subject's together."""

@@ -1,0 +1,1 @@
+"""UK-Biobank exports: their columns, fields and values."""
