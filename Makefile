@@ -1,13 +1,15 @@
-# nextscan: `make demo` and `make test` need Python 3.11 and make, and install the rest into .venv.
+# nextscan: `make demo`, `make check` and `make test` need Python 3.11 and make, and install the rest into .venv.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 WORKERS ?= 2
 OUT ?= demo
 BIN := .venv/bin
+# A file is a worker's own: what its tests share is made once.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo check test lint format bench clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,8 +17,11 @@ help:  ## Show what can be made
 demo: .venv/installed  ## Simulate a cohort, compare methods on it, impute it and write a report
 	OMP_NUM_THREADS=1 $(BIN)/nextscan demo --out $(OUT) --jobs $(WORKERS)
 
+check: lint  ## Run lint, types, import contracts and the tests that train nothing
+	$(PYTEST) -m "not minutes"
+
 test: lint  ## Run lint, types, import contracts and all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+	$(PYTEST)
 
 lint: .venv/installed-dev  ## Check style, types and import contracts
 	$(BIN)/ruff check .

@@ -30,6 +30,15 @@ def test_a_suffix_chooses_the_images(folder, capsys):
     assert any("8 FLAIR" in note for note in notes)
 
 
+@pytest.mark.filterwarnings("ignore:no Fréchet distance")
+def test_two_pairs_are_too_few_for_a_method_that_learns(folder, capsys):
+    for name in ("03", "04"):
+        shutil.rmtree(folder / f"sub-{name}" / "ses-2")
+    alone = ["--suffix", "FLAIR", "--methods", "volume-diffusion"]
+    assert run([*COMMAND, *alone]) == 2
+    assert "volume-diffusion needs at least 2 pairs of images to learn from, there are 1" in capsys.readouterr().err
+
+
 def test_one_image_under_two_subjects_is_refused(folder, capsys):
     first = folder / "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"
     for name in list(VISITS)[1:]:

@@ -22,6 +22,7 @@ def images(tmp_path, monkeypatch):
     return "images.csv"
 
 
+@pytest.mark.minutes
 def test_images_are_learned_by_diffusion_unless_told_otherwise(images, capsys):
     assert run(["fit", images, "--out", "model", *TINY]) == 0
     shown = capsys.readouterr()

@@ -37,6 +37,7 @@ def test_too_few_follow_ups_are_refused_by_name(cohort, method, left) -> None:
         make_imputer(method, **METHODS[method]).fit(lacking)
 
 
+@pytest.mark.minutes
 @pytest.mark.parametrize("left", [6, 9])
 def test_a_companion_that_some_folds_cannot_fit_has_no_say(cohort, left) -> None:
     lacking = without(cohort, follow_ups(cohort)[left:])
@@ -45,6 +46,7 @@ def test_a_companion_that_some_folds_cannot_fit_has_no_say(cohort, left) -> None
     assert np.isfinite(model.impute(hide(lacking).shown, 4).draws).all()
 
 
+@pytest.mark.minutes
 @pytest.mark.parametrize("method", METHODS)
 def test_a_feature_alike_at_all_first_visits_keeps_a_spread(cohort, method) -> None:
     first = np.setdiff1d(np.arange(cohort.n_visits), follow_ups(cohort))
@@ -53,6 +55,7 @@ def test_a_feature_alike_at_all_first_visits_keeps_a_spread(cohort, method) -> N
     assert model.impute(hide(lesions).shown, 20).sd()[:, 0].min() > 0
 
 
+@pytest.mark.minutes
 def test_times_unknown_are_drawn_one_after_the_other(cohort) -> None:
     """Three requests of unknown time in a row lie one, two, three gaps ahead, as with mixed-factor."""
     model = make_imputer("anchored", **METHODS["anchored"]).fit(cohort)
@@ -73,6 +76,7 @@ def test_times_unknown_are_drawn_one_after_the_other(cohort) -> None:
     np.testing.assert_allclose(expected, np.tile([1, 2, 3], (len(expected), 1)) * mean_gap)
 
 
+@pytest.mark.minutes
 def test_a_single_feature_is_enough(cohort) -> None:
     alone = cohort.select_features(cohort.feature_names[1:2])
     model = make_imputer("anchored", **{**METHODS["anchored"], "n_factors": 1}).fit(alone)

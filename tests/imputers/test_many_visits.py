@@ -13,6 +13,8 @@ from nextscan.imputers.mixed_factor.imputer import MixedFactor
 from nextscan.metrics import crps
 from nextscan.simulating import simulate
 
+pytestmark = pytest.mark.minutes
+
 
 @pytest.fixture(scope="module")
 def train() -> Cohort:

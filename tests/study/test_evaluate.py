@@ -158,6 +158,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path: Path) 
         evaluate(tiny_cohort(), [], out=tmp_path / "file" / "run", **SETTINGS)
 
 
+@pytest.mark.minutes
 def test_known_figures_of_a_real_cohort(tmp_path: Path, shared_data: Path) -> None:
     """The baselines' scores on `nimh_cz` as published beside the data."""
     from nextscan.reading import read_cohort

@@ -47,6 +47,7 @@ def test_resumes_bit_for_bit(tmp_path: Path, average: float | None) -> None:
     assert [row["train_loss"] for row in whole.history] == [row["train_loss"] for row in resumed.history]
 
 
+@pytest.mark.minutes
 def test_survives_kill_at_any_moment(tmp_path: Path) -> None:
     checkpoint = tmp_path / "killed.ckpt"
     clock = random.Random(3)

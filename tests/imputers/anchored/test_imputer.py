@@ -12,6 +12,8 @@ from nextscan.imputers.model_folder import load
 from nextscan.metrics import energy_score
 from nextscan.simulating import simulate
 
+pytestmark = pytest.mark.minutes
+
 QUICK = {"n_factors": 10, "n_slopes": 5, "unpaired": "use"}
 
 
@@ -47,10 +49,9 @@ def test_stays_with_the_anchor_in_a_linear_world(linear, fitted) -> None:
     assert fitted.record_["weights"]["mixed-factor"] > 0.5
 
 
-@pytest.mark.minutes
 def test_leaves_the_anchor_where_the_world_bends() -> None:
     train, test = halves(simulate(n_subjects=1500, n_features=40, n_pairs=1000, world="hard", seed=0), 300)
-    model = AnchoredSecondgram(**QUICK, diffusion=False, self_conditioning="none").fit(train, seed=1)
+    model = AnchoredSecondgram(**QUICK, diffusion=False, self_conditioning="none", n_folds=3).fit(train, seed=1)
     anchor = make_imputer("mixed-factor", **QUICK).fit(train)
     ours, theirs, oracle = energies(train, test, model, anchor, make_imputer("oracle").fit(train))
     assert {"scale", "network"} & set(model.record_["kept"])
@@ -60,7 +61,6 @@ def test_leaves_the_anchor_where_the_world_bends() -> None:
     assert np.mean((low <= task.truth) & (task.truth <= high)) == pytest.approx(0.8, abs=0.03)
 
 
-@pytest.mark.minutes
 def test_diffusion_learns_a_shape_that_is_not_gaussian() -> None:
     cohort = simulate(n_subjects=900, n_features=6, n_pairs=900, seed=1)
     follow_up = np.diff(cohort.subject_of, prepend=-1) == 0
@@ -68,7 +68,7 @@ def test_diffusion_learns_a_shape_that_is_not_gaussian() -> None:
     sd = cohort.features.std(axis=0) * np.array([1.0, 1, 1, 0, 0, 0])
     features = np.where(follow_up[:, None], cohort.features + jump * sd, cohort.features)
     train, test = halves(replace(cohort, features=features), 150)
-    model = AnchoredSecondgram(n_factors=2, n_slopes=0, unpaired="ignore").fit(train, seed=1)
+    model = AnchoredSecondgram(n_factors=2, n_slopes=0, unpaired="ignore", n_folds=3).fit(train, seed=1)
     assert "diffusion" in model.record_["kept"]
     task = hide(test)
     change = (model.impute(task.shown, 40).draws[..., 0] - task.shown.features[task.targets.context, 0]) / sd[0]
@@ -76,23 +76,25 @@ def test_diffusion_learns_a_shape_that_is_not_gaussian() -> None:
     assert 0.4 < np.mean(change > 0) < 0.6
 
 
-def test_every_fold_is_kept_and_an_interrupted_fit_goes_on(linear, fitted, tmp_path, monkeypatch) -> None:
+def test_every_fold_is_kept_and_an_interrupted_fit_goes_on(tmp_path, monkeypatch) -> None:
     class StoppedError(Exception):
         pass
 
     def stop(*arguments: object, **settings: object) -> None:
         raise StoppedError
 
-    model = AnchoredSecondgram(**QUICK, epochs=20)
+    cohort = simulate(n_subjects=120, n_features=6, n_pairs=80, seed=3)
+    model = AnchoredSecondgram(n_factors=2, n_slopes=1, unpaired="use", n_folds=2, epochs=5)
+    whole = model.clone().fit(cohort, seed=1)
     with monkeypatch.context() as patch:
         patch.setattr("nextscan.imputers.anchored.imputer.fit_residual", stop)
         with pytest.raises(StoppedError):
-            model.fit(linear[0], seed=1, checkpoint=tmp_path)
+            model.fit(cohort, seed=1, checkpoint=tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr("nextscan.imputers.anchored.anchor.Anchor.fit", stop)  # nothing is fitted a second time
-        model.fit(linear[0], seed=1, checkpoint=tmp_path)
-    task = hide(linear[1])
-    np.testing.assert_array_equal(model.impute(task.shown, 3).draws, fitted.impute(task.shown, 3).draws)
+        model.fit(cohort, seed=1, checkpoint=tmp_path)
+    shown = hide(cohort).shown
+    np.testing.assert_array_equal(model.impute(shown, 3).draws, whole.impute(shown, 3).draws)
 
 
 def test_unknown_years_average_over_the_training_gaps(linear, fitted) -> None:

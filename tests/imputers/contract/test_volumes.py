@@ -11,13 +11,15 @@ from nextscan.imputers.contract.volume_candidate import VolumeCandidate
 from nextscan.imputers.volumes.copy_source import CopySource
 
 CHECKS = {check.__name__: check for check in imputer_checks("volumes")}
-TINY = {"epochs": 2, "channels": (8, 16), "patch": 2}
+TINY = {"epochs": 2, "examples_per_epoch": 8, "channels": (8, 16), "patch": 2}
 SETTINGS = {
     **{name: {} for name in VOLUME_BASELINES},
     "volume-diffusion": {**TINY, "attention": (False, True), "sampling_steps": 2},
     "volume-vae": {**TINY, "latent": 2},
     "med-ddpm": {**TINY, "attention": (False, False), "sampling_steps": 2},
 }
+
+TRAINED = [pytest.param(name, marks=pytest.mark.minutes) for name in SETTINGS if name not in VOLUME_BASELINES]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def candidates():
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", [*VOLUME_BASELINES, *TRAINED])
 def test_imputers_of_volumes_keep_the_contract(candidates, name, check):
     CHECKS[check](candidates(name))
 

@@ -174,6 +174,7 @@ class TestEncoding:
         assert encoding.offset[0, 2] == pytest.approx(offset, abs=1e-5)
 
 
+@pytest.mark.minutes
 class TestFit:
     def test_untrained_default_is_the_regression_with_its_residual_covariance(self) -> None:
         cohort = tiny_cohort(200, 0)
@@ -249,6 +250,7 @@ def test_learns_what_the_regression_cannot(tmp_path: object) -> None:
     assert scores[0] < 0.97 * scores[1]
 
 
+@pytest.mark.minutes
 def test_concatenated_pool_keeps_its_labels() -> None:
     pool = tiny_cohort(0, 15, seed=9)
     pool = replace(pool, subjects=np.array([f"pool-{i}" for i in range(15)]))
@@ -260,6 +262,7 @@ def test_concatenated_pool_keeps_its_labels() -> None:
     }
 
 
+@pytest.mark.minutes
 @pytest.mark.parametrize("preset", PRESETS)
 def test_keeps_the_contract_of_imputers(preset: str) -> None:
     check_imputer(lambda: quick(preset=preset))

@@ -177,7 +177,7 @@ def test_the_anchored_method_is_held_against_its_anchor(new_run):
 
 
 def test_a_run_of_before_is_shown_without_it(new_run):
-    folder = new_run()
+    folder = new_run(methods=("secondgram", "feature-regression", "carry-forward"))
     assert 'id="why"' in evaluation_page(read_run(folder))
     for name in ("feature_differences.csv", "differences.csv"):
         (folder / name).unlink()

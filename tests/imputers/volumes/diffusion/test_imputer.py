@@ -174,17 +174,20 @@ def test_draws_spread_as_follow_ups_do(fitted, split):
     assert 0.75 < np.mean(ratios) < 1.25
 
 
+@pytest.mark.minutes
 def test_seeds_give_models_of_their_own_and_a_unit_change_is_recorded(split):
     train = split[0].select_subjects(np.arange(8))
-    models = VolumeDiffusion(**TINY, epochs=1).fit(train, seeds=[1, 2])
+    model = VolumeDiffusion(**TINY, epochs=1, examples_per_epoch=16)
+    models = model.fit(train, seeds=[1, 2])
     assert [model.record_["seed"] for model in models] == [1, 2]
     first, second = (model.model_.network for model in models)
     assert any(not np.array_equal(first[name], second[name]) for name in first)
-    alone = VolumeDiffusion(**TINY, epochs=1).fit(train, seed=2)
+    alone = model.clone().fit(train, seed=2)
     assert all(np.array_equal(alone.model_.network[name], second[name]) for name in second)
     assert models[0].record_["spread"] > 0
 
 
+@pytest.mark.minutes
 @pytest.mark.parametrize("settings", [{}, {"use_source": False}, {"interval": "unseen"}])
 def test_the_papers_ablations_fit_and_draw(split, settings):
     train, task = split
@@ -202,7 +205,7 @@ def test_the_papers_ablations_fit_and_draw(split, settings):
 @pytest.mark.minutes
 def test_the_autoencoder_learns_change(split):
     train, task = split
-    model = VolumeVAE(channels=(8, 16), epochs=25, learning_rate=3e-3).fit(train, seed=1)
+    model = VolumeVAE(channels=(8, 16), epochs=12, learning_rate=3e-3).fit(train, seed=1)
     predicted, real = changes(model, task)
     copy, _ = changes(CopySource().fit(train), task)
     assert np.square(predicted - real).sum() < 0.7 * np.square(copy - real).sum()

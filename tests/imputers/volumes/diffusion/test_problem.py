@@ -132,6 +132,7 @@ def problem(settings, expected=None):
     return VolumeProblem(examples, examples, make_process(settings, even(spread)), spread, expected)
 
 
+@pytest.mark.minutes
 @pytest.mark.parametrize("around", [False, True])
 def test_draws_have_the_mean_and_the_spread_of_follow_ups(around):
     settings = replace(
