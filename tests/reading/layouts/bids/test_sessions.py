@@ -170,6 +170,20 @@ def test_ages_go_on_by_the_dates_of_scans(tmp_path: Path) -> None:
     np.testing.assert_allclose(ages, [70, 70 + 1096 / 365.25, 50, 52, np.nan, np.nan])
 
 
+def test_ages_count_where_dates_are_missing(tmp_path: Path) -> None:
+    root = folder(
+        tmp_path / "heads",
+        "session_id acq_time age\nses-1 2010-06-01 40\nses-2 n/a 43",
+        "session_id acq_time age\nses-1 n/a 50\nses-2 n/a 52",
+        "session_id acq_time age\nses-1 2011-06-01 60\nses-2 2012-05-31 60.9",
+    )
+    cohort = read_cohort(root)
+    np.testing.assert_allclose(cohort.years[1::2], [3, 2, 365 / 365.25])
+    assert "heads: times of 3 sessions from their age" in cohort.notes
+    empty = AGES.replace("age", "acq_time age").replace("-1 ", "-1 n/a ").replace("-2 ", "-2 n/a ")
+    assert read_cohort(folder(tmp_path / "empty", empty, empty, empty)).years[1] == 6
+
+
 def test_sessions_of_scans_alone_are_times_and_no_requests(tmp_path: Path) -> None:
     root = folder(tmp_path / "heads", AGES, AGES, AGES, visits=THREE)
     (root / "sub-02/sub-02_sessions.tsv").unlink()

@@ -111,6 +111,17 @@ def iso_date(text: str) -> tuple[str, str] | None:
     return date.isoformat(), "" if clock is None else clock.isoformat()
 
 
+def is_time(text: str) -> bool:
+    """Tell whether a text is a number, with or without a unit, or a date.
+
+    >>> [is_time(text) for text in ("61.5", "18 months", "2012-05-01T08:30Z", "04/05/2012", "89+", "16:40:00", "")]
+    [True, True, True, True, False, False, False]
+    """
+    if to_number(text) is not None or quantity(text) is not None:
+        return True
+    return bool(re.search(r"\d", text)) and not (_CAPPED.fullmatch(text.strip()) or _CLOCK.fullmatch(text.strip()))
+
+
 def _dates(name: str, cells: Cells, place: Callable[[int], str], source: str, plain: Plain) -> Cells:
     clocks = [i for i, text in enumerate(cells) if text is not None and _CLOCK.fullmatch(text.strip())]
     if clocks:

@@ -83,40 +83,47 @@ class ScanTimes:
 
 
 def filled(rows: VisitRows, scans: ScanTimes) -> VisitRows:
-    """Give the sessions of rows that lack a time that of their scans, for each person on one axis.
+    """Give the sessions of rows that lack a time that of their scans, or their age, for each person on one axis.
 
-    A person's ages go on by the dates of the scans. Where a person has no time in the tables at all, the times of its
-    scans count; if those are dates beside the ages of others, all times are counted from first visits.
+    A person's ages go on by the dates of the scans, and dates by ages. Where the column that tells times says nothing
+    of a person, the other times count; if those are dates beside the ages of others, or the reverse, all times are
+    counted from first visits.
     """
     assert rows.visits is not None
-    if rows.time_unit != _UNITS_OF_DATES or not scans.texts:
+    if rows.time_unit != _UNITS_OF_DATES:
         return rows
-    other = scans.years(list(zip(rows.subjects, rows.visits, strict=True)))
-    if not (np.isnan(rows.time) & ~np.isnan(other)).any():
-        return rows
+    of_scans = scans.years(list(zip(rows.subjects, rows.visits, strict=True)))
     if not rows.time_kind or np.isnan(rows.time).all():
-        return _told(replace(rows, time=other, time_kind="date"), rows.time)
+        dated = replace(rows, time=of_scans, time_kind="date")
+        return rows if np.isnan(of_scans).all() else _told(dated, rows.time, of_scans)
+    sources = [(of_scans, "date")]
+    if rows.time_kind == "date" and "age" in rows.labels:
+        sources.append((rows.labels["age"].to_numpy(float, na_value=np.nan), "age"))
     time, foreign = rows.time.copy(), np.zeros(len(rows), bool)
-    for at in pd.Series(rows.subjects).groupby(rows.subjects).indices.values():
-        known, there = ~np.isnan(rows.time[at]), ~np.isnan(other[at])
-        if len(at) < 2 or not (~known & there).any():
-            continue
-        apart = (rows.time[at] - other[at])[known & there]
-        if len(apart):
-            offset = float(np.median(apart)) if np.ptp(apart) <= _SAME_AXIS else np.nan
-        else:
-            offset = 0.0 if rows.time_kind == "date" or not known.any() else np.nan
-            foreign[at] = rows.time_kind != "date" and not known.any()
-        time[at] = np.where(known, rows.time[at], other[at] + offset)
+    for other, kind in sources:
+        for at in pd.Series(rows.subjects).groupby(rows.subjects).indices.values():
+            known, there = ~np.isnan(time[at]), ~np.isnan(other[at])
+            if len(at) < 2 or not (~known & there).any():
+                continue
+            apart = (time[at] - other[at])[known & there]
+            if len(apart):
+                offset = float(np.median(apart)) if np.ptp(apart) <= _SAME_AXIS else np.nan
+            else:
+                offset = 0.0 if rows.time_kind == kind or not known.any() else np.nan
+                foreign[at] = rows.time_kind != kind and not known.any()
+            time[at] = np.where(known, time[at], other[at] + offset)
     labels = rows.labels
     if rows.time_kind == "age" and "age" in labels:
         labels = labels.assign(age=labels["age"].where(labels["age"].notna() | foreign, pd.Series(time, labels.index)))
+    kind = rows.time_kind
     if foreign.any():
-        first = pd.Series(time).groupby(rows.subjects).transform("min").to_numpy()
-        return _told(replace(rows, time=time - first, time_kind="years", labels=labels), rows.time)
-    return _told(replace(rows, time=time, labels=labels), rows.time)
+        time, kind = time - pd.Series(time).groupby(rows.subjects).transform("min").to_numpy(), "years"
+    return _told(replace(rows, time=time, time_kind=kind, labels=labels), rows.time, of_scans)
 
 
-def _told(rows: VisitRows, before: FloatArray) -> VisitRows:
-    more = int((np.isnan(before) & ~np.isnan(rows.time)).sum())
-    return rows.telling([f"{Path(rows.source).name}: times of {more} sessions from acq_time of scans.tsv"])
+def _told(rows: VisitRows, before: FloatArray, of_scans: FloatArray) -> VisitRows:
+    new, name = np.isnan(before) & ~np.isnan(rows.time), Path(rows.source).name
+    by_scans = int((new & ~np.isnan(of_scans)).sum())
+    notes = [f"{name}: times of {by_scans} sessions from acq_time of scans.tsv"] if by_scans else []
+    by_age = int(new.sum()) - by_scans
+    return rows.telling([*notes, *([f"{name}: times of {by_age} sessions from their age"] if by_age else [])])

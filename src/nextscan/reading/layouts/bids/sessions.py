@@ -13,7 +13,7 @@ from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, find
 from nextscan.reading.formats.opening import open_table
 from nextscan.reading.formats.tables import MISSING_TEXTS, Table, to_texts
-from nextscan.reading.layouts.bids.cells import Cells, Plain, plain_times
+from nextscan.reading.layouts.bids.cells import Cells, Plain, is_time, plain_times
 from nextscan.reading.layouts.bids.scan_times import Key, ScanTimes, filled
 from nextscan.reading.layouts.bids.sidecars import Columns, Sidecars
 from nextscan.reading.layouts.long import read_long
@@ -72,9 +72,10 @@ def read_sessions(
         path = folder / f"{folder.name}_sessions.tsv"
         tables += [(path, folder.name)] if path.is_file() else []
     lines = _lines(root, tables, sidecars)
-    scans = ScanTimes(root, subjects)
     renamed = _as_folders(root, lines, subjects)
     named = {line.key for line in lines}
+    lacking = _without_time(lines, schema) | {subject for subject, session in images if (subject, session) not in named}
+    scans = ScanTimes(root, [folder for folder in subjects if folder.name in lacking or not tables])
     lines += [
         _Line({SUBJECT_COLUMN: key[0], SESSION_COLUMN: key[1]}, scans.places[key], {})
         for key in scans.texts
@@ -104,6 +105,16 @@ class _Line:
     @property
     def key(self) -> Key:
         return str(self.cells[SUBJECT_COLUMN]), str(self.cells[SESSION_COLUMN])
+
+
+def _without_time(lines: Sequence[_Line], schema: TableSchema) -> set[str]:
+    """Return the subjects of whom a column that tells times is empty, or holds no time, at a session."""
+    given = {schema.time.column} if schema.time else set()
+    columns = {name for line in lines for name in line.cells}
+    times = {name for name in columns if name in given or time_column([name]) is not None}
+    return {
+        line.key[0] for line in lines if not times or any(not is_time(line.cells.get(name) or "") for name in times)
+    }
 
 
 def _as_folders(root: Path, lines: Sequence[_Line], subjects: Sequence[Path]) -> list[str]:
@@ -252,6 +263,8 @@ def _stacked(root: Path, lines: Sequence[_Line], schema: TableSchema) -> tuple[_
         missing=schema.missing,
     )
     cells = {plain.renamed.get(name, name): texts for name, texts in cells.items()} | plain.cells
+    empty = {name for name, texts in cells.items() if time_column([name]) is not None and not any(texts)}
+    cells = {name: texts for name, texts in cells.items() if name not in empty or name in explained(schema)}
     return _Joined(root, tuple(cells), "\t", cells=cells, places=places), plain
 
 
