@@ -25,6 +25,40 @@ This page is written by `python docs/make_reading.py`; its examples are read by 
 """
 
 
+IMAGES = """## Images
+
+**A BIDS folder**, raw or derivative. Images are `sub-*/[ses-*/]anat/*_<suffix>.nii[.gz]`; `--suffix desc-preproc_T1w` (or
+`images.suffix`) chooses among several kinds. Masks, label maps and ITK transforms are found beside them and in
+`derivatives`.
+
+```
+sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz
+sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz
+sub-01/sub-01_sessions.tsv                   session_id  age
+participants.tsv, participants.json          labels; {"age": {"Units": "months"}}
+```
+
+- *Times* are those of `sessions.tsv` (age or `acq_time`); sessions without one take the `acq_time` of their own
+  `scans.tsv`. Units come from the JSON beside a table or above it (`participants.json`, `sessions.json`,
+  `sub-01_sessions.json`), the nearest holds.
+- *Ages that are no numbers*: `89+` is missing; a column of ranges such as `60-65` becomes the label `age_text`.
+- *Names*: `ses-1` in a table is the folder `ses-01`, `sub-1` is `sub-01`.
+- *fMRIPrep*: `to-fsnative` leads to no common space and is not taken; `from-orig` belongs to the raw image. `to-T1w` is
+  taken where the T1w reference is that of all sessions (`sub-01/anat`), or where `images.space = "T1w"` says so.
+- *ITK text transforms* act where ITK puts the image: by the qform where the sform code is 2 to 5 and there is a qform;
+  with the corner at 0 where both codes are 0.
+
+**A table of paths**: the column `volume`, and `transform`, `mask`, `segmentation` if there are such. `.nii`, `.nii.gz`,
+`.mgz` and `.mgh` are read.
+
+```
+subject,visit,years,volume
+s01,bl,0,s01_bl/mri/norm.mgz
+s01,m12,1.02,s01_m12/mri/norm.mgz
+```
+"""
+
+
 def examples() -> list[dict[str, Any]]:
     """Return the layouts: group, title, file, table, what is read of it, and options."""
     entries: list[dict[str, Any]] = tomllib.loads((HERE / "reading_examples.toml").read_text())["example"]
@@ -65,6 +99,7 @@ def page() -> str:
         lines.append(f"```\n{entry['table'].rstrip()}\n```\n")
         if "schema" in entry:
             lines.append(f"with the schema\n\n```toml\n{entry['schema'].rstrip()}\n```\n")
+    lines.append(IMAGES)
     lines.append("## The schema, key by key\n")
     parts = (
         ("", schema.Schema, 'name = "My study"'),
