@@ -27,8 +27,8 @@ This page is written by `python docs/make_reading.py`; its examples are read by 
 
 IMAGES = """## Images
 
-**A BIDS folder**, raw or derivative. Images are `sub-*/[ses-*/]anat/*_<suffix>.nii[.gz]`; `--suffix desc-preproc_T1w` (or
-`images.suffix`) chooses among several kinds. Masks, label maps and ITK transforms are found beside them and in
+**A BIDS folder**, raw or derivative. Images are `sub-*/[ses-*/]anat/*_<suffix>.nii[.gz]`; `--suffix desc-preproc_T1w`
+(or `images.suffix`) chooses among several kinds. Masks, label maps and ITK transforms are found beside them and in
 `derivatives`.
 
 ```
