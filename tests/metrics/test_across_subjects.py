@@ -107,3 +107,14 @@ def test_a_collapsed_draw_has_no_spread() -> None:
 def test_perfect_mean_has_no_error() -> None:
     _, truth, _ = sample()
     assert rmse(truth, truth).value == 0.0
+
+
+def test_a_constant_change_cut_off_at_zero_is_no_knowledge_of_change() -> None:
+    rng = np.random.default_rng(5)
+    context = np.abs(rng.normal(2.0, 0.3, (60, 2)))
+    context[:9, 0] = 0.05  # a loss of 0.1 leads below zero there
+    truth = context - 0.1 + rng.normal(0, 0.05, context.shape)
+    constant = np.maximum(context - 0.1, 0.0)
+    assert np.isnan(change_correlation(truth, constant, context).value).all()
+    told = context - 0.1 + 0.5 * (truth - context + 0.1)
+    assert change_correlation(truth, told, context).value > 0.9

@@ -72,7 +72,8 @@ def pearson_per_feature(truth: FloatArray, draws: Draws) -> GroupScore:
 def change_correlation(truth: FloatArray, mean: FloatArray, context: FloatArray) -> GroupScore:
     """Return the correlation over subjects of predicted change with real change, averaged over features.
 
-    NaN for a method that predicts the same change for everybody, such as carry forward. Shrinking
+    NaN for a method that predicts the same change for everybody, such as carry forward, or for most: mean change,
+    whose predictions below zero are cut off, knows nothing of anybody's change. Shrinking
     noisy first visits towards the mean alone yields a positive value: compare with that.
 
     Parameters
@@ -80,7 +81,21 @@ def change_correlation(truth: FloatArray, mean: FloatArray, context: FloatArray)
     context : ndarray, shape (n_subjects, n_features)
         The visit the change is counted from; NaN where not measured.
     """
-    return _correlation(truth - context, (mean - context)[None], scale=_magnitude(context))
+    change, scale = mean - context, _magnitude(context)
+    return _correlation(truth - context, np.where(_same(change, scale), 0.0, change)[None], scale=scale)
+
+
+def _same(change: FloatArray, scale: FloatArray) -> NDArray[np.bool_]:
+    """Tell for which features the same change is predicted for most subjects, shape (n_features,).
+
+    The others differ only because their predictions were cut off, at zero for example: that is no knowledge of change.
+    """
+    known = ~np.isnan(change)
+    middle = [np.median(part[here]) if here.any() else np.nan for part, here in zip(change.T, known.T, strict=True)]
+    with np.errstate(invalid="ignore"):
+        near = np.abs(change - np.array(middle)) <= _ROUNDING * scale
+    same: NDArray[np.bool_] = (near & known).sum(axis=0) > known.sum(axis=0) / 2
+    return same
 
 
 def sd_ratio(truth: FloatArray, draws: Draws) -> GroupScore:

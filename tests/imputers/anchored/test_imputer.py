@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nextscan.cohort import Cohort, hide
@@ -136,3 +137,27 @@ def test_held_out_subjects_calibrate_without_another_fit(linear, fitted) -> None
     task = hide(linear[1])
     low, high = fitted.impute(task.shown, 40).interval(0.8, "conformal")
     assert np.mean((low <= task.truth) & (task.truth <= high)) == pytest.approx(0.8, abs=0.03)
+
+
+def test_one_person_with_three_visits_leaves_conformal_intervals() -> None:
+    rng = np.random.default_rng(3)
+    rows, start = [], rng.normal(10, 1, (40, 3))
+    for i in range(40):
+        for visit in range(3 if i == 0 else 2):
+            values = start[i] - 0.3 * visit + rng.normal(0, 0.2, 3)
+            rows.append([f"p{i:02d}", visit, float(visit), *values])
+    table = pd.DataFrame(rows, columns=["subject", "visit", "years", "a", "b", "c"])
+    cohort = Cohort(
+        name="one with three",
+        subjects=np.array([f"p{i:02d}" for i in range(40)]),
+        subject_of=table["subject"].factorize()[0].astype(np.intp),
+        visits=table["visit"].to_numpy().astype(str),
+        years=table["years"].to_numpy(float),
+        features=table[["a", "b", "c"]].to_numpy(float),
+        feature_names=("a", "b", "c"),
+    )
+    model = AnchoredSecondgram(network=False).fit(cohort, seed=1)
+    assert model.calibration_ is not None
+    assert len(model.calibration_.gap) == 40  # each person once, with the last visit
+    low, high = model.impute(cohort, seed=2, at_years=[1.0]).interval(0.8, "conformal")
+    assert (low < high).all()

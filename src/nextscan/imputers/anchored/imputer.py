@@ -136,7 +136,7 @@ class AnchoredSecondgram(Imputer):
         self.anchor_ = weigh(whole, cases)
         restraint, record = fit_residual(cohort, self.anchor_, cases, settings, stages, seed=seed)
         self.residual_ = restraint.kept
-        if self.out_of_fold and cohort.observed_visits.max() == 2:  # else one visit ahead would stand for all
+        if self.out_of_fold:
             self.calibration_ = restraint.calibration(self.nonnegative_)
         self.record_ |= {f"chosen_{name}": value for name, value in chosen.items()} | restraint.record | record
         self.record_["held_out_energy_score"] = tried

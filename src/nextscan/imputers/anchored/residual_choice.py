@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,12 +62,19 @@ class Restraint:
         self.record["held_out_energy"][name] = float(self.energy.mean())
 
     def calibration(self, nonnegative: NDArray[np.bool_]) -> Calibration:
-        """Return the errors of what is kept on held-out visits, for conformal intervals without another fit."""
+        """Return the errors of what is kept on held-out visits, for conformal intervals without another fit.
+
+        As in `Imputer.calibrate`, each subject counts once, with the last visit given those before: of cases that show
+        it more and more visits, the last.
+        """
         held_out, floor = [], np.where(nonnegative, 0.0, -np.inf)
-        for case, inputs in zip(self.cases, self.inputs, strict=True):
+        subjects = [case.task.targets.subject for case in self.cases]
+        for i, (case, inputs) in enumerate(zip(self.cases, self.inputs, strict=True)):
             made = [self.anchor.native(drawn.numpy()) for drawn, _ in self._drawn(self.kept, case, inputs)]
-            draws = np.maximum(np.concatenate(made, axis=1), floor)
-            held_out.append((case.task, draws.mean(axis=0), draws.std(axis=0, ddof=1)))
+            last = ~np.isin(subjects[i], np.concatenate([subjects[i][:0], *subjects[i + 1 :]]))
+            draws = np.maximum(np.concatenate(made, axis=1), floor)[:, last]
+            task = replace(case.task, targets=case.task.targets.select(last), truth=case.task.truth[last])
+            held_out.append((task, draws.mean(axis=0), draws.std(axis=0, ddof=1)))
         return calibration_of(held_out, nonnegative=nonnegative, n_draws=_DRAWS)
 
     def _energy(self, model: ResidualModel) -> FloatArray:
