@@ -103,7 +103,8 @@ def duplicates(data: Observed, correlation: FloatArray) -> tuple[Part, BoolArray
     """Group features that are identical, the same but for scale and offset, or nearly so.
 
     Candidates correlate beyond 0.999 in `correlation`; they are then compared over all visits.
-    Returned with a mark, shape (n_features,), on each identical copy of an earlier feature.
+    Returned with a mark, shape (n_features,), on each that an earlier feature tells exactly: two of them would make a
+    constant, and with it sums that are none.
     """
     pairs: dict[str, list[tuple[int, int]]] = {"identical": [], "rescaled": [], "nearly-identical": []}
     copies = np.zeros(len(data.names), bool)
@@ -111,7 +112,7 @@ def duplicates(data: Observed, correlation: FloatArray) -> tuple[Part, BoolArray
         if not (copies[a] or copies[b]):
             kind = _likeness(data, a, b)
             pairs[kind].append((int(a), int(b)))
-            copies[b] |= kind == "identical"
+            copies[b] |= kind in ("identical", "rescaled")
     said: dict[str, tuple[Level, str, str, str]] = {
         "identical": ("warning", " = ", "identical features", "keep one of each"),
         "rescaled": ("warning", " ∝ ", "features equal but for scale and offset", "keep one of each"),

@@ -16,6 +16,7 @@ _LITTLE = 0.2  # of a head beyond the field of view
 _SOME = 0.03  # of a head, at the top or a side
 _NECK = 0.05
 _GROWN = 1.1
+_WHOLE = 100.0  # mm in each direction: an image of less shows no whole head
 _TRIED = 3  # visits that may be compared with in place of the first
 _AXES = {"L": "left and right", "R": "left and right", "A": "front and back", "P": "front and back"}
 
@@ -114,12 +115,17 @@ def _told(found: Agreement) -> str:
 
 
 def _shown(fits: Sequence[Fit]) -> Iterator[Finding]:
-    """Say which images lack a part of the head; each once, as others of the subject show most of it."""
+    """Say which images lack a part of the head; each once, as others of the subject show most of it.
+
+    Of slabs, and of other organs, only little overlap is told: what ends in them depends on the moment and the slice.
+    """
     little, some, neck, cut = _Lacks(), _Lacks(), _Lacks(), _Lacks()
     for fit in fits:
         found = fit.agreement
         if not found.is_explained and found.overlap < 1 - _LITTLE:
             little.add(fit.second, {"": 1 - found.overlap})
+        if min(min(_extent(seen)) for seen in (fit.first, fit.second)) < _WHOLE:
+            continue
         for seen, unseen, removed in (
             (fit.second, found.unseen, found.cut),
             (fit.first, found.unseen_by_first, found.cut_from_first),
@@ -158,6 +164,10 @@ def _shown(fits: Sequence[Fit]) -> Iterator[Finding]:
     for lacks, level, code, text in told:
         if lacks.by_image:
             yield about(lacks.named(), level, code, text)
+
+
+def _extent(seen: Seen) -> tuple[float, ...]:
+    return tuple(n * mm for n, mm in zip(seen.header.shape, seen.header.spacing, strict=True))
 
 
 class _Lacks:
