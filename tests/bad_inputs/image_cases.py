@@ -228,7 +228,7 @@ FOLDERS = [
         "several runs",
         also(moved(SECOND, _beside("run-2_T1w.nii.gz")), copied(FIRST, _beside("run-1_T1w.nii.gz"))),
         "1 visits have several runs of the image; the first run is taken",
-        NOTE,
+        FINDING,
     ),
     ImageCase(
         "image of another subject",
@@ -239,7 +239,7 @@ FOLDERS = [
         "no session table",
         lambda folder: bids(folder / "heads", sessions=False),
         "heads: no table tells when sessions were, so years are unknown; add sessions.tsv with age or acq_time",
-        NOTE,
+        FINDING,
     ),
     ImageCase(
         "no session table, what it means",
@@ -256,12 +256,14 @@ FOLDERS = [
     ImageCase(
         "date that is none",
         also(text("session_id\tacq_time\nses-1\t2001-02-03\nses-2\tsoon\n", "heads/sub-01/sub-01_sessions.tsv")),
-        "sub-01/sub-01_sessions.tsv line 3, column acq_time: 'soon' is not a date",
+        "acq_time: words or ranges, not a date (soon): a text label acq_time_text",
+        FINDING,
     ),
     ImageCase(
         "age that is none",
         also(text("session_id\tage\nses-1\t60\nses-2\told\n", "heads/sub-01/sub-01_sessions.tsv")),
-        "sub-01/sub-01_sessions.tsv line 3, column age: expected age in years, found 'old'",
+        "column age: 1 cells are not a number, taken as missing: 'old' (sub-01/sub-01_sessions.tsv line 3)",
+        FINDING,
     ),
     ImageCase(
         "session twice in its table",
@@ -288,7 +290,7 @@ FOLDERS = [
         "sessions of a subject without a folder",
         also(text("participant_id\tsession_id\tage\nsub-09\tses-1\t60\n", "heads/sessions.tsv")),
         "sessions.tsv names subjects without a folder, left out: sub-09",
-        NOTE,
+        FINDING,
     ),
     ImageCase(
         "participants without participant_id",
@@ -485,7 +487,7 @@ TABLES = [
         "visit twice with the same image",
         rows("subject,visit,volume", f"s1,1,{FIRST}", f"s1,1,{FIRST}", f"s1,2,{SECOND}"),
         "table.csv, line 3: subject s1 repeats an earlier row; 1 such row left out",
-        NOTE,
+        FINDING,
         command=TABLE,
     ),
     ImageCase(

@@ -60,7 +60,9 @@ def test_times_draws_and_intervals_are_options_as_for_tables(folder, capsys):
 
 def test_a_page_shows_what_was_written_at_every_time(folder, capsys):
     command = ["impute", "model", "brains", "--at-years", "2,0.5", "--draws", "3", "--out", "out"]
-    assert run([*command, "--html", "look.html"]) == 0
+    assert run([*command, "--html", "look.html"]) == 2
+    assert "it is made only with --individuals" in capsys.readouterr().err
+    assert run([*command, "--html", "look.html", "--individuals"]) == 0
     assert "page:    look.html" in capsys.readouterr().out
     page = (folder / "look.html").read_text()
     shown = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)

@@ -20,7 +20,7 @@ def failing(monkeypatch):
     """Return a function that makes `nextscan report` raise what it is given."""
 
     def fail(error: BaseException) -> None:
-        def write_report(_run):
+        def write_report(_run, **_):
             raise error
 
         monkeypatch.setattr(nextscan.report, "write_report", write_report, raising=False)
@@ -76,7 +76,7 @@ def _interrupt(_path):
 
 
 def test_notes_are_shown_once_and_other_warnings_not(monkeypatch, capsys):
-    def write_report(run):
+    def write_report(run, **_):
         for _ in range(2):
             warnings.warn("site differs between visits", NextscanWarning, stacklevel=1)
         warnings.warn("an internal matter of some library", DeprecationWarning, stacklevel=1)

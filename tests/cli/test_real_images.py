@@ -125,7 +125,7 @@ def assert_in_the_grid_of(path, source):
 
 
 def test_describe_knows_what_is_odd_and_finds_the_visits_on_each_other(capsys):
-    assert run(["describe", "cohort.csv", "--html", "cohort.html"]) == 0
+    assert run(["describe", "cohort.csv", "--html", "cohort.html", "--individuals"]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "Subjects 4, 2 with a follow-up" in told
     assert "Images 6; with 4 transform files" in told
@@ -191,7 +191,21 @@ def test_a_landmark_comes_back_at_its_voxel(shared_data):
 
 def test_two_pairs_are_too_few_to_compare_methods_but_copying(capsys):
     plug = ["--segmenter", "cli.regions_of_any_contrast:segment", "--folds", "2", "--draws", "2"]
-    assert run(["evaluate", "cohort.csv", "--methods", "copy-source,volume-diffusion", *plug, "--out", "study"]) == 0
+    assert (
+        run(
+            [
+                "evaluate",
+                "cohort.csv",
+                "--methods",
+                "copy-source,volume-diffusion",
+                *plug,
+                "--individuals",
+                "--out",
+                "study",
+            ]
+        )
+        == 0
+    )
     said = capsys.readouterr().err
     assert "volume-diffusion needs at least 2 pairs of images to learn from, there are 1" in said
     assert "no row for volume-mean-change" in said

@@ -112,7 +112,9 @@ class Told(Estimator):
         self.fits.append(seed)
         self.seen.append(train)
 
-    def impute(self, cohort, draws=10, *, seed=0, at_years=None, progress=None) -> VolumeImputation:
+    def impute(
+        self, cohort, draws=10, *, seed=0, at_years=None, missing_labels="refuse", progress=None
+    ) -> VolumeImputation:
         self.seen.append(cohort)
         wanted = targets(cohort, at_years)
         volume = cohort.files_of("volume")

@@ -107,12 +107,13 @@ def duplicates(data: Observed, correlation: FloatArray) -> tuple[Part, BoolArray
     constant, and with it sums that are none.
     """
     pairs: dict[str, list[tuple[int, int]]] = {"identical": [], "rescaled": [], "nearly-identical": []}
-    copies = np.zeros(len(data.names), bool)
+    copies, told = np.zeros((2, len(data.names)), bool)
     for a, b in np.argwhere(np.triu(np.abs(np.nan_to_num(correlation)) > NEARLY, 1)):
         if not (copies[a] or copies[b]):
             kind = _likeness(data, a, b)
             pairs[kind].append((int(a), int(b)))
-            copies[b] |= kind in ("identical", "rescaled")
+            copies[b] |= kind == "identical"
+            told[b] |= kind in ("identical", "rescaled")
     said: dict[str, tuple[Level, str, str, str]] = {
         "identical": ("warning", " = ", "identical features", "keep one of each"),
         "rescaled": ("warning", " ∝ ", "features equal but for scale and offset", "keep one of each"),
@@ -125,7 +126,7 @@ def duplicates(data: Observed, correlation: FloatArray) -> tuple[Part, BoolArray
             members = tuple(str(name) for group in groups for name in data.names[group])
             text = f"{counted(len(groups), 'group')} of {what}: {few(named)}; {remedy}"
             findings.append(Finding(level, f"{kind}-features", text, members))
-    return Part(findings=tuple(findings)), copies
+    return Part(findings=tuple(findings)), told
 
 
 def _likeness(data: Observed, a: np.intp, b: np.intp) -> str:

@@ -19,7 +19,7 @@ from nextscan.report.volumes.examples import read_examples
 
 @pytest.fixture(scope="module")
 def html(image_run_folder):
-    return write_report(image_run_folder).read_text(encoding="utf-8")
+    return write_report(image_run_folder, individuals=True).read_text(encoding="utf-8")
 
 
 def test_the_page_loads_nothing_and_stays_small(html):

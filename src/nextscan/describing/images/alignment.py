@@ -124,7 +124,7 @@ def _shown(fits: Sequence[Fit]) -> Iterator[Finding]:
         found = fit.agreement
         if not found.is_explained and found.overlap < 1 - _LITTLE:
             little.add(fit.second, {"": 1 - found.overlap})
-        if min(min(_extent(seen)) for seen in (fit.first, fit.second)) < _WHOLE:
+        if max(min(_extent(seen)) for seen in (fit.first, fit.second)) < _WHOLE:
             continue
         for seen, unseen, removed in (
             (fit.second, found.unseen, found.cut),

@@ -336,7 +336,7 @@ def _held_out(model: MixedFactor, tasks: Sequence[tuple[Cohort, Task]]) -> float
 
     scores = []
     for train, task in tasks:
-        draws = model.fit(train).impute(task.shown, _DRAWS_TO_CHOOSE).draws
+        draws = model.fit(train).impute(task.shown, _DRAWS_TO_CHOOSE, missing_labels="ignore").draws
         sd = np.nanstd(train.features[first_visits(train)], axis=0)
         unit = np.where(sd > 0, sd, 1.0)
         scores.append(np.nanmean(energy_score(task.truth / unit, draws / unit)))

@@ -198,7 +198,8 @@ def _lines(root: Path, tables: Sequence[tuple[Path, str | None]], sidecars: Side
 
 def open_people(path: Path) -> Table:
     """Open a table about people or sessions; one of a single column, which no delimiter tells, too."""
-    lines = [] if path.suffix in (".parquet", ".pq", ".xlsx", ".gz") else path.read_bytes().split(b"\n", 1)
+    typed = path.suffix in (".parquet", ".pq", ".xlsx", ".gz")
+    lines = [] if typed or not path.is_file() else path.read_bytes().split(b"\n", 1)
     if not lines or not lines[0].strip() or any(mark in lines[0].strip() for mark in b"\t,;|"):
         return open_table(path)
     name = lines[0].decode("utf-8-sig", errors="replace").strip().strip('"')
