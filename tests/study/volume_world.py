@@ -113,7 +113,7 @@ class Told(Estimator):
         self.seen.append(train)
 
     def impute(
-        self, cohort, draws=10, *, seed=0, at_years=None, missing_labels="refuse", progress=None
+        self, cohort, draws=10, *, seed=0, at_years=None, missing_labels="refuse", other_kinds="refuse", progress=None
     ) -> VolumeImputation:
         self.seen.append(cohort)
         wanted = targets(cohort, at_years)
