@@ -68,6 +68,7 @@ def test_four_pairs_are_too_few():
         FeatureRegression().fit(tiny_cohort(n_paired=4))
 
 
+@pytest.mark.minutes
 def test_known_figures_of_a_real_cohort(shared_data):
     """Baselines on 165 people scanned twice, 5 folds x 3 repeats, as in the notes beside the data."""
     cohort = read_cohort(

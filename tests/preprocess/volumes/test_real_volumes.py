@@ -12,6 +12,8 @@ from nextscan.preprocess.volumes import VolumePreparer
 from nextscan.preprocess.volumes.resampling import resample
 from nextscan.reading import read_cohort
 
+pytestmark = pytest.mark.minutes
+
 PATIENTS = ("patient01", "patient12")
 SHAPE, SPACING = (64, 72, 48), (3.0, 3.0, 3.0)
 

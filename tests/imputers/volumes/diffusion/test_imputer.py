@@ -33,7 +33,7 @@ def split(cohort):
 
 @pytest.fixture(scope="module")
 def fitted(split):
-    return VolumeDiffusion(**TINY, epochs=90).fit(split[0], seed=1)
+    return VolumeDiffusion(**TINY, epochs=60).fit(split[0], seed=1)
 
 
 def changes(model, task):

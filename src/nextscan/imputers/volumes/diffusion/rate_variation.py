@@ -67,12 +67,17 @@ class Evidence(NamedTuple):
         off = (draws - draws.mean(axis=0)) * np.float32(np.sqrt(n_draws / max(n_draws - 1, 1)))
         return [cls.of(expected, each, unit) for each in off]
 
-    def log_likelihood(self, variance: FloatArray) -> float:
-        """Return the log likelihood, up to a constant, if the factor's waves have these variances."""
+    def log_likelihood(self, variance: FloatArray) -> FloatArray:
+        """Return the log likelihood, up to a constant, if the factor's waves have these variances.
+
+        Of many pairs at once, where both sums have a leading axis.
+        """
         root = np.sqrt(variance)
         inner = np.eye(len(root)) + root[:, None] * self.among * root
         scaled = root * self.with_error
-        return float(scaled @ np.linalg.solve(inner, scaled) - np.linalg.slogdet(inner)[1]) / 2
+        explained = (scaled * np.linalg.solve(inner, scaled[..., None])[..., 0]).sum(axis=-1)
+        likelihood: FloatArray = (explained - np.linalg.slogdet(inner)[1]) / 2
+        return likelihood
 
 
 @dataclass(frozen=True)
@@ -102,10 +107,11 @@ class RateVariation:
         """
         _, of, counts = np.unique(np.asarray(subjects), return_inverse=True, return_counts=True)
         weights = 1 / counts[of]
+        whole = Evidence(*map(np.stack, zip(*evidence, strict=True))) if evidence else None
         best, found = -np.inf, _EXPECTED
         for overall, regional in product(_GRID, repeat=2):
             variance = _variances(overall, regional)
-            total = sum(w * each.log_likelihood(variance) for w, each in zip(weights, evidence, strict=True))
+            total = 0.0 if whole is None else float(weights @ whole.log_likelihood(variance))
             for value, expected in zip((overall, regional), _EXPECTED, strict=True):
                 total -= worth * (np.log(value) + (expected / value) ** 2 / 2)
             if total > best:
