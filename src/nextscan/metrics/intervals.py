@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -24,13 +26,22 @@ def resampled_means(values: FloatArray, *, resamples: int = 1000, seed: int = 0)
     -------
     ndarray, shape (resamples, n_columns)
     """
-    n = len(values)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+    counts = _counts(len(values), resamples, seed)
     known = ~np.isnan(values)
     weight = counts @ known
     total = counts @ np.where(known, values, 0.0)
     means: FloatArray = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
     return means
+
+
+@lru_cache(maxsize=1)  # many quantities of the same subjects are resampled one after the other
+def _counts(n: int, resamples: int, seed: int) -> FloatArray:
+    """Return how often each of n subjects is in each sample, shape (resamples, n)."""
+    counts: FloatArray = (
+        np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+    )
+    counts.flags.writeable = False
+    return counts
 
 
 def percentile_interval(replicates: FloatArray, *, level: float = LEVEL) -> tuple[FloatArray, FloatArray]:
