@@ -69,7 +69,7 @@ def test_diffusion_learns_a_shape_that_is_not_gaussian() -> None:
     sd = cohort.features.std(axis=0) * np.array([1.0, 1, 1, 0, 0, 0])
     features = np.where(follow_up[:, None], cohort.features + jump * sd, cohort.features)
     train, test = halves(replace(cohort, features=features), 150)
-    model = AnchoredSecondgram(n_factors=2, n_slopes=0, unpaired="ignore", n_folds=3).fit(train, seed=1)
+    model = AnchoredSecondgram(n_factors=2, n_slopes=0, unpaired="ignore", network=False, n_folds=3).fit(train, seed=1)
     assert "diffusion" in model.record_["kept"]
     task = hide(test)
     change = (model.impute(task.shown, 40).draws[..., 0] - task.shown.features[task.targets.context, 0]) / sd[0]
