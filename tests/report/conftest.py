@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -323,10 +325,22 @@ def image_run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return into_images(make_run(tmp_path_factory.mktemp("runs") / "images", 6, 40, methods=tuple(NAMES)))
 
 
+@pytest.fixture(scope="session")
+def made_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a maker of small runs, which makes each kind once; do not change them."""
+
+    @functools.cache
+    def made(**settings: Any) -> Path:
+        folder = tmp_path_factory.mktemp("runs") / "run"
+        return make_run(folder, **{"n_features": 5, "n_subjects": 40, **settings})
+
+    return made
+
+
 @pytest.fixture
-def new_run(tmp_path: Path) -> Callable[..., Path]:
+def new_run(made_run: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
     """Return a maker of runs a test may spoil."""
-    return lambda **settings: make_run(tmp_path / "run", **{"n_features": 5, "n_subjects": 40, **settings})
+    return lambda **settings: shutil.copytree(made_run(**settings), tmp_path / "run")
 
 
 @pytest.fixture

@@ -93,6 +93,7 @@ def page(html):
 
 def test_the_page_is_well_formed_and_every_reference_is_inside(html, page):
     assert html.startswith("<!DOCTYPE html>")
+    assert {"verdict", "why"} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
     assert page.links
     for link in page.links:
