@@ -216,7 +216,11 @@ def main() -> None:
             world = simulate(n_subjects=600, n_features=20, n_pairs=400, n_visits=8, seed=1)
             report(world, [*arguments.methods, "oracle"], arguments.draws)
         elif arguments.folder is not None:
-            report(read_cohort(arguments.folder / f"{name}.csv"), arguments.methods, arguments.draws)
+            report(
+                read_cohort(arguments.folder / f"{name}.csv", Path(__file__).with_name("leaspy.toml")),
+                arguments.methods,
+                arguments.draws,
+            )
 
 
 if __name__ == "__main__":
