@@ -29,7 +29,9 @@ def build_method(name: str, assignments: Sequence[str]) -> Any:
         if setting in settings:
             raise SettingError(f"--set {setting}: given twice")
         settings[setting] = _read(setting, text, hints[setting]) if setting in hints else text
-    return make_imputer(name, **settings)
+    model = make_imputer(name, **settings)
+    getattr(model, "settings", None)  # those of networks are checked as a whole: before the cohort is looked at
+    return model
 
 
 def _read(setting: str, text: str, hint: Any) -> Any:
