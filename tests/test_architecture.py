@@ -96,6 +96,14 @@ def test_help_is_quick():
     assert within(1.0, "from nextscan.cli.main import run; raise SystemExit(run(['--help']))")
 
 
+def test_help_needs_no_tables():
+    done = python(
+        "import sys\nfrom nextscan.cli.main import run\nrun(['--help'])\n"
+        "sys.exit(bool({'numpy', 'pandas', 'pyarrow'} & set(sys.modules)))"
+    )
+    assert done.returncode == 0, "nextscan --help loads numpy, pandas or pyarrow"
+
+
 def test_source_files_stay_short():
     assert len(SOURCES) > 20
     lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in SOURCES}

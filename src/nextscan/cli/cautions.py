@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nextscan.cohort.findings import refuse_errors
 from nextscan.errors import CohortError, NextscanWarning, some
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ def warn_of_data(cohort: Cohort, table: Path) -> None:
     CohortError
         If a finding is an error.
     """
+    from nextscan.cohort.findings import refuse_errors
     from nextscan.describing.describe import describe
     from nextscan.describing.images.check import require_usable
 
