@@ -66,6 +66,7 @@ class PoseSearch:
         self._centre = first.centre
         self._arms = points @ first.affine[:3, :3].T + first.affine[:3, 3] - self._centre
         self._second = second
+        self._to_voxels = np.linalg.inv(second.affine)
         self._data: NDArray[np.float32] = gaussian_filter(second.data, _WIDTH)
 
     def as_it_is(self) -> float:
@@ -118,7 +119,7 @@ class PoseSearch:
         """Return the correlation where three numbers move, three turn and one scales the head, each in mm."""
         from scipy.ndimage import map_coordinates
 
-        to_voxels = np.linalg.inv(self._second.affine)
+        to_voxels = self._to_voxels
         turned = self._arms @ (to_voxels[:3, :3] @ _turn(numbers) * np.exp(numbers[6] / _ROOM)).T
         places = turned + (to_voxels[:3, :3] @ (self._centre + numbers[:3]) + to_voxels[:3, 3])
         seen = ((places > -0.5) & (places < np.array(data.shape) - 0.5)).all(axis=1)
@@ -126,9 +127,9 @@ class PoseSearch:
             return float("nan")
         there = map_coordinates(data, places[seen].T, np.float64, order=1, mode="nearest", prefilter=False)
         here = self._values[seen]
-        if here.std() == 0 or there.std() == 0:
-            return float("nan")
-        return float(np.corrcoef(here, there)[0, 1])
+        here, there = here - here.mean(), there - there.mean()  # np.corrcoef would be a third of a search
+        spread = float(np.sqrt((here @ here) * (there @ there)))
+        return float(here @ there) / spread if spread else float("nan")
 
 
 def _turn(numbers: FloatArray) -> FloatArray:
