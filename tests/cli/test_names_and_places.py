@@ -83,3 +83,28 @@ def test_evaluate_leaves_the_folder_of_others(folder: Path, capsys: pytest.Captu
     assert run(["evaluate", "train.csv", "--methods", "ridge", "--folds", "2", "--out", "theirs"]) == 2
     assert "theirs: is not empty, and holds no evaluation" in capsys.readouterr().err
     assert [path.name for path in Path("theirs").iterdir()] == ["thesis.docx"]
+
+
+def test_two_outputs_have_two_places(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["impute", "model", "patients.csv", "--at-years", "2", "--out", "out.csv", "--save-draws", "./out.csv"]
+    assert run(command) == 2
+    assert "--save-draws out.csv: is the place of --out as well" in capsys.readouterr().err
+    assert not Path("out.csv").exists()
+
+
+def test_spellings_of_a_category_that_training_saw_are_not_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = pd.read_csv("train.csv").assign(
+        sex=lambda t: np.where(t["subject"].str[1:].astype(int) % 3 == 0, "Male", "Female")
+    )
+    train.assign(site=lambda t: t["subject"].str[1:].astype(int) % 2 + 11).to_csv("sexes.csv", index=False)
+    assert run(["fit", "sexes.csv", "--method", "ridge", "--out", "sexes"]) == 0
+    pd.read_csv("patients.csv").assign(sex=["M", "F", "f", "male"], site=["011", "12", "11.0", "13"]).to_csv(
+        "people.csv", index=False
+    )
+    capsys.readouterr()
+    assert run(["impute", "sexes", "people.csv", "--at-years", "2", "--out", "out.csv"]) == 0
+    said = capsys.readouterr().err
+    assert "label sex" not in said
+    assert "label site has categories that training never saw: 13, for 1 subject" in said

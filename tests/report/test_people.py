@@ -22,6 +22,16 @@ def test_names_in_sentences_become_pseudonyms_and_numbers_stay() -> None:
     assert Pseudonyms([])("sub-01") == "sub-01"
 
 
+def test_names_of_files_are_hidden_with_their_people() -> None:
+    hide = Pseudonyms(["sub-001", "sub-002", "S_3"])
+    assert hide(
+        "Annex/sub-001/ses-01/anat/sub-001_ses-01_T1w.nii.gz (sub-001 ses-01): run git annex get x/S_3_T1w.nii"
+    ) == (
+        "Annex/person 1/ses-01/anat/person 1_ses-01_T1w.nii.gz (person 1 ses-01): run git annex get x/person 2_T1w.nii"
+    )
+    assert hide("sub-0012_T1w.nii.gz") == "sub-0012_T1w.nii.gz"
+
+
 def _real(folder: Path, tmp_path: Path) -> Path:
     """Return the run of a cohort that is not simulated."""
     copy = tmp_path / "run"

@@ -12,7 +12,7 @@ from nextscan.cli.cautions import tell_findings, telling_unlike, warn_of_reach, 
 from nextscan.cli.options import ReadOptions
 from nextscan.cli.outputs import TABLE_SUFFIXES, check_file
 from nextscan.cli.progress import show_progress
-from nextscan.errors import CohortError
+from nextscan.errors import CohortError, SettingError
 
 if TYPE_CHECKING:
     from nextscan.arrays import Progress
@@ -49,6 +49,10 @@ def impute_table(
     level = _LEVEL if level is None else level
     if not conformal:
         interval_tail(level, draws)
+    if save_draws is not None and out.resolve() == save_draws.resolve():
+        raise SettingError(
+            f"--save-draws {save_draws}: is the place of --out as well; give the draws a file of their own"
+        )
     for path in (out, save_draws):
         if path is not None:
             check_file(path, TABLE_SUFFIXES, inputs=reading.files(table), overwrite=overwrite)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nextscan.cohort.cohort import Cohort
+from nextscan.cohort.levels import level_key
 from nextscan.cohort.task import Targets
 from nextscan.errors import CohortError, NextscanWarning, some
 from nextscan.wording import counted
@@ -145,7 +146,8 @@ class Known:
                 )
             if categories:
                 text = as_category(values)
-                new = ~missing & ~text.isin(categories).to_numpy()
+                seen = {level_key(category, name) for category in categories}
+                new = ~missing & ~text.map(lambda level, name=name: level_key(level, name)).isin(seen).to_numpy()
                 if new.any():
                     unseen = some(sorted(set(text[new])))
                     _warn(

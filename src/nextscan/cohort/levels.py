@@ -12,15 +12,17 @@ _WHOLE = re.compile(r"([+-]?\d+)\.0*")
 
 
 def level_key(level: object, label: str = "") -> str:
-    """Return what two spellings of one level share: case, blanks and the point of a whole number do not count.
+    """Return what two spellings of one level share.
 
+    Case and blanks do not count, nor do the point and the leading zeros of a whole number.
     Of a label called sex or gender, ``M`` and ``male`` are one level as well.
 
-    >>> level_key("11025.0"), level_key(" Siemens  Prisma"), level_key("F", "sex")
-    ('11025', 'siemens prisma', 'female')
+    >>> level_key("11025.0"), level_key("007"), level_key(" Siemens  Prisma"), level_key("F", "sex")
+    ('11025', '7', 'siemens prisma', 'female')
     """
     text = " ".join(str(level).casefold().split())
     text = match[1] if (match := _WHOLE.fullmatch(text)) else text
+    text = (text.lstrip("0") or "0") if text.isdigit() else text
     return _SEX_OF.get(text, text) if label.casefold() in _SEX_LABELS else text
 
 

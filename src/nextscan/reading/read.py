@@ -191,7 +191,7 @@ def read_rows(
     if in_file and bids.is_bids(path) and not freesurfer.has_tables(path):
         people = None if participants is None else Path(participants)
         return one_name_each(bids.read_bids(path, schema, suffix=suffix, participants=people), own), None
-    if suffix is not None and like is None:
+    if suffix is not None and like is None and (not in_file or path.exists()):
         raise SettingError(f"{path}: suffix chooses among the images of a BIDS folder, which this is not; leave it out")
     if not isinstance(source, Path):
         tables = [replace(source, decimal=own.decimal, thousands=own.thousands)]

@@ -32,16 +32,28 @@ class Pseudonyms:
         if not self._names:
             return text
 
-        def hidden(match: re.Match[str]) -> str:
-            before, word = match["before"] or "", match["word"]
-            end = ""
-            while word and word not in self._names and word[-1] in ".-":
-                word, end = word[:-1], word[-1] + end
-            if word not in self._names or (word.isdigit() and len(word) < _TELLING and not before):
-                return match[0]
-            return before + self._known.setdefault(word, f"person {len(self._known) + 1}") + end
+        return re.sub(r"(?P<before>\bsubjects? )?(?P<word>[\w.+-]+)", self._hidden, text)
 
-        return re.sub(r"(?P<before>\bsubjects? )?(?P<word>[\w.+-]+)", hidden, text)
+    def _hidden(self, match: re.Match[str]) -> str:
+        """Replace names in a word: the word itself, or what stands between its signs, as in the names of files."""
+        before, word = match["before"] or "", match["word"]
+        ends = [sign.start() for sign in re.finditer(r"[_.+-]|$", word)]
+        made, start = before, 0
+        while start < len(word):
+            end = next((end for end in reversed(ends) if end > start and self._is_name(word, start, end, before)), 0)
+            if end:
+                made += self._known.setdefault(word[start:end], f"person {len(self._known) + 1}")
+            else:
+                end = min(next(end for end in ends if end >= start) + 1, len(word))
+                made += word[start:end]
+            start = end
+        return made
+
+    def _is_name(self, word: str, start: int, end: int, before: str) -> bool:
+        part = word[start:end]
+        if part not in self._names:
+            return False
+        return not (part.isdigit() and len(part) < _TELLING) or (bool(before) and word.rstrip(".") == part)
 
 
 def about_people(*, individuals: bool, simulated: bool) -> str:

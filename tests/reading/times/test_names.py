@@ -1,6 +1,7 @@
 import pytest
 
 from nextscan.reading.times.columns import TimeColumn, time_column
+from nextscan.reading.times.names import known_names
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,8 @@ def test_the_best_of_several(columns: list[str], best: str) -> None:
 
 def test_scan_age_beside_an_age_at_birth_is_in_weeks() -> None:
     assert time_column(["scan_age", "birth_age"]) == TimeColumn("scan_age", "age", "weeks")
+
+
+@pytest.mark.parametrize("column", ["HR", "hr", "h", "Wk", "d", "day", "min"])
+def test_a_bare_short_unit_is_no_time(column: str) -> None:
+    assert known_names([column, "hippocampus"]) == []

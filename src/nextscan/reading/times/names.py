@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from nextscan.reading.columns.vocabulary import TIME, UNITS, canonical
 
 _UNIT_OF = {spelling: unit for unit, spellings in UNITS.items() for spelling in spellings}
+_BARE = frozenset({"days", "weeks", "month", "months", "year", "years", "hours", "yrs", "mths"})
+"""Units that name a time by themselves; the others need a word about time beside them."""
 _START = frozenset({
     "bl", "baseline", "base", "first", "start", "study", "enroll", "enrol", "enrolled", "enrollment", "enrolment",
     "entry", "consent", "randomization", "randomisation", "intake", "inclusion", "screening", "initial", "t0",
@@ -69,6 +71,8 @@ def _ranked(column: str) -> list[tuple[tuple[int, int], Meaning]]:
     words = words_of(column)
     units = [word for word in words if word in _UNIT_OF]
     rest = set(words) - set(units)
+    if not rest and _BARE.isdisjoint(units):  # HR may be a heart rate, Wk what is drunk in one
+        return []
     if ("age" in rest and rest <= _AGE | {"age"}) or (units and rest == {"old"}):
         return [((3, 99), ("age", _UNIT_OF[units[-1]] if units else "years"))]
     if not _DATES.isdisjoint(rest) and rest <= _DATE | _DATES:
