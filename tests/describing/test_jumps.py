@@ -161,3 +161,50 @@ def test_too_few_pairs_say_nothing() -> None:
     values = volumes(13, (4, 2, 3))
     values[0, 1, 0] *= 0.3
     assert found(values) == ()
+
+
+def still_and_noisy(seed: int, people: int, smooth: int, noisy: int, still: int) -> FloatArray:
+    """Return features that change by 1 %, that are drawn anew at each visit, and that are constant per person."""
+    rng = np.random.default_rng(seed)
+    level = 3800 + 300 * rng.normal(size=(people, 1, smooth))
+    parts = [
+        level * (1 + 0.01 * rng.normal(size=(people, 2, smooth))),
+        1.2 + 0.1 * rng.normal(size=(people, 2, noisy)),
+        np.repeat(1500 + 120 * rng.normal(size=(people, 1, still)), 2, axis=1),
+    ]
+    return np.concatenate(parts, axis=2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("people", "smooth", "noisy", "still"),
+    [(30, 1, 1, 2), (30, 1, 1, 3), (60, 5, 1, 0), (300, 30, 10, 60)],
+    ids=["half constant", "three of five constant", "one noisy among smooth", "many constant"],
+)
+def test_what_is_constant_per_person_makes_no_change_a_jump(
+    seed: int, people: int, smooth: int, noisy: int, still: int
+) -> None:
+    assert found(still_and_noisy(seed, people, smooth, noisy, still)) == ()
+
+
+@pytest.mark.parametrize("noise", [1e-5, 1e-3])
+def test_what_is_nearly_constant_per_person_makes_no_change_a_jump(noise: float) -> None:
+    values = still_and_noisy(0, 30, 1, 1, 3)
+    values[:, :, 2:] *= 1 + noise * np.random.default_rng(1).normal(size=(30, 2, 3))
+    assert found(values) == ()
+
+
+def test_what_changes_in_half_of_the_people_makes_no_change_a_jump() -> None:
+    for seed in range(3):
+        values = still_and_noisy(seed, 60, 1, 1, 2)
+        moves = np.random.default_rng(seed + 50).normal(size=(60, 2)) * (np.arange(60) % 20 < 11)[:, None]
+        values[:, 1, 2:] *= 1 + 0.03 * moves
+        assert found(values) == ()
+
+
+@pytest.mark.parametrize("feature", [0, 2])
+def test_a_jump_beside_or_of_what_is_constant_per_person(feature: int) -> None:
+    values = still_and_noisy(0, 30, 1, 1, 2)
+    values[11, 1, feature] *= 0.6
+    (finding,) = found(values)
+    assert (finding.subjects, finding.columns) == (("p011",), (f"region{feature}_volume",))

@@ -21,6 +21,7 @@ _BLOCK = 64  # features at a time
 _FALSE_ALARMS = 0.01  # expected in the table, were all changes of everybody's kind
 _LEAST_SIZE = 1.0  # a jump is at least this many sd between people
 _LEAST_SCALE = 0.02  # of the sd between people: less change than that is none
+_NO_CHANGE = 1e-6  # of a feature's scale: rounding
 _GROUP = 10  # pairs from the same visit to the same, from which on they have a change of their own
 _PER_GAP = 30  # pairs of like gap from which on they have a scale of their own
 _SHARED = 0.03  # share of pairs that change alike: an upgrade, not a person's jump
@@ -140,7 +141,9 @@ class _Tail:
     """How far everybody's changes reach, over all features together: by the law of their tail.
 
     Changes are measured in a unit of their feature: robust sd, or more where its outer twentieth is farther out than
-    that of a normal law. The farthest of them do not count, lest what is looked for hides itself.
+    that of a normal law. The farthest of them do not count, lest what is looked for hides itself. Nor do values that
+    did not change, and features that do not change within most people, for these say nothing about how far a change
+    reaches; and features that change by less than the least scale count in units of their own spread.
     """
 
     def __init__(self, n_pairs: int) -> None:
@@ -153,12 +156,15 @@ class _Tail:
         """Take over the changes of a block of features."""
         size = np.abs(z)
         usable = (~np.isnan(size)).sum(axis=0) >= _LEAST_PAIRS
-        unit = np.full(z.shape[1], np.nan)
+        unit, own = np.full(z.shape[1], np.nan), np.full(z.shape[1], np.nan)
         if usable.any():
-            outer = quantile(size[self._rows][:, usable], self._outer, axis=0)
-            unit[usable] = np.maximum(1.0, outer / ndtri(0.5 + self._outer / 2))
+            reach = quantile(size[self._rows][:, usable], self._outer, axis=0) / ndtri(0.5 + self._outer / 2)
+            unit[usable] = np.maximum(1.0, reach)
+            own[usable] = np.maximum(np.minimum(1.0, mad(z[:, usable])), reach)
         self.units.append(unit)
-        self._cells.append((size[self._rows] / unit).astype(np.float32))
+        changing = mad(z) > _NO_CHANGE
+        cells = np.where(size > _NO_CHANGE, size, np.nan)[self._rows][:, changing]
+        self._cells.append((cells / own[changing]).astype(np.float32))
 
     def bound(self, limit: float) -> float:
         """Return what a change exceeds with this probability."""
