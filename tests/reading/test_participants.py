@@ -61,3 +61,12 @@ def test_times_of_a_table_with_visits(tmp_path: Path) -> None:
     root = bids(tmp_path / "heads", {"01": ("01", "02"), "02": ("01",)}, sessions=False)
     cohort = read_cohort(people(root, "participant_id session_id age\nsub-1 1 61\nsub-1 2 63\nsub-2 1 55"))
     assert (cohort.years.tolist(), cohort.findings) == ([0, 2, 0], ())
+
+
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_an_empty_table_of_people_stops_nothing(tmp_path: Path, content: str) -> None:
+    (tmp_path / "participants.tsv").write_text(content)
+    (tmp_path / "study.csv").write_text("subject,age,hippocampus\na,60,3900\na,62,3850\nb,70,4000\n")
+    cohort = read_cohort(tmp_path / "study.csv", participants=tmp_path / "participants.tsv")
+    assert cohort.n_subjects == 2
+    assert any("participants.tsv is empty" in note for note in cohort.notes)

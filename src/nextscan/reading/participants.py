@@ -21,6 +21,7 @@ from nextscan.reading.layouts.long import read_long
 from nextscan.reading.schema import TableSchema
 from nextscan.reading.times.columns import time_column
 
+_HEAD = 4096  # bytes: a table says something within them
 _NAMES = ("participants.tsv", "participants.csv")
 _LEVELS_ABOVE = 2
 
@@ -46,6 +47,8 @@ def join_participants(rows: VisitRows, path: Path, schema: TableSchema, *, schem
     CohortError
         If the table names a subject (and visit) twice, or knows none of the subjects.
     """
+    if path.is_file() and not path.read_bytes()[:_HEAD].strip():
+        return rows.telling([f"{Path(rows.source).name}: {path.name} is empty"])
     table = open_people(path)
     if len(table.columns) == 1:
         return rows.telling([f"{Path(rows.source).name}: {path.name} holds no labels"])
