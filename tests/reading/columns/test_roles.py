@@ -1,7 +1,7 @@
 import pytest
 
 from nextscan.reading.columns.coding import codes_in_name
-from nextscan.reading.columns.roles import baseline_of, is_label, role_of
+from nextscan.reading.columns.roles import baseline_of, is_change, is_label, role_of
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,28 @@ def test_copies_of_the_baseline_by_name() -> None:
 )
 def test_codes_in_names(name: str, codes: dict[str, str]) -> None:
     assert codes_in_name(name) == codes
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hip_change", "hip_pct_change", "delta_hip", "hip_diff", "hip_slope", "annual_change", "atrophy_rate",
+        "DeltaHip", "rate of atrophy", "hip.percent.change", "hippocampus difference", "annualised_hip",
+        "hip_change_from_baseline", "change_in_hip", "pct_change_hip", "change_per_year", "hip_change_2yr", "fa_diff",
+        "PBVC", "annualized atrophy",
+    ],
+)  # fmt: skip
+def test_names_of_changes(name: str) -> None:
+    assert is_change(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Left-Lateral-Ventricle", "lh_difference_of_means", "exchange", "heart_rate", "rate", "CDRSB", "DXCHANGE",
+        "left_right_difference", "delta_years", "delta_days", "time_diff", "brain_age_delta", "mean_diff", "diff_FA_cc",
+        "brain_atrophy", "Right-Cerebellum-White-Matter", "different_volume", "lh_bankssts_thickness", "growth",
+    ],
+)  # fmt: skip
+def test_names_that_only_look_like_changes(name: str) -> None:
+    assert not is_change(name)

@@ -341,3 +341,35 @@ def test_nested_columns_are_left_out_with_a_note(tmp_path: Path) -> None:
     cohort = read_cohort(parquet(tmp_path, **cells))
     assert cohort.feature_names == ("hippo",)
     assert any("left out, columns of lists or structures: trace, where, pairs" in note for note in cohort.notes)
+
+
+def test_changes_between_visits_are_no_features(read: Read) -> None:
+    hip = [[4000.0 + 9 * i, 3900.0 + 8 * i] for i in range(12)]
+    long = "ID,age,hip,vent,hip_change\n" + "".join(
+        f"s{i},{70 + i + v},{hip[i][v]},{30 + i + v * (1 + i % 3) / 2},{hip[i][v] - hip[i][0]}\n"
+        for i in range(12)
+        for v in (0, 1)
+    )
+    cohort = read(long)
+    assert cohort.feature_names == ("hip", "vent")
+    (finding,) = [finding for finding in cohort.findings if finding.code == "change-columns"]
+    assert (finding.level, finding.columns) == ("warning", ("hip_change",))
+    assert "0 at everybody's first visit: hip_change" in finding.text
+    assert 'exclude = ["hip_change"]' in finding.cure
+    assert "change-columns" not in codes(read(long, schema='exclude = ["hip_change"]'))
+    assert read(long, schema='features = ["hip*"]').feature_names == ("hip", "hip_change")
+
+
+def test_a_change_in_a_table_with_one_row_per_subject(read: Read) -> None:
+    wide = "ID,age_t1,age_t2,hip_t1,hip_t2,vent_t1,vent_t2,hip_pct_change\n" + "".join(
+        f"s{i},{70 + i},{71 + i},{4000 + 9 * i},{3900 + 8 * i},{30 + i},{30.5 + i + i % 3},{-2.5 - i / 7:.2f}\n"
+        for i in range(12)
+    )
+    cohort = read(wide)
+    assert cohort.feature_names == ("hip", "vent")
+    assert "hip_pct_change" not in [*cohort.labels, *cohort.visit_labels]
+    (finding,) = [finding for finding in cohort.findings if finding.code == "change-columns"]
+    assert 'exclude = ["hip_pct_change"]' in finding.cure
+    kept = read(wide, schema="[labels]\nhip_pct_change = {}\n")
+    (finding,) = [finding for finding in kept.findings if finding.code == "future-label"]
+    assert finding.columns == ("hip_pct_change",)

@@ -10,7 +10,7 @@ import pandas as pd
 from nextscan.arrays import IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.errors import some
-from nextscan.reading.columns.roles import role_of, words_of
+from nextscan.reading.columns.roles import is_change, role_of, words_of
 from nextscan.reading.columns.visits import VisitRows
 
 _LEVELS = re.compile(
@@ -33,8 +33,8 @@ def future_labels(
 ) -> list[Finding]:
     """Warn of labels of subjects that later visits decide: a model would know at the first visit what became of them.
 
-    Told by the label's name (``DX_last``, ``converter``), by its levels (``Converted``, ``pMCI``), or by its values:
-    what a label of visits says at everyone's last visit, and not at the first.
+    Told by the label's name (``DX_last``, ``converter``, ``hip_change``), by its levels (``Converted``, ``pMCI``), or
+    by its values: what a label of visits says at everyone's last visit, and not at the first.
 
     Parameters
     ----------
@@ -61,6 +61,8 @@ def future_labels(
 
 
 def _by_name(name: str) -> str:
+    if is_change(name):
+        return "its name is that of a change between visits"
     words = set(words_of(name))
     grouped = role_of(name) == "group" or bool(words & {"dx", "diagnosis", "diag", "group", "status"})
     told = words & _WORDS or (grouped and (words & _LAST or _FOLLOW_UP.search(name)))

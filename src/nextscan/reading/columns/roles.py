@@ -48,6 +48,21 @@ _BASELINE = re.compile(
     r"(?P<of>.+?)[_.\- ](?:bl|baseline|base)|(?:bl|baseline|base)[_.\- ](?P<after>.+)", re.IGNORECASE
 )
 
+_CHANGES = frozenset({
+    "change", "changes", "delta", "diff", "difference", "slope", "slopes", "annualised", "annualized", "pbvc",
+})  # fmt: skip
+_RATES = frozenset({"atrophy", "annual", "yearly", "change", "growth", "loss", "decline", "shrinkage", "progression"})
+_BESIDE_CHANGES = frozenset({
+    "pct", "percent", "percentage", "perc", "abs", "absolute", "rel", "relative", "rate", "score", "value", "raw",
+    "from", "since", "to", "in", "of", "per", "bl", "baseline", "first", "last", "followup", "fu", "year", "years",
+    "yr", "yrs", "y", "annual", "yearly", "total", "mean", "avg", "mm", "ml", "cm", "t", "m", "v", "visit",
+})  # fmt: skip
+_NO_CHANGES = frozenset({"age", "time", "date", "left", "right", "lr", "asymmetry", "laterality", "diffusivity"})
+_TIMES = frozenset({
+    "day", "days", "week", "weeks", "month", "months", "mo", "year", "years", "yr", "yrs", "hours", "visit", "scan",
+})  # fmt: skip
+_DIFFUSION = frozenset({"mean", "axial", "radial", "ax", "rad", "fa", "md", "ad", "rd", "dti", "dwi", "tensor"})
+
 
 def words_of(column: str) -> list[str]:
     """Return the words of a name in lower case.
@@ -136,6 +151,30 @@ def baseline_of(column: str, columns: Collection[str]) -> str | None:
         return None
     of = match["of"] or match["after"]
     return next((name for name in columns if canonical(name) == canonical(of) and name != column), of)
+
+
+def is_change(column: str) -> bool:
+    """Tell whether a name is that of a change between visits, by a word it begins or ends with.
+
+    Times, differences between the sides of a brain and diffusion are none.
+
+    >>> [is_change(name) for name in ("hip_pct_change", "delta_hip", "annual_change", "atrophy_rate", "HipSlope")]
+    [True, True, True, True, True]
+    >>> [is_change(name) for name in ("exchange", "heart_rate", "rate", "delta_years", "lh_difference_of_means")]
+    [False, False, False, False, False]
+    """
+    words = [word for word in words_of(column) if not word.isdigit()]
+    if not _NO_CHANGES.isdisjoint(words):
+        return False
+    if "rate" in words and not _RATES.isdisjoint(words):
+        return True
+    at = [i for i, word in enumerate(words) if word in _CHANGES]
+    if not at or (set(words) <= _CHANGES | _TIMES and not set(words) <= _CHANGES):
+        return False
+    before, after = words[: at[0]], words[at[-1] + 1 :]
+    if words[at[0]] == "diff" and ((before and before[-1] in _DIFFUSION) or (after and after[0] in _DIFFUSION)):
+        return bool(before) and before[-1] not in ("mean", "axial", "radial", "ax", "rad") and not after
+    return _BESIDE_CHANGES.issuperset(before) or _BESIDE_CHANGES.issuperset(after)
 
 
 def is_imaging(column: str) -> bool:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from nextscan.arrays import FloatArray
+from nextscan.arrays import FloatArray, IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.errors import some
 from nextscan.reading.columns.behaviour import Behaviour, behaviour, ordering
-from nextscan.reading.columns.roles import role_of
+from nextscan.reading.columns.roles import is_change, role_of
 from nextscan.reading.formats.tables import Texts
 from nextscan.reading.times.visit_names import ordered
 
@@ -41,7 +41,9 @@ def judge(
     time: FloatArray,
     binary: Sequence[str] = (),
 ) -> Judgement:
-    """Tell scores, copies of the baseline, identifiers and times from measures of images.
+    """Tell scores, changes, copies of the baseline, identifiers and times from measures of images.
+
+    Changes between visits are left out, unless there is nothing else: they tell a model what it is to predict.
 
     Parameters
     ----------
@@ -67,15 +69,39 @@ def judge(
     rank = {} if names is None else {name: i for i, name in enumerate(ordered({*names} - {None}))}
     order = ordering(time[rows], names, rank)
     at = {name: i for i, name in enumerate(columns)}
-    found = behaviour([*features, *binary], at, numbers[rows], position, order, time[rows])
-    left = [name for name in features if name not in found.gone]
+    changes = [name for name in features if is_change(name) and role_of(name) != "score"]
+    if len(changes) == len(features):
+        changes = []  # who has nothing but changes wants these
+    measured = [name for name in features if name not in changes]
+    found = behaviour([*measured, *binary], at, numbers[rows], position, order, time[rows])
+    left = [name for name in measured if name not in found.gone]
     scores = [name for name in left if role_of(name) == "score"]
     if len(scores) == len(left):
         scores = []  # who has nothing but scores wants these
     doubtful = {name: why for name, why in found.doubtful.items() if name not in scores}
     doubtful |= {name: "two whole numbers, taken as labels" for name in binary if name not in found.gone}
     measures = [name for name in left if name not in scores]
-    return Judgement(measures, scores, found.gone, _findings(source, found, scores, doubtful))
+    findings = _findings(source, found, scores, doubtful)
+    if changes:
+        zero = [name for name in changes if _starts_at_zero(numbers[rows, at[name]], position, order)]
+        findings.insert(0, _about_changes(source, changes, zero))
+    return Judgement(measures, scores, {*found.gone, *changes}, findings)
+
+
+def _starts_at_zero(values: FloatArray, position: IntArray, order: FloatArray) -> bool:
+    """Tell whether a column is 0 at everybody's first visit where it is known, and not at all others."""
+    by_time = np.lexsort((order, position))
+    first = by_time[np.unique(position[by_time], return_index=True)[1]]
+    known = values[first][~np.isnan(values[first])]
+    return bool(known.size and not known.any() and np.nan_to_num(values).any())
+
+
+def _about_changes(source: str, changes: list[str], zero: list[str]) -> Finding:
+    line = f"{source}: by name changes between visits, which look into the future, left out: {', '.join(changes)}"
+    line += f"; 0 at everybody's first visit: {', '.join(zero)}" if zero else ""
+    listed = ", ".join(f'"{name}"' for name in changes)
+    cure = f"if they are changes, say so in a schema: exclude = [{listed}]; if not, name the features: features = [...]"
+    return Finding("warning", "change-columns", line, tuple(changes), cure=cure)
 
 
 def _findings(source: str, found: Behaviour, scores: list[str], doubtful: dict[str, str]) -> list[Finding]:
