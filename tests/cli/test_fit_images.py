@@ -10,7 +10,7 @@ from image_samples import bids
 from nextscan.cli.main import run
 from nextscan.imputers.contract.volume_world import growing_ventricles
 
-TINY = ["--set", "epochs=1", "--set", "channels=8,16", "--set", "attention=false,false"]
+TINY = ("epochs=1", "examples_per_epoch=8", "channels=8,16", "attention=false,false")
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def images(tmp_path, monkeypatch):
 
 @pytest.mark.minutes
 def test_images_are_learned_by_diffusion_unless_told_otherwise(images, capsys):
-    assert run(["fit", images, "--out", "model", *TINY]) == 0
+    assert run(["fit", images, "--out", "model", *(part for each in TINY for part in ("--set", each))]) == 0
     shown = capsys.readouterr()
     assert "model: model (volume-diffusion, 18 pairs, images at 16x16x16)" in shown.out
     assert "next:  nextscan impute model images.csv --at-years 1,2,5 --out completed\n" in shown.out

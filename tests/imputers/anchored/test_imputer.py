@@ -156,7 +156,7 @@ def test_one_person_with_three_visits_leaves_conformal_intervals() -> None:
         features=table[["a", "b", "c"]].to_numpy(float),
         feature_names=("a", "b", "c"),
     )
-    model = AnchoredSecondgram(network=False).fit(cohort, seed=1)
+    model = AnchoredSecondgram(n_factors=1, n_slopes=0, network=False, n_folds=3, epochs=2).fit(cohort, seed=1)
     assert model.calibration_ is not None
     assert len(model.calibration_.gap) == 40  # each person once, with the last visit
     low, high = model.impute(cohort, seed=2, at_years=[1.0]).interval(0.8, "conformal")
