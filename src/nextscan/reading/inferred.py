@@ -119,6 +119,7 @@ def _document(
     top |= {"scan_name": own.scan_name, "subject_names": own.subject_names}
     top |= _of_file(own, layout)
     top |= {"subject_prefix": own.subject_prefix, "missing": list(own.missing), "exclude": list(own.exclude)}
+    top["missing_in"] = dict(own.missing_in)
     top["allow"] = list(given.allow)
     lines += [f"{key} = {_value(value)}" for key, value in top.items() if value or (key == "wide" and own.wide == ())]
     for finding in codes_in(rows):

@@ -6,6 +6,7 @@ Every key may be absent; what is absent is inferred. A schema in TOML::
     subject = "ID"
     visit = "wave"
     missing = [-999, "unknown"]
+    missing_in = { MoCA = [88] }
     scan_name = '(?P<subject>.+)_mr(?P<visit>\d+)'
     subject_names = "matched"            # 001 and 1 are one person; or "as written"
     wide = ["*_pre", "*_post"]           # one row per subject: how columns of each visit are called
@@ -185,6 +186,8 @@ class TableSchema(_Closed):
     """Unit by pattern of features; the first that fits counts."""
     missing: tuple[float | str, ...] = ()
     """Values that mean "missing", besides empty cells, NA and their kind."""
+    missing_in: Mapping[str, tuple[float | str, ...]] = Field(default_factory=dict)
+    """Values that mean "missing" in one column alone, besides those of the whole table: ``{ MoCA = [88] }``."""
     wide: tuple[Annotated[str, AfterValidator(_one_star)], ...] | None = None
     """Names of the columns of each visit in a table with one row per subject, in order; ``*`` stands for what is
     measured, as in ``["*_pre", "*_post"]``. Empty if the names that look like visits are none."""

@@ -247,10 +247,16 @@ def test_codes_for_missing_are_told_with_the_line_that_removes_them(read: Read) 
     assert np.isnan(cured.features).sum() == 2
 
 
-def test_a_code_that_is_a_value_elsewhere_is_removed_per_label(read: Read) -> None:
+def test_a_code_that_is_a_value_elsewhere_is_removed_in_its_column_alone(read: Read) -> None:
     own = {"education": lambda i, v: 99 if i == 2 else 10 + i % 7, "weight": lambda i, v: 60 + 3 * (i + 2) + v * 0.5}
     (finding,) = [finding for finding in read(study(own)).findings if finding.code == "missing-codes"]
-    assert "[labels.education] missing = [99]" in finding.cure
+    line = finding.cure.partition("schema: ")[2]
+    assert line == "missing_in = { education = [99] }"
+    cohort, cured = read(study(own)), read(study(own), schema=line)
+    assert "missing-codes" not in codes(cured)
+    assert (list(cured.labels), cured.feature_names) == (list(cohort.labels), cohort.feature_names)
+    assert np.isnan(cured.labels["education"][2])
+    np.testing.assert_array_equal(cured.features, cohort.features)
 
 
 def test_an_age_of_999_that_is_the_time_is_removed_by_the_line_told(read: Read) -> None:

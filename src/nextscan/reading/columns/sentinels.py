@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,11 +74,11 @@ def _cure(rows: VisitRows, held: Sequence[Codes], columns: set[str]) -> str:
     values = {code: _value_of(rows, code, columns) for code in codes}
     if not any(values.values()):
         return f"if so, say it in a schema: missing = [{', '.join(_written(code) for code in codes)}]"
-    if held[0].column in rows.labels:
-        lines = few([f"[labels.{found.column}] missing = [{', '.join(map(_written, found.codes))}]" for found in held])
-        return f"if so, say it in a schema (nextscan describe --write-schema FILE writes one to edit): {lines}"
-    code, other = next((code, other) for code, other in values.items() if other)
-    return f"if so, leave these cells empty: {_plain(code)} may be a value of {other}"
+    originals = {"age": rows.time_column} if rows.time_kind == "age" else {}
+    originals |= dict(rows.label_columns)
+    columns_of = {str(originals.get(found.column, found.column)): found.codes for found in held}
+    told = [f"{_key(name)} = [{', '.join(map(_written, codes))}]" for name, codes in columns_of.items()]
+    return f"if so, say it at the top of a schema: missing_in = {{ {', '.join(told)} }}"
 
 
 def _value_of(rows: VisitRows, code: float | str, columns: set[str]) -> str:
@@ -169,7 +170,11 @@ def _plain(code: float | str) -> str:
 
 
 def _written(code: float | str) -> str:
-    return f'"{code}"' if isinstance(code, str) else f"{code:.0f}"
+    return json.dumps(code, ensure_ascii=False) if isinstance(code, str) else f"{code:.0f}"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _is_age(name: str) -> bool:

@@ -77,7 +77,7 @@ class Cells:
         Always read as text.
     missing : Missing
     own : mapping of column to Missing
-        In place of `missing`: of names, which are never codes, and of labels with codes of their own.
+        In place of `missing`: of names, which are never codes, and of columns with codes of their own.
 
     Attributes
     ----------
@@ -115,9 +115,10 @@ class Cells:
     def _numbers(self, cells: Any, name: str, start: int) -> FloatArray | None:
         if cells.null_count == len(cells):
             return None
+        missing = self.own.get(name, self.missing)
         values = to_numbers(cells)
         if values is None:
-            bad = self._not_numbers(cells)
+            bad = self._not_numbers(cells, missing)
             values = numbers_or_missing(cells)
             if self.kinds[name] == "empty" and len(bad) > np.isfinite(values).sum():
                 self.kinds[name] = "text"
@@ -131,7 +132,7 @@ class Cells:
                     f"{self.table.cell(start + row, name)}: expected a number, found {text!r}{comma}; correct the "
                     "cell, or exclude the column or list the value as missing in a schema"
                 )
-        for code in self.missing.numbers:
+        for code in missing.numbers:
             values[values == code] = np.nan
         if np.isinf(values).any():
             row = int(np.flatnonzero(np.isinf(values))[0])
@@ -142,9 +143,10 @@ class Cells:
             self.kinds[name] = "number"
         return values
 
-    def _not_numbers(self, cells: Any) -> list[tuple[int, str]]:
+    @staticmethod
+    def _not_numbers(cells: Any, missing: Missing) -> list[tuple[int, str]]:
         """Return position and text of cells that hold neither a number nor a code for missing."""
-        known = self.missing.texts.union(MISSING_TEXTS)
+        known = missing.texts.union(MISSING_TEXTS)
         return [
             (row, str(text))
             for row, text in enumerate(cells.to_pylist())

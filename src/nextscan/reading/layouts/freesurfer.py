@@ -19,6 +19,7 @@ from nextscan.reading.formats.opening import open_table
 from nextscan.reading.formats.tables import Table, Texts
 from nextscan.reading.layouts.freesurfer_names import renamed, share_of_regions
 from nextscan.reading.layouts.long import units_of, whole
+from nextscan.reading.layouts.plan import own_missing
 from nextscan.reading.schema import Schema, TableSchema, fits, matching
 
 _HEADER = re.compile(
@@ -184,7 +185,7 @@ def _read(table: Table, schema: TableSchema) -> _Part:
     match = _HEADER.fullmatch(table.columns[0])
     measure = (match["measure"] or match["stats"]).lower() if match else ""
     names = table.columns[1:]
-    own = {table.columns[0]: Missing()}
+    own = own_missing(schema, names, {}) | {table.columns[0]: Missing()}
     blocks = list(cells := Cells(table, names, [table.columns[0]], Missing.of(schema.missing), own))
     scans = whole(np.concatenate([block.texts[table.columns[0]] for block in blocks]))
     for name in names:

@@ -26,7 +26,7 @@ from nextscan.reading.formats.tables import IMPUTED, Table, Texts
 from nextscan.reading.layouts.freesurfer_names import renamed
 from nextscan.reading.layouts.judging import judge
 from nextscan.reading.layouts.layout import Layout
-from nextscan.reading.layouts.plan import Plan, plan
+from nextscan.reading.layouts.plan import Plan, own_missing, plan
 from nextscan.reading.schema import TableSchema, fits
 from nextscan.reading.times.columns import TimeColumn, is_of_baseline, is_time, read_time, settle_time
 from nextscan.reading.times.others import disagreeing
@@ -77,8 +77,9 @@ def read_long(
     columns = plan(table, schema, **options, no_times=no_times)
     table = table.naming([columns.subject, columns.visit, *columns.images.values()])
     marks = [IMPUTED] if table.is_completed else []
-    own = {name: Missing() for name in (columns.subject, columns.visit, *columns.images.values()) if name is not None}
-    own |= {column: Missing.of((*schema.missing, *label.missing)) for column, label in columns.labels.values()}
+    alone = {column: label.missing for column, label in columns.labels.values()}
+    own = own_missing(schema, table.own_columns, alone)
+    own |= {name: Missing() for name in (columns.subject, columns.visit, *columns.images.values()) if name is not None}
     cells = Cells(table, columns.candidates, [*columns.texts, *marks], Missing.of(schema.missing), own)
     numbers, texts = _gather(cells)
     imputed = np.array([str(text).lower() == "true" for text in texts[IMPUTED]] if marks else [], bool)

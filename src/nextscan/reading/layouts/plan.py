@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -13,9 +13,10 @@ from nextscan.reading.columns.image_columns import image_columns
 from nextscan.reading.columns.labels import label_name
 from nextscan.reading.columns.roles import is_label
 from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, canonical, find, is_identifier
+from nextscan.reading.formats.cells import Missing
 from nextscan.reading.formats.tables import Table, to_texts
 from nextscan.reading.layouts.freesurfer_names import as_freesurfer
-from nextscan.reading.schema import LabelSchema, TableSchema, fits, matching, no_column
+from nextscan.reading.schema import LabelSchema, TableSchema, fits, matching, nearest, no_column
 from nextscan.reading.times.columns import TimeColumn, age_column, from_schema, time_column, time_columns
 
 
@@ -133,6 +134,9 @@ def plan(
     others: list[TimeColumn] = []
     notes = [f"excluded by the schema: {some(sorted(excluded))}"] if excluded else []
     notes += [f"left out, columns of lists or structures: {some(table.nested)}"] if table.nested else []
+    lacking = [name for name in schema.missing_in if name not in {*columns, *map(as_freesurfer, columns)}]
+    if lacking and like is None and not only_labels:
+        notes.append(f"missing_in: no column {some(lacking)}; {nearest(lacking[0], columns)}".rstrip("; "))
     if only_labels:
         candidates = []
     elif like is not None:
@@ -173,3 +177,15 @@ def _are_sessions(table: Table, subject: str, column: str) -> bool:
     if not len(several):
         return bool(known.nunique() == 1)
     return bool(several.groupby("subject")["value"].agg(lambda values: values.is_unique).mean() > 0.5)
+
+
+def own_missing(
+    schema: TableSchema, columns: Sequence[str], of_labels: Mapping[str, tuple[float | str, ...]]
+) -> dict[str, Missing]:
+    """Return the missing values of each column that has some of its own, by either of its names, or as a label."""
+    own = {}
+    for name in columns:
+        codes = schema.missing_in.get(name, schema.missing_in.get(as_freesurfer(name), ()))
+        if codes or name in of_labels:
+            own[name] = Missing.of((*schema.missing, *codes, *of_labels.get(name, ())))
+    return own

@@ -129,7 +129,11 @@ def read_pairs(
         visit=visit,
         later=later,
     )
-    told = schema.model_copy(update={"subject": pairs.subject, "visit": visit})
+    codes = {name: tuple(of) for name, of in schema.missing_in.items() if name not in paired}
+    for (stem, _), column in pairs.columns.items():
+        if of := schema.missing_in.get(column):
+            codes[stem] = (*codes.get(stem, ()), *of)
+    told = schema.model_copy(update={"subject": pairs.subject, "visit": visit, "missing_in": codes})
     rows, layout = read_long(long, told, schema_path=schema_path, like=like)
     rows = _with_labels_of_subjects(rows, set(alone)) if like is None else rows
     n_visits = len(pairs.visits)

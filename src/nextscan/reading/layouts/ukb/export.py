@@ -19,6 +19,7 @@ from nextscan.reading.formats.cells import Block, Cells, Missing
 from nextscan.reading.formats.tables import IMPUTED_VISIT, Table, Texts
 from nextscan.reading.layouts.layout import WideLayout
 from nextscan.reading.layouts.long import units_of, whole
+from nextscan.reading.layouts.plan import own_missing
 from nextscan.reading.layouts.ukb import fields
 from nextscan.reading.layouts.ukb.columns import NameColumn, export_columns, subject_column
 from nextscan.reading.layouts.ukb.values import drop_codes, with_imaging
@@ -75,7 +76,12 @@ def read_ukb(
         *(column for column, _, _ in columns.labels.values()),
     ]  # fmt: skip
     texts += [IMPUTED_VISIT] if table.is_completed else []
-    own = {column: Missing.of((*schema.missing, *label.missing)) for column, _, label in columns.labels.values()}
+    alone = {column: schema.missing_in.get(columns.features[f], ()) for (f, _), column in columns.of.items()}
+    alone |= {
+        column: (*said.missing, *schema.missing_in.get(label, ()))
+        for label, (column, _, said) in columns.labels.items()
+    }
+    own = own_missing(schema, table.own_columns, alone)
     own |= {columns.eid: Missing()}
     cells = Cells(table, by_column, list(dict.fromkeys(texts)), Missing.of(schema.missing), own)
     gathered = _Gathered(columns, by_column)
