@@ -80,14 +80,29 @@ BROKEN = {**CURVE, "broken": True}
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, Any]]]:
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[int, str]]]:
+    """The checkpoint of two processes of which one was killed, and how both ended."""
+    folder = tmp_path_factory.mktemp("killed")
+    file = folder / "a.ckpt"
+    started = start(folder / "out", [{**LONG, "file": str(file)}], size=2)
+    deadline = time.monotonic() + 300
+    while not file.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(random.Random(3).uniform(0.05, 0.15))
+    started[0].send_signal(signal.SIGKILL)
+    return file, finish(started)  # the other one ends by itself: its connection is gone
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory, killed: tuple[Path, Any]) -> list[list[dict[str, Any]]]:
     """What two processes found for several cases, one after the other, under torchrun itself."""
     folder = tmp_path_factory.mktemp("two")
     damaged = folder / "damaged.ckpt"
     damaged.write_bytes(b"no checkpoint")
     cases = [BROKEN, {**CURVE, "file": str(damaged)}, CURVE, ACCUMULATED, LONG, {**CURVE, "batch_size": 1}, UNSHARED]
+    resumed = {**LONG, "file": str(killed[0])}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    arguments = [plain_toy.__file__, str(folder / "out"), json.dumps(cases)]
+    arguments = [plain_toy.__file__, str(folder / "out"), json.dumps([*cases, resumed])]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return outcomes(folder / "out", size=2)
@@ -121,21 +136,11 @@ def test_a_process_without_a_share_takes_part(two: list[list[dict[str, Any]]]) -
 
 
 @pytest.mark.minutes
-def test_killed_processes_resume_bit_for_bit(tmp_path: Path, two: list[list[dict[str, Any]]]) -> None:
-    file = tmp_path / "a.ckpt"
-    case = {**LONG, "file": str(file)}
-    started = start(tmp_path / "killed", [case], size=2)
-    deadline = time.monotonic() + 300
-    while not file.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(random.Random(3).uniform(0.05, 0.15))
-    started[0].send_signal(signal.SIGKILL)
-    ended = finish(started)  # the other one ends by itself: its connection is gone
+def test_killed_processes_resume_bit_for_bit(killed: tuple[Path, Any], two: list[list[dict[str, Any]]]) -> None:
+    _, ended = killed
     assert [status == 0 for status, _ in ended] == [False, False], ended
-    ended = finish(start(tmp_path / "resumed", [case], size=2))
-    assert [status for status, _ in ended] == [0, 0], ended
-    for found in outcomes(tmp_path / "resumed", size=2):
-        assert_identical(two[0][4], found[0])
+    for found in two:
+        assert_identical(two[0][4], found[7])
 
 
 def test_alone_nothing_happens() -> None:
