@@ -1,5 +1,7 @@
 """Which visit of a subject is off, and in what way: one visit is changed, and that one is named."""
 
+import functools
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -21,6 +23,7 @@ AFFINE = np.array([[STEP, 0, 0, -88], [0, STEP, 0, -104], [0, 0, STEP, -96], [0,
 Change = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
+@functools.cache
 def head(subject: int, visit: int) -> np.ndarray:
     """Make a head that is nearly symmetric, as heads are, with a face, a neck, and air with noise around it."""
     points = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), axis=-1) @ AFFINE[:3, :3].T + AFFINE[:3, 3]
@@ -39,6 +42,12 @@ def head(subject: int, visit: int) -> np.ndarray:
     return np.hypot(np.maximum(image, 0) + noise.normal(0, 12, SHAPE), noise.normal(0, 12, SHAPE)).astype(np.float32)
 
 
+@functools.cache
+def unchanged(subject: int, visit: int) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return write_image(Path(folder) / "head.nii.gz", head(subject, visit), AFFINE).read_bytes()
+
+
 def found_in(
     folder: Path, changes: Mapping[int, Change], *, visits: int = 3, subjects: int = 2
 ) -> dict[str, list[Finding]]:
@@ -46,10 +55,11 @@ def found_in(
     rows = []
     for subject in range(subjects):
         for visit in range(visits):
-            data, affine = head(subject, visit), AFFINE
+            path = folder / f"s{subject}_{visit}.nii.gz"
             if subject == 0 and visit in changes:
-                data, affine = changes[visit](data, affine)
-            path = write_image(folder / f"s{subject}_{visit}.nii.gz", data, affine)
+                write_image(path, *changes[visit](head(subject, visit), AFFINE))
+            else:
+                path.write_bytes(unchanged(subject, visit))
             rows.append({"subject": f"s{subject}", "visit": f"v{visit}", "years": visit, "volume": path.name})
     pd.DataFrame(rows).to_csv(folder / "t.csv", index=False)
     codes: dict[str, list[Finding]] = {}
