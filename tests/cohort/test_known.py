@@ -43,7 +43,7 @@ def patients(folder: Path, **changes: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize("method", ["ridge", "mixed-factor"])
+@pytest.mark.parametrize("method", ["ridge", pytest.param("mixed-factor", marks=pytest.mark.minutes)])
 def test_a_label_that_looks_like_a_feature_is_the_label_it_was_in_training(train: Path, method: str) -> None:
     model = nextscan.make_imputer(method).fit(nextscan.read_cohort(train))
     path = patients(train.parent)

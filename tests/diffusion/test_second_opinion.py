@@ -8,13 +8,18 @@ import torch
 from diffusion.gaussian import gaussian_data, normal
 from nextscan.diffusion import DDIM, Ancestral, DPMSolverPP, linear_betas, sample
 
-diffusers = pytest.importorskip("diffusers")
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 PATH = linear_betas(steps=100, start=0.0015, end=0.02)
 SETTINGS = {"num_train_timesteps": 100, "trained_betas": list(PATH.betas), "prediction_type": "sample"}
 DATA = gaussian_data(4, prefix=(6,))
 START, NOISES = normal(6, 4), normal(100, 6, 4, seed=5)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def diffusers():
+    """Return the package, whose import takes as long as that of torch."""
+    return pytest.importorskip("diffusers")
 
 
 def compare(scheduler, sampler, n_steps: int, step) -> None:
@@ -29,7 +34,7 @@ def compare(scheduler, sampler, n_steps: int, step) -> None:
     torch.testing.assert_close(got, x, rtol=0, atol=1e-4)
 
 
-def test_the_tables_agree():
+def test_the_tables_agree(diffusers):
     theirs = diffusers.DDPMScheduler(**SETTINGS).alphas_cumprod
     a, _ = PATH.signal_noise(torch.arange(1, 101, dtype=torch.float64) / 100)
     torch.testing.assert_close(theirs.double(), a**2, rtol=0, atol=1e-6)
@@ -49,7 +54,7 @@ def test_the_zero_terminal_tables_agree():
     ("variance", "v", "n_steps"),
     [("fixed_small", 0.0, 100), ("fixed_small", 0.0, 10), ("fixed_large", 1.0, 100)],
 )
-def test_ancestral(monkeypatch, variance, v, n_steps):
+def test_ancestral(monkeypatch, diffusers, variance, v, n_steps):
     """Not with large variance in few steps: theirs is then noisy at the last step too, unless that is row 0."""
     from diffusers.schedulers import scheduling_ddpm
 
@@ -66,7 +71,7 @@ def test_ancestral(monkeypatch, variance, v, n_steps):
 
 @pytest.mark.parametrize("eta", [0.0, 0.6])
 @pytest.mark.parametrize("n_steps", [100, 20])
-def test_ddim(eta, n_steps):
+def test_ddim(diffusers, eta, n_steps):
     compare(
         diffusers.DDIMScheduler(**SETTINGS, clip_sample=False, timestep_spacing="trailing"),
         DDIM(eta),
@@ -78,7 +83,7 @@ def test_ddim(eta, n_steps):
 
 
 @pytest.mark.parametrize("n_steps", [8, 20, 100])
-def test_dpm_solver_pp(n_steps):
+def test_dpm_solver_pp(diffusers, n_steps):
     compare(
         diffusers.DPMSolverMultistepScheduler(
             **SETTINGS,

@@ -22,7 +22,7 @@ SETTINGS = {
     "mixed-factor": {**RANKS, "unpaired": "use"},
     "anchored": {**RANKS, "unpaired": "use", "n_folds": 2, "epochs": 2},
 }
-TRAINED = [pytest.param("anchored", marks=pytest.mark.minutes)]
+TRAINED = [pytest.param(name, marks=pytest.mark.minutes) for name in SETTINGS if name not in BASELINES]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def candidates() -> dict[str, Candidate]:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", [*BASELINES, "mixed-factor", *TRAINED])
+@pytest.mark.parametrize("name", [*BASELINES, *TRAINED])
 def test_imputers_keep_the_contract(candidates, name, check):
     CHECKS[check](candidates[name])
 
@@ -41,6 +41,7 @@ def test_choosing_by_folds_keeps_the_contract_with_few_pairs():
     CHECKS["check_few_pairs"](Candidate(lambda: make_imputer("mixed-factor", **RANKS)))
 
 
+@pytest.mark.minutes
 @pytest.mark.parametrize(
     "check", ["check_fit_is_reproducible", "check_native_units", "check_missing_cells", "check_constant_features"]
 )

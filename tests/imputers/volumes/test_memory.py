@@ -119,6 +119,7 @@ def test_the_command_ends_with_one_line(tmp_path: Path, monkeypatch, capsys) -> 
     assert "grid 16 x" in error or "GiB (within a third)" in error  # told before the training
 
 
+@pytest.mark.minutes
 def test_too_large_a_grid_is_told_before_the_training(tmp_path: Path, monkeypatch) -> None:
     cohort = nextscan.read_cohort(bids(tmp_path / "brains"))
     monkeypatch.setattr("nextscan.imputers.volumes.learned.free_gib", lambda device: 0.101)
@@ -133,6 +134,7 @@ def test_other_errors_of_training_are_left_as_they_are(tmp_path: Path, monkeypat
         nextscan.VolumeDiffusion(**TINY).fit(cohort)
 
 
+@pytest.mark.minutes
 def test_drawing_that_runs_out_is_one_line(tmp_path: Path, monkeypatch) -> None:
     cohort = nextscan.read_cohort(bids(tmp_path / "brains"))
     model = nextscan.VolumeDiffusion(**TINY).fit(cohort)

@@ -87,6 +87,7 @@ class Linear(nn.Module):
         return torch.einsum("ok,bkxyz->boxyz", self.weight, torch.cat([source, torch.ones_like(source)], dim=1))
 
 
+@pytest.mark.minutes
 def test_it_is_the_regression_of_change_on_the_source():
     settings = replace(DEFAULT, interval_dropout=0.0, flip=False, backward=False, shift=0)
     examples, spread = linear_examples(settings)
@@ -115,6 +116,7 @@ def test_it_is_the_regression_of_change_on_the_source():
     assert float(of_voxels.square().mean().sqrt()) == pytest.approx(left.std(), rel=0.05)
 
 
+@pytest.mark.minutes
 def test_pairs_turned_round_tell_growth_from_what_does_not_depend_on_time():
     # follow-up = source + offset, whatever the interval, and nearly the same one: forward pairs alone cannot tell
     settings = replace(DEFAULT, flip=False, shift=0)
