@@ -17,7 +17,7 @@ TINY = ("epochs=1", "examples_per_epoch=8", "channels=8,16", "attention=false,fa
 def images(tmp_path, monkeypatch):
     """Return the name of a table with paths of images, in the folder in which the command runs."""
     monkeypatch.chdir(tmp_path)
-    cohort = growing_ventricles(Path("images"), 8)
+    cohort = growing_ventricles(Path("images"), 4)
     cohort.to_frame().drop(columns="years").to_csv("images.csv", index=False)
     return "images.csv"
 
@@ -26,9 +26,9 @@ def images(tmp_path, monkeypatch):
 def test_images_are_learned_by_diffusion_unless_told_otherwise(images, capsys):
     assert run(["fit", images, "--out", "model", *(part for each in TINY for part in ("--set", each))]) == 0
     shown = capsys.readouterr()
-    assert "model: model (volume-diffusion, 18 pairs, images at 16x16x16)" in shown.out
+    assert "model: model (volume-diffusion, 9 pairs, images at 16x16x16)" in shown.out
     assert "next:  nextscan impute model images.csv --at-years 1,2,5 --out completed\n" in shown.out
-    assert "2 of 8 subjects have no two images: volume-diffusion learns change from pairs alone" in shown.err
+    assert "1 of 4 subjects have no two images: volume-diffusion learns change from pairs alone" in shown.err
     model = nextscan.load("model")
     assert isinstance(model, nextscan.VolumeDiffusion)
     assert model.channels == (8, 16)

@@ -25,9 +25,9 @@ WEEKS = ("21_notoperated", "34_operated")  # the youngest and the oldest of fift
 GRID = ["--set", "shape=96,112,72", "--set", "spacing=2,2,2.5"]
 SMALL = [
     "--set",
-    "shape=48,56,40",
+    "shape=32,38,28",
     "--set",
-    "spacing=4,4,5",
+    "spacing=6,6,7",
     "--set",
     "channels=8,16",
     "--set",

@@ -74,7 +74,7 @@ def assert_identical(one: dict[str, Any], other: dict[str, Any]) -> None:
 # Steps of 8 out of 21 examples, the last of 5: shares are uneven, and so are the batches within them.
 CURVE = {"batch_size": 8, "average": 0.9}
 ACCUMULATED = {"batch_size": 2, "accumulate": 4, "average": 0.9}
-LONG = {**ACCUMULATED, "epochs": 60}
+LONG = {**ACCUMULATED, "epochs": 30}
 UNSHARED = {"batch_size": 4, "epochs": 2}  # the last step of an epoch has one example
 BROKEN = {**CURVE, "broken": True}
 

@@ -1,6 +1,7 @@
 """Anchored: the anchor where the world is linear, better where it is not, and nothing lost when interrupted."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from nextscan.cohort import Cohort, hide
 from nextscan.imputers import make_imputer
 from nextscan.imputers.anchored.imputer import AnchoredSecondgram
+from nextscan.imputers.mixed_factor.effects_fit import maximise
 from nextscan.imputers.model_folder import load
 from nextscan.metrics import energy_score
 from nextscan.simulating import simulate
@@ -78,6 +80,8 @@ def test_diffusion_learns_a_shape_that_is_not_gaussian() -> None:
 
 
 def test_every_fold_is_kept_and_an_interrupted_fit_goes_on(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("nextscan.imputers.mixed_factor.imputer.maximise", partial(maximise, iterations=15))
+
     class StoppedError(Exception):
         pass
 
