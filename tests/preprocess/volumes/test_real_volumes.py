@@ -95,17 +95,17 @@ def test_a_prediction_overlays_the_source_in_its_own_grid(open_ms, tmp_path, row
     step = 0.1 * (prepared.high - prepared.low) / 2
     to_common = np.linalg.inv(transform_of(cohort, row))
     matrix = np.linalg.inv(prepared.affine) @ to_common @ source.affine
-    index = np.stack(np.meshgrid(*map(np.arange, data.shape), indexing="ij"), -1)
-    at = index @ matrix[:3, :3].T + matrix[:3, 3]
-    inside = ((at > 0.01) & (at < np.array(SHAPE) - 1.01)).all(axis=-1)
-    outside = ((at < -0.01) | (at > np.array(SHAPE) - 0.99)).any(axis=-1)
+    x, y, z = np.ogrid[tuple(map(slice, data.shape))]
+    at = [a * x + b * y + c * z + d for a, b, c, d in matrix[:3]]
+    inside = np.logical_and.reduce([(each > 0.01) & (each < n - 1.01) for each, n in zip(at, SHAPE, strict=True)])
+    outside = np.logical_or.reduce([(each < -0.01) | (each > n - 0.99) for each, n in zip(at, SHAPE, strict=True)])
     assert inside.sum() > 1e6
     assert outside.sum() > 1e4
     np.testing.assert_allclose((brighter - data)[inside], step, rtol=0.02)
     np.testing.assert_array_equal(brighter[outside], data[outside])
 
     change = (marked - data).astype(float)
-    found = (index.reshape(-1, 3).T @ change.ravel()) / change.sum()
+    found = np.array([(axis * change).sum() for axis in (x, y, z)]) / change.sum()
     expected = np.linalg.inv(matrix) @ [*landmark, 1.0]
     print(f"row {row}: landmark expected at voxel {np.round(expected[:3], 2)}, found at {np.round(found, 2)}")
     assert (np.abs(found - expected[:3]) < 0.5).all()
