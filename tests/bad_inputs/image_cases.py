@@ -155,7 +155,7 @@ FILES = [
     ImageCase(
         "4-D where 3-D is due",
         header("dim", 4, 24, 28, 11, 2, at=40, form="h"),
-        "has 4 dimensions (24×28×11×2); expected one 3-D image: save one frame",
+        "has 4 dimensions (24×28×11×2); expected one 3-D image: name one of its 2 frames",
     ),
     ImageCase("colours", header("datatype", 128, 24, at=70, form="h"), "holds colours or complex numbers"),
     ImageCase("unknown type of numbers", header("datatype", 77, 32, at=70, form="h"), "the header is damaged"),

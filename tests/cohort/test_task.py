@@ -96,7 +96,7 @@ def test_hide_shows_as_many_visits_as_told() -> None:
     shown = 1 + np.arange(40) % (seen - 1)
     np.testing.assert_array_equal(hide(cohort, shown).shown.observed_visits, shown)
     np.testing.assert_array_equal(hide(cohort, seen - 1).truth, hide(cohort).truth)
-    with pytest.raises(CohortError, match="nobody has a visit after those shown"):
+    with pytest.raises(CohortError, match="nobody has a visit to hide beside those shown"):
         hide(cohort, 5)
     with pytest.raises(SettingError, match="at least one visit"):
         hide(cohort, 0)

@@ -5,6 +5,7 @@ from nextscan.cohort.cohort import Cohort, concatenate
 from nextscan.cohort.findings import Finding
 from nextscan.cohort.imputation import Imputation
 from nextscan.cohort.known import Known
+from nextscan.cohort.showing import shown_visits
 from nextscan.cohort.task import (
     Pairs,
     Split,
@@ -38,6 +39,7 @@ __all__ = [
     "hide",
     "merge",
     "pairs",
+    "shown_visits",
     "split_validation",
     "targets",
 ]

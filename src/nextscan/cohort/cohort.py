@@ -53,6 +53,9 @@ class Cohort:
     units : mapping of feature name to unit
         Only where known.
     time_unit : str
+    period : float or None
+        Where time is a circle, how long it takes around, in `time_unit`: 1 for the frames of a beat in ``cycle``,
+        whose last frames are nearest to the first. None where it is a line.
     source : str
         The file or files read, for error messages.
     law : str
@@ -78,6 +81,7 @@ class Cohort:
     files: Files = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     time_unit: str = "years"
+    period: float | None = None
     source: str = ""
     law: str = ""
     notes: tuple[str, ...] = ()
@@ -178,6 +182,17 @@ class Cohort:
         of_subject = self.labels.iloc[self.subject_of[rows]].reset_index(drop=True)
         return pd.concat([of_subject, self.visit_labels.iloc[rows].reset_index(drop=True)], axis=1)
 
+    def apart(self, first: FloatArray, second: FloatArray) -> FloatArray:
+        """Return how long it is from one time to another, the shorter way round where time is a circle.
+
+        >>> beat = Cohort("", np.array(["a"]), np.array([0]), np.array(["1"]), np.zeros(1), np.zeros((1, 0)), (),
+        ...     period=1.0)
+        >>> beat.apart(np.array([0.0, 0.0]), np.array([0.25, 0.75])).tolist()
+        [0.25, -0.25]
+        """
+        ahead = np.asarray(second) - np.asarray(first)
+        return ahead if self.period is None else ahead - self.period * np.round(ahead / self.period)
+
     def select_visits(self, keep: BoolArray) -> Cohort:
         """Return the cohort of the marked visits; subjects left without a visit disappear.
 
@@ -232,6 +247,8 @@ class Cohort:
             digest.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
         for frame in (self.labels, self.visit_labels):
             digest.update(frame.to_csv(index=False).encode())
+        if self.period is not None:  # of other cohorts it is what it was before there were any
+            digest.update(repr(self.period).encode())
         for role, paths in sorted(self.files.items()):
             digest.update(role.encode())
             for path in paths:

@@ -183,7 +183,7 @@ class Task:
         return self.shown.features[self.targets.context]
 
 
-def hide(cohort: Cohort, shown: int | IntArray | None = None) -> Task:
+def hide(cohort: Cohort, shown: int | IntArray | BoolArray | None = None) -> Task:
     """Hide the last observed visit of every paired subject; unpaired subjects and requests are left out.
 
     Labels of the hidden visit other than its time are hidden too, unless they belong to the subject.
@@ -191,8 +191,10 @@ def hide(cohort: Cohort, shown: int | IntArray | None = None) -> Task:
     Parameters
     ----------
     cohort : Cohort
-    shown : int or ndarray of int, shape (n_subjects,), optional
-        Hide all visits but this many first ones instead; subjects without a later visit are left out.
+    shown : int or ndarray, optional
+        Hide all visits but this many first ones instead, one number or one per subject; or, as truth values of shape
+        (n_visits,), all but those marked, see `nextscan.cohort.showing`. Subjects of whom nothing is left to hide, or
+        nothing to show, are left out.
 
     Raises
     ------
@@ -201,18 +203,24 @@ def hide(cohort: Cohort, shown: int | IntArray | None = None) -> Task:
     SettingError
         If fewer than one visit is to be shown.
     """
-    if shown is not None and np.min(shown) < 1:
-        raise SettingError(f"at least one visit of every subject must be shown, got {np.min(shown)}")
-    observed = cohort.observed_visits
-    keep = observed - 1 if shown is None else np.broadcast_to(shown, observed.shape)
-    chosen = (observed >= 2) & (observed > keep)
+    observed = ~cohort.is_request
+    if shown is not None and np.asarray(shown).dtype == bool:
+        visible = observed & shown
+    else:
+        if shown is not None and np.min(shown) < 1:
+            raise SettingError(f"at least one visit of every subject must be shown, got {np.min(shown)}")
+        count = cohort.observed_visits
+        keep = count - 1 if shown is None else np.broadcast_to(shown, count.shape)
+        before = np.concatenate([[0], np.cumsum(count)[:-1]])  # observed visits of the subjects before
+        visible = observed & (np.cumsum(observed) - 1 - before[cohort.subject_of] < keep[cohort.subject_of])
+    hidden = observed & ~visible
+    seen, asked = (np.bincount(cohort.subject_of[rows], minlength=cohort.n_subjects) for rows in (visible, hidden))
+    chosen = (seen > 0) & (asked > 0)
     if not chosen.any():
-        more = "two visits" if shown is None else "a visit after those shown"
+        more = "two visits" if shown is None else "a visit to hide beside those shown"
         raise CohortError(f"{cohort.source or cohort.name}: nobody has {more} with data; nothing to hide")
-    cohort = cohort.select_subjects(chosen)
-    cohort = cohort.select_visits(~cohort.is_request)
-    starts = np.flatnonzero(np.diff(cohort.subject_of, prepend=-1))
-    hidden = np.arange(cohort.n_visits) - starts[cohort.subject_of] >= keep[chosen][cohort.subject_of]
+    stays = observed & chosen[cohort.subject_of]
+    cohort, hidden = cohort.select_visits(stays), hidden[stays]
     features = cohort.features.copy()
     truth = features[hidden]
     features[hidden] = np.nan

@@ -16,6 +16,7 @@ from nextscan.arrays import FloatArray
 from nextscan.errors import ImageError
 from nextscan.images.itk_space import itk_affine
 from nextscan.images.pointers import missing, pointer
+from nextscan.stamps import split_frame
 
 MOST_VOXELS = 2**29
 """More than this (2 GiB as float32) is taken for a broken header: 0.25 mm steps through a whole head fit."""
@@ -35,8 +36,9 @@ class Header:
     Attributes
     ----------
     path : Path
+        With the frame, as in ``heart.nii.gz#3``, where one was asked for.
     shape : tuple of three int
-        A fourth dimension of one frame is left out.
+        Of one frame.
     spacing : tuple of three float
         Distance of neighbouring voxels in mm, along each axis of the array.
     affine : ndarray of float64, shape (4, 4)
@@ -51,6 +53,8 @@ class Header:
         How far, in mm, qform and sform put a corner of the image from each other; the sform counts.
     itk_affine : ndarray of float64, shape (4, 4), or None
         In place of `affine` where a transform is applied, see `nextscan.images.itk_space.itk_affine`.
+    n_frames : int
+        Of the file.
     """
 
     path: Path
@@ -62,6 +66,7 @@ class Header:
     codes: tuple[int, int] = (0, 1)
     apart: float = 0.0
     itk_affine: FloatArray | None = None
+    n_frames: int = 1
 
     @property
     def n_voxels(self) -> int:
@@ -90,6 +95,7 @@ def read_header(path: str | Path, *, where: str = "") -> Header:
     Parameters
     ----------
     path : path
+        Of an image, or of a frame of a film as in ``heart.nii.gz#3``.
     where : str
         The subject and visit, for messages, as in ``"sub-01 ses-02"``.
 
@@ -100,8 +106,8 @@ def read_header(path: str | Path, *, where: str = "") -> Header:
         three-dimensional image of real numbers, or claims more voxels than `MOST_VOXELS` or than a file of its size
         can hold; or if the header does not say where the voxels lie.
     """
-    path = Path(path)
-    return understood(path, *raw_header(path, where), where)
+    file, frame = split_frame(path)
+    return understood(file, *raw_header(file, where), where, frame)
 
 
 def error_at(path: Path, where: str, problem: str) -> ImageError:
@@ -163,8 +169,8 @@ def _mgh_header(path: Path, block: bytes, where: str) -> Any:
     return header
 
 
-def understood(path: Path, raw: Any, most_bytes: int, where: str) -> Header:
-    """Check a header and put it in our words."""
+def understood(path: Path, raw: Any, most_bytes: int, where: str, frame: int | None = None) -> Header:
+    """Check a header and put it in our words; `frame` is the one that is asked for, None for the whole file."""
     from nibabel.spatialimages import HeaderDataError
 
     try:
@@ -175,7 +181,7 @@ def understood(path: Path, raw: Any, most_bytes: int, where: str) -> Header:
         raise error_at(path, where, f"the header is damaged ({error}); convert the image again") from None
     if not shape or any(n < 1 for n in shape):
         raise error_at(path, where, f"the header gives shape {shape}; convert the image again")
-    shape_3d = _three(path, shape, where)
+    shape_3d = _three(path, shape, where, frame)
     n_bytes = math.prod(shape) * dtype.itemsize
     if math.prod(shape) > MOST_VOXELS:
         raise error_at(
@@ -202,7 +208,7 @@ def understood(path: Path, raw: Any, most_bytes: int, where: str) -> Header:
     if abs(np.linalg.det(affine[:3, :3] / spacing)) < 1e-3:
         raise error_at(path, where, "the header puts all voxels into one plane (singular affine); convert it again")
     return Header(
-        path=path,
+        path=path if frame is None else path.with_name(f"{path.name}#{frame}"),
         shape=shape_3d,
         spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
         affine=affine,
@@ -211,6 +217,7 @@ def understood(path: Path, raw: Any, most_bytes: int, where: str) -> Header:
         codes=codes,
         apart=_apart(raw, affine, shape_3d) if all(codes) else 0.0,
         itk_affine=itk_affine(raw) if is_nifti else affine,
+        n_frames=math.prod(shape[3:]),
     )
 
 
@@ -230,12 +237,16 @@ def distance(first: FloatArray, second: FloatArray, shape: tuple[int, int, int])
     return float(np.linalg.norm((corners @ (first - second).T)[:, :3], axis=1).max())
 
 
-def _three(path: Path, shape: tuple[int, ...], where: str) -> tuple[int, int, int]:
-    if math.prod(shape[3:]) > 1:
+def _three(path: Path, shape: tuple[int, ...], where: str, frame: int | None) -> tuple[int, int, int]:
+    n_frames = math.prod(shape[3:])
+    if frame is None and n_frames > 1:
         raise error_at(
-            path, where, f"has {len(shape)} dimensions ({_times(shape)}); expected one 3-D image: save one frame, or "
-            "the mean of the frames"
+            path, where, f"has {len(shape)} dimensions ({_times(shape)}); expected one 3-D image: name one of its "
+            f"{n_frames} frames, as in {path.name}#0, or save their mean"
         )  # fmt: skip
+    if frame is not None and frame >= n_frames:
+        only = "only frame 0" if n_frames == 1 else f"frames 0 to {n_frames - 1}"
+        raise error_at(path, where, f"has no frame {frame}: it holds {only} ({_times(shape)}); count from 0")
     if len(shape) < 3 or min(shape[:3]) < 2:
         raise error_at(path, where, f"is a 2-D image ({_times(shape)}); expected a 3-D image")
     return shape[0], shape[1], shape[2]

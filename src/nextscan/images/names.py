@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nextscan.stamps import split_frame
+
 _NAME = re.compile(r"(?P<entities>(?:[a-zA-Z0-9]+-[a-zA-Z0-9+]+_)*)(?P<suffix>[a-zA-Z0-9]+)(?P<extension>\.[a-z.0-9]+)")
 _CONTRASTS = {
     name.lower(): suffix
@@ -96,10 +98,11 @@ def image_name(source: str) -> tuple[str, str]:
     >>> image_name("sub-01_ses-2_acq-3d_run-1_desc-preproc_T1w.nii.gz"), image_name("patient01/study1_T2W.nii.gz")
     (('acq-3d_run-1_', 'T1w'), ('', 'T2w'))
     """
-    file = parse(Path(source))
-    if file is not None and not _FREESURFER.search(source):
+    path, _ = split_frame(source)
+    file = parse(path)
+    if file is not None and not _FREESURFER.search(path.name):
         kept = [f"{key}-{value}_" for key, value in file.entities.items() if key not in _REPLACED]
         return "".join(kept), _CONTRASTS.get(file.suffix.lower(), file.suffix)
-    stem = re.sub(r"\.(nii(\.gz)?|mg[zh])$", "", Path(source).name)
+    stem = re.sub(r"\.(nii(\.gz)?|mg[zh])$", "", path.name)
     last = re.sub(r"[^A-Za-z0-9]", "", re.split(r"[_\-. ]", stem)[-1]) or "image"
-    return "", _CONTRASTS.get(last.lower(), "T1w" if _FREESURFER.search(source) else last)
+    return "", _CONTRASTS.get(last.lower(), "T1w" if _FREESURFER.search(path.name) else last)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,9 +20,29 @@ from nextscan.imputers.estimator import Estimator, Progress
 from nextscan.imputers.settings import at_least
 from nextscan.imputers.volumes.kinds import OtherKinds, check_kinds, check_sign, learned_from
 from nextscan.imputers.volumes.pairs import forward_pairs, images_only
-from nextscan.preprocess.volumes import VolumePreparer
+from nextscan.preprocess.volumes import Prepared, VolumePreparer
 
 _CUT = 0.05  # of the head: more is no neck that a field of view happens to show
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One of the images of a subject that a prediction may start from.
+
+    Attributes
+    ----------
+    time : float
+        Since the subject's first visit; NaN where unknown.
+    apart : float
+        From it to the target, negative where it lies after the target, the shorter way round where time is a circle;
+        NaN where unknown.
+    prepared : callable
+        Returns the `Prepared` image, in a scale of its own.
+    """
+
+    time: float
+    apart: float
+    prepared: Callable[[], Prepared]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +59,21 @@ class Given:
         Years from the source to the target; NaN where unknown.
     labels : DataFrame, one row
         Of the subject and of the source's visit.
+    time : float
+        Of the target, since the subject's first visit; NaN where unknown.
+    seen : tuple of Seen
+        All images of the subject, before and after the target, in order of time; the source is one of them.
+    window : (float, float)
+        Intensities that are -1 and 1 in the source.
     """
 
     subject: str
     source: Volume
     gap: float
     labels: pd.DataFrame
+    time: float = float("nan")
+    seen: tuple[Seen, ...] = ()
+    window: tuple[float, float] = (-1.0, 1.0)
 
 
 Draw = Callable[[Given, int, int], tuple[Volume, Volume | None]]
@@ -200,12 +230,12 @@ class VolumeImputer(Estimator):
 
     def _predicting(self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int) -> Callable[[int], PredictedVolume]:
         """Return what makes the volume of a target."""
-        draw = self._drawing()
-        return lambda i: self._predict(cohort, wanted, i, draw, n_draws, seed)
+        draw, held = self._drawing(), Held(self.preparer_, cohort)
+        return lambda i: self._predict(held, wanted, i, draw, n_draws, seed)
 
-    def _predict(self, cohort: Cohort, wanted: Targets, i: int, draw: Draw, n_draws: int, seed: int) -> PredictedVolume:
-        row = int(wanted.context[i])
-        prepared = self.preparer_.prepare(cohort, row)
+    def _predict(self, held: Held, wanted: Targets, i: int, draw: Draw, n_draws: int, seed: int) -> PredictedVolume:
+        cohort, row = held.cohort, int(wanted.context[i])
+        prepared = held.prepared(row)
         where = f"{cohort.files_of('volume')[row]} ({wanted.subject[i]} {cohort.visits[row]})"
         check_sign(self.record_.get("images", {}), prepared.low, prepared.high, where, self.known.source)
         if prepared.outside > _CUT:
@@ -217,7 +247,15 @@ class VolumeImputer(Estimator):
                 stacklevel=2,
             )
         labels = cohort.labels_at(wanted.context[i : i + 1])
-        given = Given(str(wanted.subject[i]), prepared.data, float(wanted.gap[i]), labels)
+        given = Given(
+            subject=str(wanted.subject[i]),
+            source=prepared.data,
+            gap=float(wanted.gap[i]),
+            labels=labels,
+            time=float(wanted.years[i]),
+            seen=held.seen(row, float(wanted.years[i])),
+            window=(prepared.low, prepared.high),
+        )
         draws, mean = draw(given, n_draws, seed)
         if mean is None:
             mean = draws.mean(axis=0)
@@ -252,6 +290,30 @@ class VolumeImputer(Estimator):
         self.record_ = state["record"]
         self.reading_ = state.get("reading", {})
         self._restore(state["learned"])
+
+
+class Held:
+    """The prepared images of one subject at a time, each made when it is first asked for."""
+
+    def __init__(self, preparer: VolumePreparer, cohort: Cohort) -> None:
+        self.preparer, self.cohort = preparer, cohort
+        self._subject, self._images = -1, dict[int, Prepared]()
+
+    def prepared(self, row: int) -> Prepared:
+        """Return the prepared image of a visit."""
+        if (subject := int(self.cohort.subject_of[row])) != self._subject:
+            self._subject, self._images = subject, {}
+        if row not in self._images:
+            self._images[row] = self.preparer.prepare(self.cohort, row)
+        return self._images[row]
+
+    def seen(self, row: int, time: float) -> tuple[Seen, ...]:
+        """Return all images of the subject of a visit, and how far each is from a time."""
+        cohort = self.cohort
+        rows = np.flatnonzero((cohort.subject_of == cohort.subject_of[row]) & cohort.has_volume)
+        apart = cohort.apart(cohort.years[rows], np.full(len(rows), time))
+        each = zip(rows.tolist(), cohort.years[rows].tolist(), apart.tolist(), strict=True)
+        return tuple(Seen(when, far, partial(self.prepared, at)) for at, when, far in each)
 
 
 def predicted(cohort: Cohort, wanted: Targets, i: int, mean: Volume, draws: Volume) -> PredictedVolume:

@@ -15,7 +15,7 @@ import numpy as np
 from nextscan.arrays import Volume
 from nextscan.atomic import atomic_path, write_text
 from nextscan.errors import ImageError, OutputError
-from nextscan.stamps import content_stamp
+from nextscan.stamps import content_stamp, split_frame
 
 Record = dict[str, Any]
 
@@ -51,7 +51,7 @@ def cache_key(paths: Sequence[str], settings: Mapping[str, Any]) -> str:
 def _stamp(path: str) -> bytes:
     try:
         size, digest = content_stamp(path)
-        changed = Path(path).stat().st_mtime_ns
+        changed = split_frame(path)[0].stat().st_mtime_ns
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from None
     return f"{size} {changed} ".encode() + digest

@@ -12,6 +12,7 @@ from nextscan.errors import ImageError, SchemaError
 from nextscan.images.pointers import missing
 from nextscan.reading.formats.tables import Table, Texts, to_texts
 from nextscan.reading.schema import ImagesSchema, no_column
+from nextscan.stamps import split_frame
 
 SUFFIXES = (".nii", ".nii.gz", ".mgz", ".mgh")
 """What paths of images end in."""
@@ -19,12 +20,12 @@ _LOOKED_AT = 20
 
 
 def is_path(text: str | None) -> bool:
-    """Tell whether a cell names an image: NIfTI, or a volume of FreeSurfer.
+    """Tell whether a cell names an image: NIfTI, or a volume of FreeSurfer; or a frame of a film.
 
-    >>> is_path("sub-01/anat/sub-01_T1w.nii.gz"), is_path("3800.5")
-    (True, False)
+    >>> is_path("sub-01/anat/sub-01_T1w.nii.gz"), is_path("p1_4d.nii.gz#11"), is_path("3800.5")
+    (True, True, False)
     """
-    return text is not None and text.lower().endswith(SUFFIXES)
+    return text is not None and split_frame(text)[0].name.lower().endswith(SUFFIXES)
 
 
 def image_columns(table: Table, schema: ImagesSchema, *, schema_path: str) -> dict[str, str]:
@@ -77,10 +78,10 @@ def files_of(table: Table, columns: Mapping[str, str], texts: Mapping[str, Texts
                 )
             if role != "transform" and not is_path(text):
                 raise ImageError(f"{where}: {text} does not name an image; expected .nii, .nii.gz or .mgz")
-            path = folder / text
+            path, _ = split_frame(folder / text)
             if not path.is_file():
                 raise ImageError(f"{where}: {path}: {missing(path)}")
-            paths[row] = str(path)
+            paths[row] = str(folder / text)
         found[role] = paths
     return found
 

@@ -17,6 +17,7 @@ from nextscan.arrays import FloatArray, IntArray, Progress
 from nextscan.atomic import write_text
 from nextscan.cohort import Cohort, pairs
 from nextscan.errors import ImageError, some
+from nextscan.stamps import split_frame
 from nextscan.study.plugs import load_function
 
 _TABLE = "regions.tsv"
@@ -200,9 +201,11 @@ def _in_order(found: Mapping[str, float], names: Sequence[str], path: str) -> Fl
 
 def _key(path: str, segmenter: str) -> str:
     """Hash the segmenter's name and all of a file: an image that was changed is segmented again."""
-    with open(path, "rb") as file:
+    name, frame = split_frame(path)
+    with open(name, "rb") as file:
         digest = hashlib.file_digest(file, "blake2b")
-    return hashlib.blake2b(digest.digest() + segmenter.encode(), digest_size=10).hexdigest()
+    which = segmenter if frame is None else f"{segmenter}#{frame}"
+    return hashlib.blake2b(digest.digest() + which.encode(), digest_size=10).hexdigest()
 
 
 def _known(cohort: Cohort, rows: IntArray, names: Sequence[str], where: Sequence[str]) -> tuple[FloatArray | None, str]:
