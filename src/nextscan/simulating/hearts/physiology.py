@@ -141,10 +141,10 @@ class Physiology:
         """
         expected, total = self.expected(covariates), np.full(len(traits), -np.inf)
         for g in np.flatnonzero(np.isfinite(log_weights)):
-            z = (traits - expected[g]) @ self.inverse[g].T
+            z = self.inverse[g] @ (traits - expected[g]).T
             size = np.log(np.diagonal(self.scaled[g])).sum()
-            density = log_weights[g] - size - 0.5 * (z * z).sum(axis=1)
-            total = np.logaddexp(total, np.where(np.abs(z).max(axis=1) <= CUT, density, -np.inf))
+            density = log_weights[g] - size - 0.5 * np.einsum("ij,ij->j", z, z)
+            total = np.logaddexp(total, np.where(np.abs(z).max(axis=0) <= CUT, density, -np.inf))
         return total
 
 

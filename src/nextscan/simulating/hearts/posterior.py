@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextscan.arrays import FloatArray, IntArray
+from nextscan.arrays import BoolArray, FloatArray, IntArray
 from nextscan.simulating.hearts.beat import TRAITS, Beat
 from nextscan.simulating.hearts.physiology import GROUPS, Physiology, heart_rate_log_density
 
@@ -18,6 +18,7 @@ N_PEOPLE = 1024
 """Hearts of a sample."""
 _FIRST = 20_000  # people of the prior to begin with
 _KEPT = 0.5  # of the effective sample, between two steps of tempering
+_UNLIKELY = 1e-9  # weight of a group against the likeliest
 _MOVES, _LAST_MOVES = 6, 20  # attempts to move each heart after a step, and after the last
 
 
@@ -47,7 +48,7 @@ class Seen:
     def log_likelihood(self, traits: FloatArray) -> FloatArray:
         """Return how well hearts agree with what was measured, shape (n,)."""
         away = (Beat.of(traits, self.times).stacked() - self.measured) / MEASURED_SD
-        fit: FloatArray = -0.5 * (away * away).sum(axis=(1, 2))
+        fit: FloatArray = -0.5 * np.einsum("ntq,ntq->n", away, away)
         return fit
 
     def log_weights(self, physiology: Physiology) -> FloatArray:
@@ -68,7 +69,8 @@ def sample(physiology: Physiology, seen: Seen, seed: int) -> FloatArray:
     """
     rng = np.random.default_rng(seed)
     log_weights, moving = seen.log_weights(physiology), ~STILL
-    people = _prior(physiology, seen, log_weights, rng)
+    people, likely = _prior(physiology, seen, log_weights, rng)
+    log_weights = np.where(likely, log_weights, -np.inf)
     prior, fit = physiology.log_density(people, seen.covariates, log_weights), seen.log_likelihood(people)
     inside = np.isfinite(prior)
     people, prior, fit = people[inside], prior[inside], fit[inside]
@@ -93,8 +95,11 @@ def sample(physiology: Physiology, seen: Seen, seed: int) -> FloatArray:
     return people
 
 
-def _prior(physiology: Physiology, seen: Seen, log_weights: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Return people as they are before the beat was looked at, given the traits that stand still."""
+def _prior(physiology: Physiology, seen: Seen, log_weights: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, BoolArray]:
+    """Return people as they are before the beat was looked at, and which groups they may be of.
+
+    What is known are the traits that stand still.
+    """
     known, expected = seen.still[STILL], physiology.expected(seen.covariates)
     parts, weights = [], log_weights.copy()
     for g in np.flatnonzero(np.isfinite(log_weights)):
@@ -112,7 +117,7 @@ def _prior(physiology: Physiology, seen: Seen, log_weights: FloatArray, rng: np.
     for (middle, root), count in zip(parts, counts[np.isfinite(log_weights)], strict=True):
         people[start : start + count, ~STILL] = middle + rng.standard_normal((count, len(middle))) @ root.T
         start += count
-    return people
+    return people, share > _UNLIKELY
 
 
 def _step(fit: FloatArray, most: float, kept: float) -> float:
