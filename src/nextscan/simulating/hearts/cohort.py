@@ -12,7 +12,6 @@ from nextscan.arrays import Progress
 from nextscan.atomic import atomic_folder
 from nextscan.cohort.cohort import Cohort
 from nextscan.errors import SettingError
-from nextscan.simulating.hearts.cine_file import write_cine
 from nextscan.simulating.hearts.folder import (
     LAW,
     LAYOUTS,
@@ -24,12 +23,13 @@ from nextscan.simulating.hearts.folder import (
     es_frames,
     frame_time,
     people_of,
+    phases,
     visit_names,
     write_info,
     write_tables,
 )
 from nextscan.simulating.hearts.form import Form
-from nextscan.simulating.hearts.law import HeartLaw
+from nextscan.simulating.hearts.law import HeartLaw, canonical
 from nextscan.simulating.hearts.people import draw_people, shares_of
 from nextscan.simulating.hearts.physiology import GROUPS
 from nextscan.simulating.hearts.render import FIELD_OF_VIEW, Heart, affine_of
@@ -120,7 +120,7 @@ def heart_of(law: HeartLaw, subject: str) -> Heart:
         If the law does not know the subject.
     """
     i = law.subject(subject)
-    shifts = slice_shifts(f"sub-{i + 1:03d}", law.shape[2], seed=law.seed)
+    shifts = slice_shifts(canonical(i), law.shape[2], seed=law.seed)
     return Heart(Form.of(law.form[i], law.traits[i]), law.traits[i], law.shape, law.spacing, shifts)
 
 
@@ -154,24 +154,26 @@ def _checked(
 
 
 def _write_images(folder: Path, law: HeartLaw, layout: Layout, progress: Progress | None) -> None:
+    from nextscan.images.files import write_image
+
     affine, smallest = affine_of(law.shape, law.spacing), es_frames(law)
     numbers = np.arange(law.n_frames)
     for i, name in enumerate(law.subjects):
         subject, places, seconds = str(name), Places.of(folder, str(name), layout), frame_time(law, i)
-        heart, canonical = heart_of(law, subject), f"sub-{i + 1:03d}"
+        heart, scanned = heart_of(law, subject), canonical(i)
         heart.check_fits(subject)
         clean, labels = heart.labelled_frames(law.beat(subject))
-        clean *= bias(canonical, law.shape, seed=law.seed)[..., None]
-        seen = np.round(noisy(clean, canonical, numbers, seed=law.seed)).astype(np.int16)
+        clean *= bias(scanned, law.shape, seed=law.seed)[..., None]
+        seen = np.round(noisy(clean, scanned, numbers, seed=law.seed)).astype(np.int16)
         for path, data in ((places.volume, seen), (places.segmentation, labels), (places.noise_free, clean)):
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_cine(path, data, affine, seconds)
+            write_image(path, data, affine, frame_seconds=seconds)
         if layout == "acdc":
             write_info(places.volume.with_name("Info.cfg"), law, i, int(smallest[i]))
             for k in (0, int(smallest[i])):
                 stem = places.volume.with_name(f"{subject}_frame{k + 1:02d}")
-                write_cine(stem.with_name(f"{stem.name}.nii.gz"), seen[..., k], affine, seconds)
-                write_cine(stem.with_name(f"{stem.name}_gt.nii.gz"), labels[..., k], affine, seconds)
+                write_image(stem.with_name(f"{stem.name}.nii.gz"), seen[..., k], affine)
+                write_image(stem.with_name(f"{stem.name}_gt.nii.gz"), labels[..., k], affine)
         if progress is not None:
             progress({"phase": "simulating", "done": i + 1, "total": len(law.subjects)})
 
@@ -189,12 +191,13 @@ def _cohort(folder: Path, law: HeartLaw, layout: Layout) -> Cohort:
         features=np.empty((n * law.n_frames, 0)),
         feature_names=(),
         labels=people_of(law),
-        visit_labels=pd.DataFrame(),
+        visit_labels=pd.DataFrame({"phase": phases(law)}),
         files={
             role: np.array([f"{getattr(place, role)}#{k}" for place in places for k in frames])
             for role, _ in places[0].roles()
         },
         time_unit="cycle",
+        period=1.0,
         source=str(folder / TABLE if layout == "table" else folder),
         law=str(folder / LAW),
         notes=(f"simulated: hearts, seed {law.seed}",),

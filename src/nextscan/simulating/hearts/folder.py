@@ -139,7 +139,7 @@ def write_tables(folder: Path, law: HeartLaw, layout: Layout) -> None:
     (folder / LAW).parent.mkdir(parents=True)
     beat = Beat.of(law.traits, law.times)
     rows = {"subject": np.repeat(law.subjects, law.n_frames), "visit": np.tile(names, n)}
-    rows["cycle"] = np.tile(np.round(law.times, 6), n)
+    rows |= {"cycle": np.tile(np.round(law.times, 6), n), "phase": phases(law)}
     volumes = {
         "lv_ml": beat.lv.ravel(),
         "myocardium_ml": np.repeat(trait(law.traits, "log_wall"), law.n_frames),
@@ -184,6 +184,14 @@ def hearts_of(law: HeartLaw) -> pd.DataFrame:
 def es_frames(law: HeartLaw) -> IntArray:
     """Return the frame, from 0, in which each left chamber is smallest."""
     return np.asarray(Beat.of(law.traits, law.times).lv.argmin(axis=1), dtype=np.intp)
+
+
+def phases(law: HeartLaw) -> pd.Series:
+    """Return which frames of all subjects are end-diastole (ED) and end-systole (ES); missing for the others."""
+    named = np.full((len(law.subjects), law.n_frames), None, dtype=object)
+    named[:, 0] = "ED"
+    named[np.arange(len(named)), es_frames(law)] = "ES"
+    return pd.Series(named.ravel(), dtype="str")
 
 
 def write_info(path: Path, law: HeartLaw, i: int, es: int) -> None:

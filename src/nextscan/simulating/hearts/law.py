@@ -87,6 +87,16 @@ class HeartLaw:
             raise CohortError(f"subject {name} is not of the simulated cohort this law is of; use the cohort's own law")
         return int(found[0])
 
+    def canonical(self, subject: str) -> str:
+        """Return the name of a subject on which chance depends, whatever it is called in the folder.
+
+        Raises
+        ------
+        CohortError
+            If the law does not know it.
+        """
+        return canonical(self.subject(subject))
+
     def beat(self, subject: str, times: ArrayLike | None = None) -> Beat:
         """Return the true beat of a subject, at the times of the frames or at others.
 
@@ -108,7 +118,7 @@ class HeartLaw:
         """
         beat = self.beat(subject, times)
         ticks = np.round(np.mod(beat.times, 1) * _TICKS).astype(np.int64) % _TICKS
-        keys = np.repeat(subject_keys([str(self.subject(subject))]), len(ticks))
+        keys = np.repeat(subject_keys([self.canonical(subject)]), len(ticks))
         error = normal(keys, _DRAWS, self.seed, _MEASURED, ticks, size=len(QUANTITIES))
         told: FloatArray = beat.stacked()[0] + MEASURED_SD * error
         return told
@@ -151,9 +161,9 @@ class HeartLaw:
             heart_rate=float(self.heart_rate[i]),
             group=int(self.group[i]) if know_group else None,
         )
-        key = subject_keys([str(self.subjects[i])])
+        key = subject_keys([canonical(i)])
         people = sample(self.physiology, evidence, int(bits(key, _DRAWS, self.seed, _CLIMB)[0]) & (2**63 - 1))
-        return Prediction(str(self.subjects[i]), people, times)
+        return Prediction(canonical(i), people, times)
 
     def state(self) -> dict[str, Any]:
         """Return everything as arrays, numbers and lists of strings, by name."""
@@ -169,6 +179,11 @@ class HeartLaw:
         own = {field.name: state[field.name] for field in fields(cls) if field.name != "physiology"}
         own |= {"shape": tuple(map(int, own["shape"])), "spacing": tuple(map(float, own["spacing"]))}
         return cls(**{**own, "subjects": np.array(own["subjects"], dtype=str), "physiology": physiology})
+
+
+def canonical(i: int) -> str:
+    """Return the name of the subject at a position on which chance depends."""
+    return f"sub-{i + 1:03d}"
 
 
 @dataclass(frozen=True, eq=False)

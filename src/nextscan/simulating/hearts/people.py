@@ -9,7 +9,7 @@ import numpy as np
 from nextscan.arrays import FloatArray
 from nextscan.randomness import bits, normal, subject_keys, uniform
 from nextscan.simulating.hearts.form import N_FORM
-from nextscan.simulating.hearts.law import HeartLaw
+from nextscan.simulating.hearts.law import HeartLaw, canonical
 from nextscan.simulating.hearts.physiology import CUT, GROUPS, Physiology, covariates, heart_rates
 
 _PEOPLE = 0x686561727473  # keeps these draws apart from all others with the same seed
@@ -50,7 +50,7 @@ def draw_people(
         Of the names of people.
     """
     numbers = range(1, n_subjects + 1)
-    keys = subject_keys([f"sub-{number:03d}" for number in numbers])
+    keys = subject_keys([canonical(i) for i in range(n_subjects)])
     at = (_PEOPLE, seed)
     first = float(uniform(subject_keys(["groups"]), *at, _GROUP)[0])
     turn = np.mod(first + _GOLDEN * np.arange(n_subjects), 1.0)

@@ -95,7 +95,9 @@ def sample(physiology: Physiology, seen: Seen, seed: int) -> FloatArray:
     return people
 
 
-def _prior(physiology: Physiology, seen: Seen, log_weights: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, BoolArray]:
+def _prior(
+    physiology: Physiology, seen: Seen, log_weights: FloatArray, rng: np.random.Generator
+) -> tuple[FloatArray, BoolArray]:
     """Return people as they are before the beat was looked at, and which groups they may be of.
 
     What is known are the traits that stand still.
