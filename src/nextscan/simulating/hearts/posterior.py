@@ -19,7 +19,7 @@ N_PEOPLE = 1024
 _FIRST = 20_000  # people of the prior to begin with
 _KEPT = 0.5  # of the effective sample, between two steps of tempering
 _UNLIKELY = 1e-9  # weight of a group against the likeliest
-_MOVES, _LAST_MOVES = 6, 20  # attempts to move each heart after a step, and after the last
+_MOVES, _LAST_MOVES = 8, 30  # attempts to move each heart after a step, and after the last
 
 
 @dataclass(frozen=True, eq=False)
