@@ -196,8 +196,9 @@ class Heart:
         return below, above
 
     def _cover(self, radius: Cells, window: tuple[slice, ...] = ()) -> Cells:
-        """Return the share of each cell that lies within a radius, exact for a straight edge."""
-        share: Cells = (radius - self._polar[0][window]) * np.float32(1 / self._width) + np.float32(0.5)
+        """Return the share of each cell that lies within a radius, exact for a straight edge; none of a radius of 0."""
+        share: Cells = (radius - self._polar[0][window]) * np.float32(1 / self._width)
+        share += np.minimum(radius * np.float32(1 / self._width), np.float32(0.5))
         return np.clip(share, 0, 1, out=share)
 
     def frames(self, beat: Beat) -> NDArray[np.float32]:
