@@ -25,7 +25,7 @@ from nextscan.reading.layouts.bids.transforms import RAW, transforms_of
 from nextscan.reading.participants import join_participants, participants_near
 from nextscan.reading.schema import Schema, TableSchema
 
-LAWS = ("brains.law.npz", "hearts.law.npz")
+LAW = "brains.law.npz"
 _NO_IMAGES = frozenset({"mask", "dseg", "probseg", "xfm", "defacemask"})
 _OWN_OUTPUT = "nextscan"
 _NIFTI = (".nii", ".nii.gz")
@@ -36,9 +36,9 @@ def is_bids(folder: Path) -> bool:
     return folder.is_dir() and any(path.is_dir() for path in folder.glob("sub-*"))
 
 
-def law_in(folder: Path, names: Iterable[str] = LAWS) -> str:
-    """Return the path of the law a simulated cohort in a folder was drawn from, if there is one."""
-    places = (place / name for name in names for place in (folder, folder / "derivatives" / "truth"))
+def law_in(folder: Path) -> str:
+    """Return the path of the law simulated images were drawn from, if there is one."""
+    places = (folder / LAW, folder / "derivatives" / "truth" / LAW)
     return next((str(path) for path in places if path.is_file()), "")
 
 
