@@ -34,6 +34,18 @@ def test_masks_have_the_volumes_of_the_law(shape):
         assert np.abs(counted(labels, law.spacing) - true).max() <= np.prod(law.spacing) / 1000 + 1e-9
 
 
+def test_masks_are_whole_in_every_slice():
+    """Also in a slice that holds part of the base, all of whose voxels are filled alike."""
+    from scipy.ndimage import label
+
+    law = people(5, shape=(64, 64, 8))
+    for subject in law.subjects:
+        _, labels = heart_of(law, str(subject)).labelled_frames(law.beat(str(subject)))
+        for mask in np.moveaxis(labels, (2, 3), (0, 1)).reshape(-1, 64, 64):
+            assert label(mask == LABELS["lv"])[1] <= 1
+            assert label(mask > 0)[1] <= 1
+
+
 def test_muscle_keeps_its_volume(law):
     for subject in law.subjects:
         muscle = heart_of(law, str(subject)).volumes(law.beat(str(subject)))[:, 1]

@@ -31,6 +31,7 @@ _RV_HEIGHT = 0.88  # of the left chamber
 _FREE_WALL = 2.5  # mm, of the right chamber
 _ATRIUM = 0.85  # of the heart's girth
 _LEAST = 0.02  # of the mean square of a radius, in the direction that contracts most
+_NEARER = np.float32(1e-5)  # share of a voxel that a mm counts for where shares are equal
 _FAR = 1e3  # mm, above any base
 _ANGLES = np.linspace(0, 2 * np.pi, 1440, endpoint=False)
 
@@ -215,12 +216,15 @@ class Heart:
         """Render frames, and label maps of the same shape, see `LABELS`.
 
         A tissue has as many voxels as its volume fills, to half a voxel: those that it and what lies within it fill
-        most.
+        most, and where that is the same, as in a slice that holds part of the base, those nearest to the middle.
         """
         images, shares = self._render(beat, labelled=True)
         filled = np.round(np.cumsum(self.true_volumes(beat), axis=1) * 1000 / np.prod(self.spacing)).astype(int)
         labels = np.zeros(images.shape, np.uint8)
-        for frame, (of_tissue, wanted) in enumerate(zip(np.cumsum(shares, axis=1), filled, strict=True)):
+        far = self._voxels(self._polar[0])
+        far_of_right = far / np.sqrt(1 + self._voxels(self._ways[2]))
+        within = np.cumsum(shares, axis=1) - _NEARER * np.stack([far, far, far_of_right])
+        for frame, (of_tissue, wanted) in enumerate(zip(within, filled, strict=True)):
             flat = np.zeros(int(np.prod(self.shape)), np.uint8)
             for name, share, count in zip(TISSUES, of_tissue, wanted, strict=True):
                 order = np.argpartition(-np.where(flat > 0, 2.0, share.ravel()), min(count, len(flat) - 1))[:count]
