@@ -179,7 +179,7 @@ def test_ages_count_where_dates_are_missing(tmp_path: Path) -> None:
     )
     cohort = read_cohort(root)
     np.testing.assert_allclose(cohort.years[1::2], [3, 2, 365 / 365.25])
-    assert "heads: times of 3 sessions from their age" in cohort.notes
+    assert "heads: times of 3 sessions from age" in cohort.notes
     empty = AGES.replace("age", "acq_time age").replace("-1 ", "-1 n/a ").replace("-2 ", "-2 n/a ")
     assert read_cohort(folder(tmp_path / "empty", empty, empty, empty)).years[1] == 6
 
