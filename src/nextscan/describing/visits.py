@@ -222,14 +222,15 @@ def _equal_findings(data: Observed, table: pd.DataFrame, varied: NDArray[np.bool
         heads = always & np.array([bool(_HEAD.search(name)) for name in data.names])
         traits = always & ~heads & np.array([_is_trait(data, i) for i in range(len(always))])
         for which, why in (
-            (heads, "made equal by the processing (as intracranial volume is in a longitudinal stream); exclude"),
-            (traits, "few whole numbers, of the person rather than of the scan; exclude, or call labels in a schema"),
-            (always & ~heads & ~traits, "carried forward, or no measures of the scan; exclude"),
+            (heads, "made equal by the processing (as intracranial volume is in a longitudinal stream)"),
+            (traits, "few whole numbers, of the person rather than of the scan"),
+            (always & ~heads & ~traits, "carried forward, or no measures of the scan"),
         ):
             if which.any():
                 names = data.names[which]
                 text = f"{counted(int(which.sum()), 'feature')} equal at both visits for everybody: {few(names)}; {why}"
-                findings.append(Finding("warning", "equal-at-both-visits", text, tuple(names)))
+                cure = "exclude from scoring, or list as labels in a schema what is no measure"
+                findings.append(Finding("warning", "equal-at-both-visits", text, tuple(names), cure=cure))
     if often.any():
         names = data.names[often]
         text = (
