@@ -155,6 +155,8 @@ def test_ages_and_dates_of_scans_are_joined_by_a_session_that_has_both(tmp_path:
         "subject sub-02 (sub-02/sub-02_sessions.tsv line 4; acq_time of scans.tsv: no visit has both)" in finding.text
     )
     assert "heads: times of 1 sessions from acq_time of scans.tsv" in cohort.notes
+    (root / "participants.tsv").write_text("participant_id\tdate_of_birth\nsub-01\tn/a\nsub-02\t1970-07-01\n")
+    np.testing.assert_allclose(read_cohort(root).years[6], 2.5, atol=0.01)  # at 42.5, by the date of birth
     scans(root, "02", "4", ("anat/x_T1w.nii.gz", "2014-01-01T00:00:00"))
     np.testing.assert_allclose(read_cohort(root).years[6], 4 - 365.5 / 365.25)
 

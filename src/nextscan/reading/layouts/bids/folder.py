@@ -84,7 +84,8 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
     files, more = _belonging(walk, images, own)
     notes += more
     keys = [(f"sub-{image.entities['sub']}", _session(image)) for image in images]
-    sessions = read_sessions(root, folders, own, schema_path=schema.path, images=set(keys))
+    participants = participants or participants_near(root)
+    sessions = read_sessions(root, folders, own, schema_path=schema.path, images=set(keys), people=participants)
     known = (
         []
         if sessions is None or sessions.visits is None
@@ -120,7 +121,6 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
         notes=(*(f"{root.name}: {note}" for note in notes), *(() if sessions is None else sessions.notes)),
         findings=(*findings, *(() if sessions is None else sessions.findings)),
     )
-    participants = participants or participants_near(root)
     if participants is not None:
         people = schema.of(participants).model_copy(update={"subject_prefix": ""})
         rows = join_participants(rows, participants, people, schema_path=schema.path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,10 +82,17 @@ class ScanTimes:
         return known_dates(np.array([self.texts.get(key) for key in keys], dtype=object))
 
 
-def filled(rows: VisitRows, scans: ScanTimes) -> VisitRows:
+def filled(rows: VisitRows, scans: ScanTimes, births: Mapping[str, float]) -> VisitRows:
     """Give the sessions of rows that lack a time that of their scans, or their age, for each person on one axis.
 
     See `nextscan.reading.times.joined.join_clocks`: a person's ages go on by the dates of the scans, and dates by ages.
+
+    Parameters
+    ----------
+    rows : VisitRows
+    scans : ScanTimes
+    births : mapping of subject to float
+        Dates of birth in years since 1970.
     """
     assert rows.visits is not None
     if rows.time_unit != _UNITS_OF_DATES:
@@ -101,7 +108,7 @@ def filled(rows: VisitRows, scans: ScanTimes) -> VisitRows:
     clocks = [Clock(rows.time_column, rows.time_kind, rows.time), of_scans]
     if rows.time_kind != "age" and "age" in rows.labels:
         clocks.append(Clock("age", "age", rows.labels["age"].to_numpy(float, na_value=np.nan)))
-    joined = join_clocks(clocks, rows.subjects)
+    joined = join_clocks(clocks, rows.subjects, np.array([births.get(name, np.nan) for name in rows.subjects]))
     notes, findings = told(
         joined, clocks, rows.subjects, rows.source, lambda row: rows.place(int(rows.rows[row])), visits="sessions"
     )
