@@ -141,3 +141,11 @@ def test_days_of_excel_by_a_schema_in_years_and_days(read: Read) -> None:
     table = "id,visit_date,thickness\na,41234,2.5\na,41600,2.4\n"
     told = read(table, schema='time = { column = "visit_date", kind = "years", unit = "days" }')
     np.testing.assert_allclose([told.years[1], read(table).years[1]], 366 / 365.25)
+
+
+@pytest.mark.parametrize("column", ["scan_month", "Month", "time"])
+def test_months_of_years_in_a_column_called_like_a_number(read: Read, column: str) -> None:
+    table = f"id,{column},thickness\na,2012-03,2.5\na,2013-04,2.4\nb,2012-03,2.6\n"
+    np.testing.assert_allclose(read(table).years, [0, 396 / 365.25, 0])
+    with pytest.raises(CohortError, match="found '2013-04'"):
+        read(table.replace("2012-03", "3"))

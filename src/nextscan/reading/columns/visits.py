@@ -89,7 +89,8 @@ class VisitRows:
         """Say when a row was, as ``age 61.5`` or ``date 2016-05-04``; empty where unknown."""
         time = float(self.time[row])
         if np.isnan(time):
-            return ""
+            aside = float(self.clock[row])
+            return "" if np.isnan(aside) else f"{aside:.6g} by another column"
         if self.time_kind == "date":
             return f"date {day_of(time):%Y-%m-%d}"
         return f"{self.time_kind or 'time'} {time:.6g}"

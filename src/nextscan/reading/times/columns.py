@@ -14,7 +14,7 @@ from nextscan.errors import CohortError
 from nextscan.reading.columns.vocabulary import PER_YEAR, canonical
 from nextscan.reading.formats.tables import Table, Texts, to_number
 from nextscan.reading.schema import TimeSchema
-from nextscan.reading.times.cells import CELL_BY_CELL, DATE_FORMATS, EXCEL, EXCEL_EPOCH, read_dates
+from nextscan.reading.times.cells import CELL_BY_CELL, DATE_FORMATS, EXCEL, EXCEL_EPOCH, Dates, read_dates
 from nextscan.reading.times.dates import DAYS_PER_YEAR, day_of
 from nextscan.reading.times.names import is_after_conception, is_of_birth, known_names
 
@@ -114,6 +114,8 @@ def read_time(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArra
     if column.kind == "date":
         dates = read_dates(table, column.column, texts, column.date_format)
         return dates.years, replace(column, unit="years", date_format=dates.form, note=dates.note)
+    if column.kind in ("years", "time") and (dates := _dates_after_all(table, column, texts)) is not None:
+        return dates.years, replace(column, kind="date", unit="years", date_format=dates.form, note=dates.note)
     values = np.full(len(texts), np.nan)
     for row, text in enumerate(texts):
         if text is None:
@@ -133,6 +135,17 @@ def read_time(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArra
             f"missing = [{texts[row]}] in a schema if it is a code"
         )
     return values, column
+
+
+def _dates_after_all(table: Table, column: TimeColumn, texts: Texts) -> Dates | None:
+    """Return the dates of a column called like a number of units (``scan_month``) that holds no number at all."""
+    known = [text for text in texts if text is not None]
+    if not known or any(to_number(text) is not None for text in known):
+        return None
+    try:
+        return read_dates(table, column.column, texts)
+    except CohortError:
+        return None
 
 
 def _impossible(numbers: FloatArray, column: TimeColumn) -> IntArray:
