@@ -69,6 +69,22 @@ def test_moments_of_several_forms_and_zones(texts: tuple[str, str], expected: tu
     assert bool(read.note) == bool(note)
 
 
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("13/03/2012 10:30", "%d/%m/%Y %H:%M:%S"), ("03/13/2012 10:30:00", "%m/%d/%Y %H:%M:%S"),
+        ("13.03.2012 10:30", "%d.%m.%Y %H:%M:%S"), ("13-Mar-2012 10:30:00.5", "%d-%b-%Y %H:%M:%S"),
+        ("2012/03/13 10:30Z", "%Y/%m/%d %H:%M:%S"),
+    ],
+)  # fmt: skip
+def test_moments_of_other_forms(text: str, form: str) -> None:
+    read = dates(text)
+    assert read.form == form
+    np.testing.assert_allclose(days(read), MARCH_2012 + 12 + 10.5 / 24, atol=1e-5)
+    with pytest.raises(CohortError, match="may be day first or month first"):
+        dates("03/04/2012 10:30")
+
+
 def test_zones_of_one_form_keep_it() -> None:
     assert dates("2012-03-01T10:00:00+01:00", "2013-03-01T10:00:00Z").form == "%Y-%m-%dT%H:%M:%S"
     assert dates("2012-03-01", "2013-03-01T10:00:00Z").form == "ISO8601"

@@ -119,9 +119,11 @@ def plan(
     if found is not None and canonical(found) == "fsid" and canonical(subject) != "fsidbase":
         found = None  # the name of a scan beside the name of its person
     visit = take(schema.visit or only_number or found, "visit" if schema.visit else "time.column")
-    time = from_schema(schema.time) if schema.time else time_column([name for name in rest if name not in no_times])
+    measures = {*(schema.features or ()), *(() if like is None else like.feature_names)}
+    telling = [name for name in rest if name not in {*no_times, *measures}]
+    time = from_schema(schema.time) if schema.time else time_column(telling)
     take(time.column if time else None, "time.column")
-    no_ages = {name for name in no_times if is_after_conception(name)}  # of birth, or no age at all
+    no_ages = {*measures, *(name for name in no_times if is_after_conception(name))}  # of birth, or no age at all
     age = (
         None if time is not None and time.kind == "age" else age_column([name for name in rest if name not in no_ages])
     )

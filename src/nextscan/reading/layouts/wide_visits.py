@@ -164,8 +164,9 @@ def read_pairs(
         "wide = [] in a schema",
     ]
     stems = {name: stem for name, stem in layout.features.items() if name in set(rows.feature_names)}
+    labels = {**layout.labels, **{name: column for name, column in layout.features.items() if column in alone}}
     return replace(rows, notes=(*notes, *rows.notes)), VisitsLayout(
-        table, pairs.subject, stems, pairs.visits, pairs.columns, pairs.form, layout.labels, layout.time, layout.age
+        table, pairs.subject, stems, pairs.visits, pairs.columns, pairs.form, labels, layout.time, layout.age
     )
 
 

@@ -14,8 +14,10 @@ from nextscan.errors import CohortError
 from nextscan.reading.formats.tables import Table, Texts, to_number
 from nextscan.reading.times.dates import DAYS_PER_YEAR, MONTHS, iso_date
 
-DATE_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d-%b-%Y",
-                "%d/%m/%Y", "%m/%d/%Y")  # fmt: skip
+_CERTAIN = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d-%b-%Y",
+            "%Y/%m/%d %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%d-%b-%Y %H:%M:%S")  # fmt: skip
+DATE_FORMATS = (*_CERTAIN, "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S")
+"""The forms that are recognised; of the last four the day and the month may be exchanged."""
 MONTH_FORMATS = ("%m/%Y", "%Y-%m", "%Y/%m", "%m-%Y", "%m.%Y", "%b %Y", "%B %Y", "%b-%Y", "%B-%Y", "%b/%Y", "%b, %Y",
                  "%B, %Y", "%b.%Y", "%b%Y", "%Y %b", "%Y-%b")  # fmt: skip
 SHORT_YEAR = "%b-%y"
@@ -71,7 +73,7 @@ def known_dates(texts: Texts) -> FloatArray:
     """Return dates in years, counted as `read_dates` does; NaN where a text is missing or no unambiguous date."""
     given = pd.Series(texts, dtype="str")
     years: FloatArray = np.full(len(given), np.nan)
-    for form in DATE_FORMATS[:-2]:
+    for form in _CERTAIN:
         parsed = _years(pd.to_datetime(given, format=form, errors="coerce"))
         years = np.where(np.isnan(years), parsed, years)
     return years

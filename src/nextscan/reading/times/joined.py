@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from nextscan.errors import some
 from nextscan.reading.formats.tables import Texts
 
 _SAME_AXIS = 1.0  # year: ages may be rounded
+_CONTRADICTS = "contradicts it where both are known"
 _HALF = 0.5  # of a year, by which people are older on average than their age in whole years
 
 
@@ -35,7 +37,7 @@ class Clock:
     kind: str
     years: FloatArray
 
-    @property
+    @cached_property
     def whole(self) -> bool:
         """Tell whether they are ages of whole years."""
         known = self.years[~np.isnan(self.years)]
@@ -86,9 +88,9 @@ def join_clocks(clocks: Sequence[Clock], subjects: Texts, births: FloatArray | N
     wanting = pd.unique(pd.Series(subjects[np.isnan(joined.time) & others]).dropna())
     if not len(wanting):
         return joined
-    groups = pd.Series(np.arange(len(subjects))).groupby(pd.Series(subjects))
+    rows_of = pd.Series(subjects).groupby(pd.Series(subjects)).indices
     for name in wanting:
-        at = groups.get_group(name).to_numpy()
+        at = rows_of[name]
         if len(at) > 1:
             known = np.zeros(0) if births is None else births[at][~np.isnan(births[at])]
             _join_person(joined, clocks, at, float(known[0]) if len(known) else np.nan)
@@ -115,7 +117,7 @@ def _join_person(joined: Joined, clocks: Sequence[Clock], at: IntArray, birth: f
     (joined.aside if aside else joined.time)[at] = base
     for clock in clocks[1:]:
         for row in at[np.isnan(base) & ~np.isnan(clock.years[at])]:
-            why = "contradicts it where both are known" if clock.name in contradicting else "no visit has both"
+            why = _CONTRADICTS if clock.name in contradicting else "no visit has both"
             joined.unjoined.setdefault(int(row), f"{clock.name}: {why}")
 
 
@@ -173,6 +175,8 @@ def told(
         f"{some(named, 3)}"
     )
     cure = "give both at one visit of each of these people, or the date of birth in a column date_of_birth"
+    if any(why.endswith(_CONTRADICTS) for why in joined.unjoined.values()):
+        cure = f"correct what contradicts; else {cure}"
     named_in = {why.split(":")[0] for why in joined.unjoined.values()}
     columns = tuple(clock.name for clock in clocks if clock is clocks[0] or clock.name in named_in)
     return notes, [Finding("warning", "times-unjoined", text, columns, who, cure)]
