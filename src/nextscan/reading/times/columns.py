@@ -114,8 +114,10 @@ def read_time(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArra
     if column.kind == "date":
         dates = read_dates(table, column.column, texts, column.date_format)
         return dates.years, replace(column, unit="years", date_format=dates.form, note=dates.note)
-    if column.kind in ("years", "time") and (dates := _dates_after_all(table, column, texts)) is not None:
-        return dates.years, replace(column, kind="date", unit="years", date_format=dates.form, note=dates.note)
+    if column.kind in ("years", "time") and (after_all := _dates_after_all(table, column, texts)) is not None:
+        return after_all.years, replace(
+            column, kind="date", unit="years", date_format=after_all.form, note=after_all.note
+        )
     values = np.full(len(texts), np.nan)
     for row, text in enumerate(texts):
         if text is None:
