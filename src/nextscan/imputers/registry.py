@@ -29,6 +29,8 @@ _REGISTRY: dict[str, tuple[str, str, dict[str, Any]]] = {
     "copy-source": ("volumes.copy_source", "CopySource", {}),
     "volume-mean-change": ("volumes.mean_change", "VolumeMeanChange", {}),
     "volume-oracle": ("volumes.oracle", "VolumeOracle", {}),
+    "sadm": ("sequences.sadm.imputer", "SADM", {}),
+    "sadm-paper": ("sequences.sadm.imputer", "SADM", {"preset": "paper"}),
     "heart-oracle": ("sequences.oracle", "HeartOracle", {}),
 }
 

@@ -99,7 +99,7 @@ class Drawing:
     def _around(self, person: _Person, given: Given, n_draws: int, seed: int) -> tuple[Volume, Volume]:
         """Draw the expected image, the person's departure from it, and what is diffused around both."""
         trained, time = self.trained, np.array([given.time])
-        after = np.array([[seen.after for seen in given.seen]])
+        after: BoolArray | None = np.array([[seen.after for seen in given.seen]])
         if trained.settings.autoregressive:
             person = self._with_between(person, given)
             after = None if len(person.times) > len(given.seen) else after

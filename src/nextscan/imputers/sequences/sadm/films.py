@@ -148,7 +148,7 @@ class Film:
     times : ndarray of float, shape (n,)
         NaN where unknown.
     labels : ndarray of float, shape (n_labels,)
-        Encoded, of the first visit.
+        Of the person, encoded: those of a visit may tell what its image shows.
     one_film : bool
         Whether the images are of one measurement, see `as_reference`.
     """
@@ -322,7 +322,7 @@ def prepared_films(
         films = []
         for subject in np.unique(cohort.subject_of[rows]).tolist():
             own = rows[cohort.subject_of[rows] == subject]
-            labels = np.zeros((1, 0)) if encoder is None else encoder.transform(cohort.labels_at(own[:1]))
+            labels = np.zeros((1, 0)) if encoder is None else encoder.transform(cohort.labels.iloc[[subject]])
             films.append(
                 Film(
                     subject=str(cohort.subjects[subject]),

@@ -86,7 +86,7 @@ class TrainedSADM:
         """Train; return what was learned and what is to be recorded of it. For arguments see `Estimator.fit`."""
         SequenceProcess.of(settings, np.ones(2, np.float32))  # refuses a wrong sampler before the images are read
         cohort = images_only(merge(train, validation))
-        labels = LabelEncoder.fit(cohort.labels_at(np.arange(cohort.n_visits))) if settings.use_labels else None
+        labels = LabelEncoder.fit(cohort.labels) if settings.use_labels else None
         if checkpoint is not None:
             checkpoint.mkdir(parents=True, exist_ok=True)
         with (

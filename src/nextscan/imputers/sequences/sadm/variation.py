@@ -135,7 +135,7 @@ def common_times(films: Sequence[Film], clock: Clock) -> FloatArray:
     On a line they are steps since the first image.
     """
     n = max(map(len, films))
-    return np.arange(n) * (clock.step if clock.period is None else clock.period / n)
+    return np.arange(n, dtype=np.float64) * (clock.step if clock.period is None else clock.period / n)
 
 
 def places(times: FloatArray, common: FloatArray, clock: Clock) -> NDArray[np.intp]:
