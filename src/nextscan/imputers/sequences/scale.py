@@ -1,0 +1,67 @@
+"""One intensity scale for all images of a film: that of the one which a prediction starts from."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextscan.arrays import Volume
+from nextscan.imputers.volumes.brightness import as_bright_as, brightness
+from nextscan.preprocess.volumes import Prepared
+
+Window = tuple[float, float]
+
+
+def rescaled(data: NDArray[np.floating], window: Window, into: Window) -> Volume:
+    """Bring prepared values from one window to another.
+
+    Parameters
+    ----------
+    data : ndarray of float, any shape
+        Intensities of which those of `window` are -1 and 1.
+    window, into : (float, float)
+        Intensities that are -1 and 1, before and after.
+
+    Returns
+    -------
+    ndarray of float32
+        Not clipped: an image may be brighter than another one. What was clipped at -1 stays there, as nothing is
+        known of it.
+    """
+    values = np.asarray(data, np.float32)
+    if tuple(window) == tuple(into):
+        return values
+    (low, high), (new_low, new_high) = window, into
+    slope = (high - low) / (new_high - new_low)
+    shift = slope + 2 * (low - new_low) / (new_high - new_low) - 1
+    moved: Volume = np.where(values == -1, np.float32(-1), values * np.float32(slope) + np.float32(shift))
+    return moved
+
+
+def in_window(prepared: Prepared, low: float, high: float) -> Volume:
+    """Return a prepared image in the scale whose -1 and 1 are these intensities, see `rescaled`."""
+    return rescaled(prepared.data, (prepared.low, prepared.high), (low, high))
+
+
+def as_source(source: Prepared, other: Prepared, *, match_brightness: bool) -> Volume:
+    """Return another image of the subject in the scale of the source.
+
+    Parameters
+    ----------
+    source, other : Prepared
+        On one grid.
+    match_brightness : bool
+        Whether a smooth factor between the two is the scanner's, see `nextscan.imputers.volumes.brightness`: of
+        visits years apart it is, of the frames of one film it is not.
+
+    Returns
+    -------
+    ndarray of float32, shape (x, y, z)
+        The source, where one of the two does not show what lies there.
+    """
+    if match_brightness:
+        values = as_bright_as(source, other, brightness(source, other))
+    else:
+        values = in_window(other, source.low, source.high)
+    both = source.shown_by_both(other)
+    return values if both is None else np.where(both, values, source.data)
