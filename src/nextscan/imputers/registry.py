@@ -29,10 +29,18 @@ _REGISTRY: dict[str, tuple[str, str, dict[str, Any]]] = {
     "copy-source": ("volumes.copy_source", "CopySource", {}),
     "volume-mean-change": ("volumes.mean_change", "VolumeMeanChange", {}),
     "volume-oracle": ("volumes.oracle", "VolumeOracle", {}),
+    "copy-nearest": ("sequences.copy_nearest", "CopyNearest", {}),
+    "linear-in-time": ("sequences.linear_in_time", "LinearInTime", {}),
+    "mean-change-in-time": ("sequences.mean_change_in_time", "MeanChangeInTime", {}),
+    "linear-with-mean-residual": ("sequences.linear_with_mean_residual", "LinearWithMeanResidual", {}),
+    "voxel-regression": ("sequences.voxel_regression", "VoxelRegression", {}),
 }
 
 BASELINES = ("carry-forward", "mean-change", "feature-regression", "ridge", "reliability")
 VOLUME_BASELINES = ("copy-source", "volume-mean-change")
+SEQUENCE_BASELINES = (
+    "copy-nearest", "linear-in-time", "mean-change-in-time", "linear-with-mean-residual", "voxel-regression",
+)  # fmt: skip
 
 
 def imputer_names(kind: Kind | None = None) -> tuple[str, ...]:
@@ -48,7 +56,7 @@ def kind_of(name: str) -> Kind:
     SettingError
         If the name is unknown; the message suggests the nearest name.
     """
-    return "volumes" if _entry(name)[0].startswith("volumes.") else "features"
+    return "volumes" if _entry(name)[0].startswith(("volumes.", "sequences.")) else "features"
 
 
 def make_imputer(name: str, **settings: Any) -> Any:
