@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nextscan.arrays import FloatArray, IntArray, Volume
 from nextscan.cohort import Cohort
 from nextscan.imputers.estimator import Progress
-from nextscan.imputers.sequences.scale import as_source, in_window, rescaled
+from nextscan.imputers.sequences.scale import as_reference, in_window, rescaled
 from nextscan.imputers.sequences.shown import Shown
 from nextscan.imputers.sequences.times import apart
 from nextscan.preprocess.volumes import Prepared, VolumePreparer
@@ -103,7 +103,7 @@ class FilmBank:
             if image is first:
                 frames[i] = image.data
             elif match_brightness:
-                frames[i] = as_source(first, image, match_brightness=True)
+                frames[i] = as_reference(image, first, one_film=False)
                 window = (first.low, first.high)
             else:
                 both = image.shown_by_both(first)

@@ -43,25 +43,27 @@ def in_window(prepared: Prepared, low: float, high: float) -> Volume:
     return rescaled(prepared.data, (prepared.low, prepared.high), (low, high))
 
 
-def as_source(source: Prepared, other: Prepared, *, match_brightness: bool) -> Volume:
-    """Return another image of the subject in the scale of the source.
+def as_reference(image: Prepared, reference: Prepared, *, one_film: bool) -> Volume:
+    """Return a prepared image in the scale of another one of the person.
 
     Parameters
     ----------
-    source, other : Prepared
+    image, reference : Prepared
         On one grid.
-    match_brightness : bool
-        Whether a smooth factor between the two is the scanner's, see `nextscan.imputers.volumes.brightness`: of
-        visits years apart it is, of the frames of one film it is not.
+    one_film : bool
+        Whether both are frames of one film; otherwise what the scanner made brighter is taken back, see
+        `nextscan.imputers.volumes.brightness`.
 
     Returns
     -------
     ndarray of float32, shape (x, y, z)
-        The source, where one of the two does not show what lies there.
+        The reference, where one of the two does not show what lies there.
     """
-    if match_brightness:
-        values = as_bright_as(source, other, brightness(source, other))
+    if image is reference:
+        return reference.data
+    if one_film:
+        values = in_window(image, reference.low, reference.high)
     else:
-        values = in_window(other, source.low, source.high)
-    both = source.shown_by_both(other)
-    return values if both is None else np.where(both, values, source.data)
+        values = as_bright_as(reference, image, brightness(reference, image))
+    both = reference.shown_by_both(image)
+    return values if both is None else np.where(both, values, reference.data)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextscan.arrays import FloatArray, Volume
-from nextscan.imputers.sequences.scale import as_source
+from nextscan.imputers.sequences.scale import as_reference
 from nextscan.imputers.sequences.times import apart
 from nextscan.imputers.volumes.base import Given
 
@@ -65,7 +65,7 @@ def shown_of(given: Given, period: float | None, *, match_brightness: bool) -> S
     source = int(np.argmin(np.abs(times - (given.time - given.gap))))
     start = known[source].prepared()
     frames = [
-        given.source if i == source else as_source(start, seen.prepared(), match_brightness=match_brightness)
+        given.source if i == source else as_reference(seen.prepared(), start, one_film=not match_brightness)
         for i, seen in enumerate(known)
     ]
     return Shown(times, np.stack(frames), source, given.time, period)
