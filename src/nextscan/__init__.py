@@ -17,6 +17,7 @@ _PUBLIC = {
     "Cohort": "nextscan.cohort",
     "CopyNearest": "nextscan.imputers.sequences.copy_nearest",
     "CopySource": "nextscan.imputers.volumes.copy_source",
+    "Deformation": "nextscan.imputers.sequences.deformation",
     "FeatureRegression": "nextscan.imputers.baselines.feature_regression",
     "Imputation": "nextscan.cohort",
     "LinearInTime": "nextscan.imputers.sequences.linear_in_time",

@@ -13,7 +13,7 @@ from nextscan.imputers.volumes.copy_source import CopySource
 
 CHECKS = {check.__name__: check for check in imputer_checks("volumes")}
 TINY = {"epochs": 2, "examples_per_epoch": 8, "channels": (8, 16), "patch": 2}
-CLOSED_FORM = (*VOLUME_BASELINES, *SEQUENCE_BASELINES)
+CLOSED_FORM = (*VOLUME_BASELINES, *SEQUENCE_BASELINES, "deformation")
 SETTINGS = {
     **{name: {} for name in CLOSED_FORM},
     "volume-diffusion": {**TINY, "attention": (False, True), "sampling_steps": 2},
@@ -42,7 +42,7 @@ def test_imputers_of_volumes_keep_the_contract(candidates, name, check):
     CHECKS[check](candidates(name))
 
 
-@pytest.mark.parametrize("name", SEQUENCE_BASELINES)
+@pytest.mark.parametrize("name", [*SEQUENCE_BASELINES, "deformation"])
 def test_imputers_of_films_keep_the_contract_where_time_is_a_circle(tmp_path, name):
     check_imputer(lambda: make_imputer(name, n_films=6), cohort=beats(tmp_path, 11, n_frames=4, noise=10.0))
 

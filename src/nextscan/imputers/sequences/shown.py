@@ -27,8 +27,8 @@ class Shown:
         Time of the image to predict.
     period : float or None
         Where time is a circle.
-    film : int
-        Position of a film of training in its bank; -1 for the subject that is imputed.
+    film : int or str
+        Position of a film of training in its bank, or the name of the subject that is imputed.
     """
 
     times: FloatArray
@@ -36,7 +36,7 @@ class Shown:
     source: int
     target: float
     period: float | None
-    film: int = -1
+    film: int | str
 
     @property
     def far(self) -> FloatArray:
@@ -60,7 +60,7 @@ def shown_of(given: Given, period: float | None, *, match_brightness: bool) -> S
     """
     known = [seen for seen in given.seen if np.isfinite(seen.time)]
     if not known or not np.isfinite(given.time):
-        return Shown(np.zeros(1), given.source[None], 0, given.gap, period)
+        return Shown(np.zeros(1), given.source[None], 0, given.gap, period, given.subject)
     times = np.array([seen.time for seen in known])
     source = int(np.argmin(np.abs(times - (given.time - given.gap))))
     start = known[source].prepared()
@@ -68,4 +68,4 @@ def shown_of(given: Given, period: float | None, *, match_brightness: bool) -> S
         given.source if i == source else as_reference(seen.prepared(), start, one_film=not match_brightness)
         for i, seen in enumerate(known)
     ]
-    return Shown(times, np.stack(frames), source, given.time, period)
+    return Shown(times, np.stack(frames), source, given.time, period, given.subject)
