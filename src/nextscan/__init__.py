@@ -33,6 +33,7 @@ _PUBLIC = {
     "Reliability": "nextscan.imputers.baselines.reliability",
     "Ridge": "nextscan.imputers.baselines.ridge",
     "Secondgram": "nextscan.imputers.secondgram.imputer",
+    "UNetGAN": "nextscan.imputers.sequences.unet_gan.imputer",
     "VolumeDiffusion": "nextscan.imputers.volumes.diffusion.imputer",
     "VolumeImputation": "nextscan.cohort",
     "VolumeMeanChange": "nextscan.imputers.volumes.mean_change",

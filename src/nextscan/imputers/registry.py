@@ -34,6 +34,7 @@ _REGISTRY: dict[str, tuple[str, str, dict[str, Any]]] = {
     "mean-change-in-time": ("sequences.mean_change_in_time", "MeanChangeInTime", {}),
     "linear-with-mean-residual": ("sequences.linear_with_mean_residual", "LinearWithMeanResidual", {}),
     "voxel-regression": ("sequences.voxel_regression", "VoxelRegression", {}),
+    "unet-gan": ("sequences.unet_gan.imputer", "UNetGAN", {}),
     "deformation": ("sequences.deformation", "Deformation", {}),
 }
 

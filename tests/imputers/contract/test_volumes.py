@@ -18,6 +18,7 @@ SETTINGS = {
     **{name: {} for name in CLOSED_FORM},
     "volume-diffusion": {**TINY, "attention": (False, True), "sampling_steps": 2},
     "volume-vae": {**TINY, "latent": 2},
+    "unet-gan": TINY,
     "med-ddpm": {**TINY, "attention": (False, False), "sampling_steps": 2},
 }
 

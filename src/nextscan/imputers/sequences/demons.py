@@ -36,7 +36,7 @@ def displacement(start: Volume, stop: Volume, spacing: Sequence[float]) -> Volum
     from scipy.ndimage import gaussian_filter, zoom
 
     halves = [2 if n >= _SMALLEST else 1 for n in start.shape]
-    steps = np.minimum(min(spacing) / np.asarray(spacing, float), 1.0)
+    steps = [min(spacing) / side for side in spacing]
     found = np.zeros((3, *start.shape), np.float32)
     for factors in ([*halves], [1, 1, 1]) if max(halves) > 1 else ([1, 1, 1],):
         blur = [0.5 * (factor > 1) * factor for factor in factors]
