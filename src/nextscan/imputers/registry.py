@@ -32,10 +32,20 @@ _REGISTRY: dict[str, tuple[str, str, dict[str, Any]]] = {
     "sadm": ("sequences.sadm.imputer", "SADM", {}),
     "sadm-paper": ("sequences.sadm.imputer", "SADM", {"preset": "paper"}),
     "heart-oracle": ("sequences.oracle", "HeartOracle", {}),
+    "copy-nearest": ("sequences.copy_nearest", "CopyNearest", {}),
+    "linear-in-time": ("sequences.linear_in_time", "LinearInTime", {}),
+    "mean-change-in-time": ("sequences.mean_change_in_time", "MeanChangeInTime", {}),
+    "linear-with-mean-residual": ("sequences.linear_with_mean_residual", "LinearWithMeanResidual", {}),
+    "voxel-regression": ("sequences.voxel_regression", "VoxelRegression", {}),
+    "unet-gan": ("sequences.unet_gan.imputer", "UNetGAN", {}),
+    "deformation": ("sequences.deformation", "Deformation", {}),
 }
 
 BASELINES = ("carry-forward", "mean-change", "feature-regression", "ridge", "reliability")
 VOLUME_BASELINES = ("copy-source", "volume-mean-change")
+SEQUENCE_BASELINES = (
+    "copy-nearest", "linear-in-time", "mean-change-in-time", "linear-with-mean-residual", "voxel-regression",
+)  # fmt: skip
 
 
 def imputer_names(kind: Kind | None = None) -> tuple[str, ...]:

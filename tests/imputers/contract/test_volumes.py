@@ -5,21 +5,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nextscan.imputers import VOLUME_BASELINES, imputer_names, make_imputer
+from film_samples import beats
+from nextscan.imputers import SEQUENCE_BASELINES, VOLUME_BASELINES, imputer_names, make_imputer
 from nextscan.imputers.contract.check import candidate_for, check_imputer, imputer_checks
 from nextscan.imputers.contract.volume_candidate import VolumeCandidate
 from nextscan.imputers.volumes.copy_source import CopySource
 
 CHECKS = {check.__name__: check for check in imputer_checks("volumes")}
 TINY = {"epochs": 2, "examples_per_epoch": 8, "channels": (8, 16), "patch": 2}
+CLOSED_FORM = (*VOLUME_BASELINES, *SEQUENCE_BASELINES, "deformation")
 SETTINGS = {
-    **{name: {} for name in VOLUME_BASELINES},
+    **{name: {} for name in CLOSED_FORM},
     "volume-diffusion": {**TINY, "attention": (False, True), "sampling_steps": 2},
     "volume-vae": {**TINY, "latent": 2},
+    "unet-gan": TINY,
     "med-ddpm": {**TINY, "attention": (False, False), "sampling_steps": 2},
 }
 
-TRAINED = [pytest.param(name, marks=pytest.mark.minutes) for name in SETTINGS if name not in VOLUME_BASELINES]
+TRAINED = [pytest.param(name, marks=pytest.mark.minutes) for name in SETTINGS if name not in CLOSED_FORM]
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +38,14 @@ def candidates():
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", [*VOLUME_BASELINES, *TRAINED])
+@pytest.mark.parametrize("name", [*CLOSED_FORM, *TRAINED])
 def test_imputers_of_volumes_keep_the_contract(candidates, name, check):
     CHECKS[check](candidates(name))
+
+
+@pytest.mark.parametrize("name", [*SEQUENCE_BASELINES, "deformation"])
+def test_imputers_of_films_keep_the_contract_where_time_is_a_circle(tmp_path, name):
+    check_imputer(lambda: make_imputer(name, n_films=6), cohort=beats(tmp_path, 11, n_frames=4, noise=10.0))
 
 
 def test_every_registered_imputer_of_volumes_is_tested():

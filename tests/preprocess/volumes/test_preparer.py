@@ -231,3 +231,23 @@ def test_what_cannot_be_done_is_said(aligned, cohort):
     for bad in ({"shape": (0, 1, 1)}, {"spacing": (1, 1, -1)}, {"quantiles": (0.9, 0.1)}):
         with pytest.raises(SettingError, match=next(iter(bad))):
             replace(preparer, **bad)
+
+
+def test_windows_of_frames_of_a_film_do_not_depend_on_what_looks_like_a_head(tmp_path):
+    """Blood that fills more of a frame than before must not be taken for the head there, and muscle for it here."""
+    axes = np.meshgrid(*(np.linspace(-1, 1, 24),) * 3, indexing="ij")
+    far = np.sqrt(sum(axis**2 for axis in axes))
+    body = np.where(far < 0.9, 250.0, 0.0) + np.random.default_rng(1).normal(0, 5, far.shape)
+    frames = [body + np.where(far < radius, 600.0, 0.0) for radius in (0.2, 0.3, 0.4, 0.5)]
+    cohort = image_cohort(tmp_path, [("a", str(i), np.abs(frame), np.eye(4)) for i, frame in enumerate(frames)])
+    windows = {}
+    for period in (None, 4.0):
+        preparer = VolumePreparer.of(replace(cohort, period=period))
+        assert VolumePreparer.from_state(preparer.state()) == preparer
+        prepared = [preparer.prepare(cohort, row) for row in range(4)]
+        windows[period] = np.array([(image.low, image.high) for image in prepared])
+        assert period is None or max(max(image.clipped) for image in prepared) < 0.002
+    assert np.ptp(windows[4.0], axis=0).max() < 20
+    assert np.ptp(windows[None], axis=0).max() > 100
+    old = {name: value for name, value in VolumePreparer((8, 8, 8), (1, 1, 1)).state().items() if name != "everywhere"}
+    assert not VolumePreparer.from_state(old).everywhere

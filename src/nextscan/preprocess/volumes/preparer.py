@@ -86,6 +86,9 @@ class VolumePreparer:
         Of the intensities inside the head; what lies outside them is clipped.
     masked : bool
         Whether everything outside the mask of a visit becomes -1. A mask lies in the space of its image.
+    everywhere : bool
+        Whether intensities count wherever they are, not inside the head alone. What shows no head, such as a beating
+        heart, looks like one differently in each frame, and frames of one film must not differ by that.
     cache : str, optional
         Folder to keep prepared volumes in, safe for many processes at once: 4 bytes per voxel and image
         (10.5 MB at 128 x 160 x 128, so 10 GB per thousand images). It may be deleted at any time.
@@ -95,6 +98,7 @@ class VolumePreparer:
     spacing: Triple
     quantiles: tuple[float, float] = (0.001, 0.999)
     masked: bool = False
+    everywhere: bool = False
     cache: str | None = None
 
     def __post_init__(self) -> None:
@@ -120,7 +124,8 @@ class VolumePreparer:
 
         The spacing is the median over the images of subjects with two or more, which change is learned from (over
         all where there are none); the shape holds all images, each side a multiple of 8, as networks that halve
-        the resolution three times need it.
+        the resolution three times need it. Where time is a circle, images are frames of films: intensities count
+        everywhere.
 
         Parameters
         ----------
@@ -160,7 +165,8 @@ class VolumePreparer:
                 low, high = reach(to_common, header.shape, probe.grid(cohort, row))
                 reached = np.stack([np.minimum(reached[0], low), np.maximum(reached[1], high)])
             shape = shape_for(reached)
-        return cls(shape, spacing, quantiles=quantiles, masked=masked, cache=cache)
+        film = cohort.period is not None
+        return cls(shape, spacing, quantiles=quantiles, masked=masked, everywhere=film, cache=cache)
 
     def state(self) -> dict[str, Any]:
         """Return the settings as they are saved with a model; the cache is a place, not a setting."""
@@ -170,7 +176,14 @@ class VolumePreparer:
     def from_state(cls, state: dict[str, Any], *, cache: str | None = None) -> Self:
         """Undo `state`."""
         (x, y, z), (dx, dy, dz), (low, high) = state["shape"], state["spacing"], state["quantiles"]
-        return cls((x, y, z), (dx, dy, dz), quantiles=(low, high), masked=state["masked"], cache=cache)
+        return cls(
+            (x, y, z),
+            (dx, dy, dz),
+            quantiles=(low, high),
+            masked=state["masked"],
+            everywhere=state.get("everywhere", False),  # of no model from before there were films
+            cache=cache,
+        )
 
     def grid(self, cohort: Cohort, row: int) -> FloatArray:
         """Return the affine of the grid of the subject that a visit belongs to, shape (4, 4)."""
@@ -229,7 +242,8 @@ class VolumePreparer:
         path, where = self._path(cohort, row), _name(cohort, row)
         image = read_image(path, where=where)
         mask = self._mask(cohort, row, image.data.shape, image.affine)
-        low, high = intensity_range(image.data, self.quantiles, mask=mask, where=f"{path} ({where})")
+        inside = np.ones(image.data.shape, bool) if self.everywhere and mask is None else mask
+        low, high = intensity_range(image.data, self.quantiles, mask=inside, where=f"{path} ({where})")
         matrix = np.linalg.inv(image.affine) @ _transform(cohort, row, image.header) @ grid
         resampled = resample(image.data, matrix, self.shape, fill=low)
         data, clipped = scaled(resampled, low, high)

@@ -15,7 +15,7 @@ from nextscan.imputers.sequences.sadm.expected import ExpectedFilm
 from nextscan.imputers.sequences.sadm.films import Asked, Sequences
 from nextscan.imputers.sequences.sadm.trained import TrainedSADM
 from nextscan.imputers.sequences.sadm.variation import N_MODES, own_modes, places
-from nextscan.imputers.sequences.scale import as_reference
+from nextscan.imputers.sequences.scale import as_reference, rescaled
 from nextscan.imputers.settings import torch_device
 from nextscan.imputers.volumes.base import Given
 from nextscan.imputers.volumes.learning import load_into
@@ -59,9 +59,9 @@ class Drawing:
         person = self._known(given, n_draws, seed)
         with self.machine.autocast(), torch.no_grad():
             if not self.trained.settings.expected:
-                return _rescaled(self._diffused(person, given, n_draws, seed), person.window, given.window), None
+                return rescaled(self._diffused(person, given, n_draws, seed), person.window, given.window), None
             draws, mean = self._around(person, given, n_draws, seed)
-        return _rescaled(draws, person.window, given.window), _rescaled(mean, person.window, given.window)
+        return rescaled(draws, person.window, given.window), rescaled(mean, person.window, given.window)
 
     def _known(self, given: Given, n_draws: int, seed: int) -> _Person:
         """Return the person of a prediction, the same one for all its images."""
@@ -217,13 +217,3 @@ def _at(curves: FloatArray, times: FloatArray, period: float | None, time: float
     share = float(np.clip((time - times[right - 1]) / (times[right] - times[right - 1]), 0, 1))
     between: FloatArray = (1 - share) * curves[:, right - 1] + share * curves[:, right]
     return between
-
-
-def _rescaled(images: Volume, window: tuple[float, float], wanted: tuple[float, float]) -> Volume:
-    """Return images in which one window of intensities is [-1, 1], with another there."""
-    if window == wanted:
-        return images
-    (low, high), (first, last) = window, wanted
-    native = (images + 1) / 2 * (high - low) + low
-    scaled: Volume = ((native - first) / (last - first) * 2 - 1).astype(np.float32)
-    return scaled

@@ -81,8 +81,8 @@ class Sequences:
             when[b, :n] = clock.when(one.times, clock.apart(one.times, one.times[0]), np.arange(n) > 0)
             summaries[b, :, :n] = clock.summaries(one.times)
             for j in range(t):
-                weights[b, j, :n] = clock.weights(apart[j], after[j], base)
-                around[b, j] = clock.around(apart[j], after[j])
+                weights[b, j, :n] = clock.weights(one.times, one.wanted[j], after[j], base)
+                around[b, j] = clock.around(one.times, one.wanted[j], after[j])
             relative[b, :t, :n] = clock.when(np.broadcast_to(one.times, apart.shape), apart, after)
             wanted[b, :t] = np.concatenate([clock.wanted(one.wanted), np.tile(one.labels, (t, 1))], axis=1)
         arrays = (frames, mask, when, summaries, weights, relative, around, wanted, asked)

@@ -39,7 +39,7 @@ class SADMSettings(TrainingChoices):
     n_fields : int
         Fields of which a person's expected film is made, and along which it may depart from what is expected.
     use_labels : bool
-        Whether labels of people are conditions. Paper: no. A diagnosis may have been made from the very frames to impute.
+        Whether labels of people are conditions. Paper: no. A diagnosis may come from the very frames to impute.
     interval_dropout : float
         Share of training examples whose conditions are hidden, for guidance. Released: 0.1.
     guidance : float

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.arrays import BoolArray, FloatArray
+from nextscan.imputers.sequences.times import apart, bracket, nearest
 
 Base = Literal["nearest", "linear"]
 _HARMONICS = 4
@@ -44,8 +45,7 @@ class Clock:
 
     def apart(self, times: FloatArray, wanted: FloatArray | float) -> FloatArray:
         """Return how long it is from times to the wanted one, the shorter way round where time is a circle."""
-        ahead: FloatArray = np.asarray(wanted) - times
-        return ahead if self.period is None else ahead - self.period * np.round(ahead / self.period)
+        return apart(times, wanted, self.period)
 
     def summaries(self, times: FloatArray) -> FloatArray:
         """Return weights that sum up images whatever their number, shape (n_summaries, K).
@@ -67,15 +67,6 @@ class Clock:
         last[int(np.argmax(np.cos(angle)))] = 1.0
         parts = [2 * (wave - wave.mean()) / n for wave in (np.cos(angle), np.sin(angle))]
         return np.stack([mean, *parts, last])
-
-    def around(self, apart: FloatArray, after: BoolArray) -> tuple[int, int]:
-        """Return which images lie next to a time, before and after it; one of them twice where there is no other."""
-        if len(apart) == 1:
-            return 0, 0
-        if np.isfinite(apart).all() and self.timed:
-            return self._around(apart)
-        order = np.flatnonzero(~after)
-        return (int(order[-1]) if len(order) else 0), min(len(order), len(apart) - 1)
 
     @property
     def n_wanted(self) -> int:
@@ -115,7 +106,7 @@ class Clock:
         angle = np.nan_to_num(times)[..., None] * (2 * np.pi / self.period) * np.arange(1, _HARMONICS + 1)
         return np.concatenate([np.sin(angle), np.cos(angle)], axis=-1) * np.isfinite(times)[..., None]
 
-    def weights(self, apart: FloatArray, after: BoolArray, kind: Base) -> FloatArray:
+    def weights(self, times: FloatArray, wanted: float, after: BoolArray, kind: Base) -> FloatArray:
         """Return by how much each image counts in what is expected without learning, shape (K,), sum 1.
 
         "nearest" copies the nearest image. "linear" goes in proportion to time between the nearest one before and the
@@ -124,43 +115,40 @@ class Clock:
 
         Parameters
         ----------
-        apart : ndarray of float, shape (K,)
-            From each image to the wanted time, positive where the image comes first; NaN where unknown.
+        times : ndarray of float, shape (K,)
+            Of the images; NaN where unknown.
+        wanted : float
         after : ndarray of bool, shape (K,)
+            Whether an image comes after the time wanted.
         kind : "nearest" or "linear"
 
-        >>> clock = Clock(period=1.0, step=0.25)
-        >>> clock.weights(np.array([-0.25, 0.25]), np.array([False, False]), "linear").tolist()
+        >>> circle, line, before = Clock(period=1.0, step=0.25), Clock(None, 1.0), np.array([False, False])
+        >>> circle.weights(np.array([0.0, 0.5]), 0.75, before, "linear").tolist()
         [0.5, 0.5]
-        >>> Clock(None, 1.0).weights(np.array([2.0, 1.0]), np.array([False, False]), "linear").tolist()
+        >>> line.weights(np.array([0.0, 1.0]), 2.0, before, "linear").tolist()
         [-1.0, 2.0]
         """
-        weights = np.zeros(len(apart))
-        if len(apart) == 1:
-            weights[0] = 1.0
-        elif not np.isfinite(apart).all() or not self.timed:
-            order = np.flatnonzero(~after)
-            weights[order[-1] if len(order) else 0] = 1.0  # the last before, else the first after
+        weights = np.zeros(len(times))
+        if not self._known(times, wanted):
+            weights[self._in_order(after)[0]] = 1.0
         elif kind == "nearest":
-            weights[np.lexsort((after, np.abs(apart)))[0]] = 1.0
+            weights[nearest(times, wanted, self.period)] = 1.0
         else:
-            first, second = self._around(apart)
-            before, behind = (apart[[first, second]] % self.period) if self.period else apart[[first, second]]
-            span = before - behind + (self.period or 0.0)
-            share = before / span if first != second else 0.0
+            first, second, share = bracket(times, wanted, self.period)
             weights[first] += 1 - share
             weights[second] += share
         return weights
 
-    def _around(self, apart: FloatArray) -> tuple[int, int]:
-        """Return which images lie next to the wanted time, or are the two nearest beyond."""
-        if self.period is not None:
-            ahead = apart % self.period
-            return int(np.argmin(ahead)), int(np.argmax(ahead))
-        before, behind = np.flatnonzero(apart >= 0), np.flatnonzero(apart < 0)
-        if len(before) and len(behind):
-            return int(before[np.argmin(apart[before])]), int(behind[np.argmax(apart[behind])])
-        nearest, next_one = np.argsort(np.abs(apart), kind="stable")[:2]
-        if apart[nearest] == apart[next_one]:  # two images of one time have no slope
-            return int(nearest), int(nearest)
-        return int(nearest), int(next_one)
+    def around(self, times: FloatArray, wanted: float, after: BoolArray) -> tuple[int, int]:
+        """Return which images lie next to a time, before and after it; one of them twice where there is no other."""
+        return bracket(times, wanted, self.period)[:2] if self._known(times, wanted) else self._in_order(after)
+
+    def _known(self, times: FloatArray, wanted: float) -> bool:
+        return self.timed and bool(np.isfinite(times).all() and np.isfinite(wanted))
+
+    @staticmethod
+    def _in_order(after: BoolArray) -> tuple[int, int]:
+        """Return the last image before, else the first after, and the one that follows."""
+        n_before = int(np.count_nonzero(~after))
+        last = max(n_before - 1, 0)
+        return last, min(n_before, len(after) - 1)
