@@ -106,6 +106,7 @@ def page() -> str:
         ("time.", schema.TimeSchema, '[time]\ncolumn = "exam_date"\nkind = "date"\nformat = "%d/%m/%Y"'),
         ("labels.NAME.", schema.LabelSchema, '[labels.sex]\ncolumn = "Gender"\ncodes = { M = "male", F = "female" }'),
         ("images.", schema.ImagesSchema, '[images]\nsuffix = "desc-preproc_FLAIR"'),
+        ("sequences.", schema.SequencesSchema, "[sequences]\nwhole = true\nregions = { LV = 3, MYO = 2, RV = 1 }"),
     )
     for before, model, example in parts:
         lines.append("| key | type | what it says |\n|---|---|---|")

@@ -44,5 +44,6 @@ def test_the_page_is_what_its_script_writes() -> None:
 
 def test_every_key_of_the_schema_is_explained() -> None:
     schema = make_reading.schema
-    for model in (schema.Schema, schema.TimeSchema, schema.LabelSchema, schema.ImagesSchema):
+    parts = (schema.Schema, schema.TimeSchema, schema.LabelSchema, schema.ImagesSchema, schema.SequencesSchema)
+    for model in parts:
         assert {key: text for key, _, text in make_reading.keys(model) if not text} == {}

@@ -12,7 +12,7 @@ from nextscan.errors import CohortError, SchemaError, some
 from nextscan.reading.columns.image_columns import image_columns
 from nextscan.reading.columns.labels import label_name
 from nextscan.reading.columns.roles import is_label
-from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, canonical, find, is_identifier
+from nextscan.reading.columns.vocabulary import FILMS, SUBJECT, VISIT, canonical, find, is_identifier
 from nextscan.reading.formats.cells import Missing
 from nextscan.reading.formats.tables import Table, to_texts
 from nextscan.reading.layouts.freesurfer_names import as_freesurfer
@@ -126,8 +126,9 @@ def plan(
     else:
         known = set(like.labels) if like is not None else set()
         for name in list(rest):
+            of_film = bool(images) and (canonical(name) in FILMS or name == schema.sequences.rr)
             usual = is_label(name) or name in table.categories or (only_labels and not is_identifier(name))
-            if label_name(name) in known or (like is None and usual):
+            if label_name(name) in known or of_film or (like is None and usual):
                 own = name if label_name(name) in labels else label_name(name)
                 labels[own] = (take(name, "labels") or name, LabelSchema())
 
