@@ -11,6 +11,7 @@ import numpy as np
 from nextscan.arrays import FloatArray, Progress
 from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.findings import Finding
+from nextscan.describing.data import is_of_beats
 from nextscan.describing.images.alignment import Fit, alignment, compare
 from nextscan.describing.images.findings import Seen, about, alone, together
 from nextscan.errors import ImageError
@@ -58,7 +59,8 @@ def check_images(cohort: Cohort, *, progress: Progress | None = None) -> list[Fi
     Each image is read once: is it readable, finite, placed by its header, of plausible spacing and intensities; do its
     mask, label map and transform fit it. Between visits of a subject: orientation, spacing, shape, overlap and
     correlation at low resolution (with the transforms, where there are some), how the head would have to be turned,
-    moved or mirrored, what one of them lacks of it, and whether an image is there twice.
+    moved or mirrored, what one of them lacks of it, and whether an image is there twice. Frames of a beat are not
+    compared so, and not asked for heads.
 
     Parameters
     ----------
@@ -114,7 +116,13 @@ def inspect_images(cohort: Cohort, *, progress: Progress | None = None, thumbnai
             subject = []
         if progress is not None:
             progress({"phase": "checking images", "done": done, "total": len(rows)})
-    findings = [*look.unusable(), *alone(images), *look.companions(), *together(cohort, images), *alignment(fits)]
+    findings = [
+        *look.unusable(),
+        *alone(images, of_beats=look.of_beats),
+        *look.companions(),
+        *together(cohort, images),
+        *alignment(fits),
+    ]
     return Inspection(images, findings, look.n_unusable, look.thumbnails)
 
 
@@ -128,6 +136,7 @@ class _Look:
 
     def __init__(self, cohort: Cohort, thumbnails: bool) -> None:
         self.cohort = cohort
+        self.of_beats = is_of_beats(cohort)
         self.problems: list[tuple[str, str, str]] = []  # code, subject, message
         self.other_grid: dict[str, list[tuple[str, str]]] = {}
         self.odd_transforms: list[tuple[str, str]] = []
@@ -146,16 +155,18 @@ class _Look:
             self.problems.append((UNUSABLE, subject, str(error)))
             return None
         self._companions(row, subject, where, image.header)
+        if row in self.shown:
+            years = float(cohort.years[row])
+            known = {"subject": subject, "visit": visit, "years": years}
+            self.thumbnails.append({**known, "planes": thumbnail(image)})
+        if self.of_beats:  # no heads, and a beat is one breath-hold
+            return Seen(row, subject, where, image.header, summarise(image), (0.0, 0.0, 0.0)), None
         try:
             coarse, is_placed = coarsen(image, self._transform(row, subject, where, image.header)), True
         except ImageError as error:
             self.problems.append(("unusable-transform", subject, str(error)))
             coarse, is_placed = coarsen(image), False
         seen = Seen(row, subject, where, image.header, summarise(image), head_lengths(image))
-        if row in self.shown:
-            years = float(cohort.years[row])
-            known = {"subject": subject, "visit": visit, "years": years}
-            self.thumbnails.append({**known, "planes": thumbnail(image)})
         return seen, coarse if is_placed else None
 
     def _transform(self, row: int, subject: str, where: str, header: Header) -> FloatArray | None:
@@ -221,4 +232,7 @@ def _shown(cohort: Cohort) -> set[int]:
     rows = np.flatnonzero(cohort.has_volume)
     counts = np.bincount(cohort.subject_of[rows], minlength=cohort.n_subjects)
     subjects = np.argsort(-np.minimum(counts, _SHOWN), kind="stable")[:_SHOWN]
-    return {int(row) for subject in subjects for row in rows[cohort.subject_of[rows] == subject][:_SHOWN]}
+    chosen = [rows[cohort.subject_of[rows] == subject] for subject in subjects]
+    if is_of_beats(cohort):  # frames spread over the beat
+        chosen = [own[np.linspace(0, len(own), _SHOWN, endpoint=False).astype(np.intp)] for own in chosen]
+    return {int(row) for own in chosen for row in own[:_SHOWN]}

@@ -15,6 +15,8 @@ from nextscan.wording import counted, few
 _THICK = 2.5  # times the smallest spacing
 _SPACINGS = (0.1, 12.0)  # mm
 _APART = 1.0  # mm between what sform and qform say
+_OF_HEADS = ("odd-size", "odd-spacing", "thick-slices")
+"""Findings that are none where images show hearts."""
 _HEADS = (35.0, 400.0)  # mm, of the longest side of a head: one of 20 weeks has 50
 _FLAT = 0.3  # of the longest side: a head is never as flat
 _SAME_SPACING = 0.02  # of the spacing
@@ -61,8 +63,8 @@ def about(found: Sequence[tuple[str, str]], level: Level, code: str, text: str) 
     return Finding(level, code, named, (), tuple(dict.fromkeys(subject for subject, _ in found)))
 
 
-def alone(images: Sequence[Seen]) -> Iterator[Finding]:
-    """Say what is odd about images by themselves."""
+def alone(images: Sequence[Seen], *, of_beats: bool = False) -> Iterator[Finding]:
+    """Say what is odd about images by themselves; slices of hearts are thick, and show no heads."""
     tests: tuple[tuple[Callable[[Seen], bool], Level, str, str], ...] = (
         (
             lambda seen: seen.values.is_label_map,
@@ -116,6 +118,8 @@ def alone(images: Sequence[Seen]) -> Iterator[Finding]:
         ),
     )
     for test, level, code, text in tests:
+        if of_beats and code in _OF_HEADS:
+            continue
         named = _measured if code == "odd-size" else _named
         found = [(seen.subject, named(seen)) for seen in images if test(seen)]
         if found:

@@ -28,11 +28,12 @@ def images(description: Mapping[str, Any]) -> Section | None:
         return None
     blocks: list[Block] = []
     shown = [_thumbnail(each) for each in description["plots"].get("thumbnails", [])]
+    shows = "image" if description["facts"].get("beats") else "head"
     if shown:
         picture = Picture(
             to_png(thumbnails(shown), dots_per_inch=160),
             alt="Sagittal, coronal and axial planes of images of a few subjects at their visits.",
-            caption="Planes through the middle of the head as the headers place it: the front is at the right "
+            caption=f"Planes through the middle of the {shows} as the headers place it: the front is at the right "
             "(sagittal) or at the top (axial), right is at the right. Grey runs from 1 % to 99.8 % of each image.",
         )
         blocks.append(picture)
