@@ -129,8 +129,8 @@ def read_cohort(
     if len(pools):
         read = [read_rows(source_of(pool), rules, like=rows, dictionary=fields, suffix=suffix)[0] for pool in pools]
         rows = join_unpaired(rows, read)
-    law = path.parent / f"{bare_name(path)}.law.npz"
-    known_law = bids.law_in(path) if path.is_dir() else str(law) if law.is_file() else ""
+    laws = [place / f"{bare_name(path)}.law.npz" for place in (path.parent, path.parent / "derivatives" / "truth")]
+    known_law = bids.law_in(path) if path.is_dir() else next((str(law) for law in laws if law.is_file()), "")
     permitted = {*rules.allow, *([allow] if isinstance(allow, str) else allow)}
     cohort, _ = assemble(rows, rules.name or bare_name(path) or path.resolve().name, law=known_law, allow=permitted)
     reading = {

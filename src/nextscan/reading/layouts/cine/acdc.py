@@ -11,6 +11,8 @@ from nextscan.reading.layouts.cine.films import Film, check_phases, film_header,
 
 REGIONS = {"RV": 1, "MYO": 2, "LV": 3}
 INFO = "Info.cfg"
+TRUTH = Path("derivatives", "truth")
+"""Where simulated cohorts keep what nobody knows of real people."""
 _LABELS = {"Group": "group", "Height": "height", "Weight": "weight"}
 _NUMBERS = ("ED", "ES", "NbFrame", "Height", "Weight")
 _FRAME = re.compile(r".*_frame(\d+)(_gt)?\.nii(\.gz)?")
@@ -29,15 +31,15 @@ def patients(root: Path) -> list[Path]:
     return []
 
 
-def read_acdc(folders: list[Path]) -> tuple[list[Film], list[str]]:
-    """Read the film of every patient, with notes.
+def read_acdc(root: Path, folders: list[Path]) -> tuple[list[Film], list[str]]:
+    """Read the film of every patient, with notes; of simulated ones also their images without noise.
 
     Raises
     ------
     CohortError
         If what `Info.cfg` says is missing, no number or against the files.
     """
-    films = [_film(folder) for folder in folders]
+    films = [_film(folder, root / TRUTH) for folder in folders]
     lacking = [key for key in _LABELS.values() if any(key not in film.labels for film in films)]
     notes = ["folders as of ACDC: frames count from 1 in Info.cfg"]
     notes += [f"labels that Info.cfg does not tell of everybody: {', '.join(lacking)}"] if lacking else []
@@ -46,7 +48,7 @@ def read_acdc(folders: list[Path]) -> tuple[list[Film], list[str]]:
     return films, notes
 
 
-def _film(folder: Path) -> Film:
+def _film(folder: Path, truth: Path) -> Film:
     info, name = folder / INFO, folder.name
     said = _info(info)
     whole = next((path for end in _NIFTI if (path := folder / f"{name}_4d{end}").is_file()), None)
@@ -77,6 +79,10 @@ def _film(folder: Path) -> Film:
         for part in (*shown, *map(str, images.values())):
             if part:
                 same_frames(header, part, where=name)
+    files = {"segmentation": shown} if any(shown) else {}
+    if header is not None and (clean := truth / f"{name}_clean.nii.gz").is_file():
+        same_frames(header, str(clean), where=name, several=True)
+        files["noise_free"] = [f"{clean}#{k}" for k in frames]
     return Film(
         subject=name,
         told_by=str(info),
@@ -86,7 +92,7 @@ def _film(folder: Path) -> Film:
         ed=ed - 1,
         es=es - 1,
         header=header,
-        files={"segmentation": shown} if any(shown) else {},
+        files=files,
         labels={label: said[key] for key, label in _LABELS.items() if key in said},
     )
 

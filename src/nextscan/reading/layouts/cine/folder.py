@@ -39,7 +39,7 @@ def read_cine(root: Path, schema: Schema, *, participants: Path | None = None) -
                 f"{root}: {table[0].name} is there, but no film such as {name}; copy the images beside it"
             )
     elif folders := acdc.patients(root):
-        films, notes = acdc.read_acdc(folders)
+        films, notes = acdc.read_acdc(root, folders)
         findings, regions = [], acdc.REGIONS
     else:
         films, notes = plain.read_plain(root)
