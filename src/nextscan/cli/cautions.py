@@ -87,8 +87,9 @@ def warn_of_reach(imputer: Estimator, wanted: Targets, time_unit: str = "years")
     beyond = (gap < _LEAST_OF * low) | (gap > _MOST_OF * high)
     if beyond.any():
         near, far = (f"{end:.3g}" for end in (gap[beyond].min(), gap[beyond].max()))
+        span = near if near == far else f"{near} to {far}"
         caution(
-            f"{int(beyond.sum()):,} of {len(wanted):,} targets are {near if near == far else f'{near} to {far}'} {time_unit} "
+            f"{int(beyond.sum()):,} of {len(wanted):,} targets are {span} {time_unit} "
             f"from the scan, training saw {low:.3g} to {high:.3g}: predictions and intervals there, conformal ones "
             "too, are extrapolations that nothing has tested"
         )

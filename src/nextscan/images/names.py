@@ -95,7 +95,8 @@ def parse(path: Path) -> BidsFile | None:
 def image_name(source: str) -> tuple[str, str]:
     """Return what the name of an image says of its kind: entities such as ``acq-3d_``, and the BIDS suffix.
 
-    A frame of a film is called ``cine`` where its file has no name of BIDS. FreeSurfer names its volumes by steps of its stream (``norm.mgz``), all of them of a T1w where nothing else is said.
+    A frame of a film is called ``cine`` where its file has no name of BIDS. FreeSurfer names its volumes by steps of
+    its stream (``norm.mgz``), all of them of a T1w where nothing else is said.
 
     >>> image_name("sub-01_ses-2_acq-3d_run-1_desc-preproc_T1w.nii.gz"), image_name("patient01/study1_T2W.nii.gz")
     (('acq-3d_run-1_', 'T1w'), ('', 'T2w'))

@@ -95,7 +95,7 @@ def write_derivative(
 ) -> Written:
     """Write imputed images into ``OUT/derivatives/nextscan``, each visit on the grid of its source image.
 
-    Frames of a film are written as visits are, one image each: ``sub-p1/ses-frame07/anat/..._desc-imputed_cine.nii.gz``.
+    Frames of a film are written as visits are, one image each: ``sub-p1/ses-frame07/anat/*_cine.nii.gz``.
 
     Per visit: ``desc-imputed`` (the mean), ``desc-sd`` (of at least two draws), and where asked for
     ``desc-low`` and ``desc-high`` (ends of an interval) and ``desc-draw01`` and so on, each with a JSON sidecar

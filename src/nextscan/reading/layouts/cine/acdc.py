@@ -40,7 +40,7 @@ def read_acdc(root: Path, folders: list[Path]) -> tuple[list[Film], list[str]]:
         If what `Info.cfg` says is missing, no number or against the files.
     """
     films = [_film(folder, root / TRUTH) for folder in folders]
-    lacking = [key for key in _LABELS.values() if any(key not in film.labels for film in films)]
+    lacking = [key for key in _LABELS.values() if any(film.labels[key] is None for film in films)]
     notes = ["folders as of ACDC: frames count from 1 in Info.cfg"]
     notes += [f"labels that Info.cfg does not tell of everybody: {', '.join(lacking)}"] if lacking else []
     only = [film.subject for film in films if film.header is None]
@@ -93,7 +93,7 @@ def _film(folder: Path, truth: Path) -> Film:
         es=es - 1,
         header=header,
         files=files,
-        labels={label: said[key] for key, label in _LABELS.items() if key in said},
+        labels={label: said.get(key) for key, label in _LABELS.items()},
     )
 
 
