@@ -49,7 +49,7 @@ participants.tsv, participants.json          labels; {"age": {"Units": "months"}
   with the corner at 0 where both codes are 0.
 
 **A table of paths**: the column `volume`, and `transform`, `mask`, `segmentation` if there are such. `.nii`, `.nii.gz`,
-`.mgz` and `.mgh` are read.
+`.mgz` and `.mgh` are read, and frames of 4-D files.
 
 ```
 subject,visit,years,volume

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from film_samples import AFFINE, film
 from nextscan.errors import NextscanWarning
+from nextscan.images.files import write_image
 from nextscan.reading import read_cohort
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -20,7 +22,12 @@ EXAMPLES = make_reading.examples()
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["title"])
 def test_the_example_is_read_as_the_page_says(example: dict, tmp_path: Path) -> None:
     path = tmp_path / example["file"]
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(example["table"].lstrip("\n"))
+    for name, frames in example.get("films", {}).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / name, film(frames)[0], AFFINE)
+    path = tmp_path / example.get("reads", example["file"])
     schema = None
     if "schema" in example:
         schema = tmp_path / "schema.toml"
