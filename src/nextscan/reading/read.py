@@ -199,7 +199,7 @@ def read_rows(
         return as_sequences(one_name_each(rows, own), own), None
     if suffix is not None and like is None and (not in_file or path.exists()):
         raise SettingError(f"{path}: suffix chooses among the images of a BIDS folder, which this is not; leave it out")
-    if in_file and cine.is_cine(path) and not freesurfer.has_tables(path):
+    if in_file and path.is_dir() and not freesurfer.has_tables(path) and cine.is_cine(path):
         people = None if participants is None else Path(participants)
         return one_name_each(cine.read_cine(path, schema, participants=people), own), None
     if not isinstance(source, Path):

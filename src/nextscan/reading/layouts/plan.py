@@ -123,12 +123,13 @@ def plan(
             required = like is None and not only_labels
             if required or (label.column or name) in columns:
                 labels[name] = (take(label.column or name, f"labels.{name}") or name, label)
+        for name in [name for name in rest if images and is_of_film(name, schema)]:
+            labels.setdefault(label_name(name), (take(name, "labels") or name, LabelSchema()))
     else:
         known = set(like.labels) if like is not None else set()
         for name in list(rest):
-            of_film = bool(images) and (canonical(name) in FILMS or name == schema.sequences.rr)
             usual = is_label(name) or name in table.categories or (only_labels and not is_identifier(name))
-            if label_name(name) in known or of_film or (like is None and usual):
+            if label_name(name) in known or (images and is_of_film(name, schema)) or (like is None and usual):
                 own = name if label_name(name) in labels else label_name(name)
                 labels[own] = (take(name, "labels") or name, LabelSchema())
 
@@ -159,6 +160,11 @@ def plan(
     certain = like is not None or only_labels or schema.features is not None
     others = [other for other in others if other.kind in ("years", "date")] if time is not None else []
     return Plan(subject, visit, time, age, labels, candidates, certain, like is not None, images, notes, others)
+
+
+def is_of_film(column: str, schema: TableSchema) -> bool:
+    """Tell whether a column of a table of images places frames in the beat."""
+    return canonical(column) in FILMS or column == schema.sequences.rr
 
 
 def _are_sessions(table: Table, subject: str, column: str) -> bool:

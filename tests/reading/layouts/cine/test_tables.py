@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from film_samples import plain, table
+from film_samples import AFFINE, film, plain, table
 from nextscan.cohort import shown_visits
 from nextscan.cohort.known import Known
+from nextscan.images.files import write_image
 from nextscan.reading import read_cohort
+from nextscan.reading.inferred import write_schema
 
 pytest.importorskip("nibabel")
 pytestmark = pytest.mark.filterwarnings("ignore::nextscan.errors.NextscanWarning")
@@ -145,3 +147,62 @@ def test_hearts_of_pigs(shared_data: Path) -> None:
     assert (cohort.period, cohort.time_unit, list(cohort.labels)) == (None, "years", ["group"])
     assert sum(name.startswith("lv_volume_frame") for name in cohort.feature_names) == 30
     assert cohort.observed_visits.max() == 4
+
+
+def test_what_is_written_as_a_schema_reads_alike(films: Path) -> None:
+    table(films / "a.csv", "subject,volume,ED,ES,sex", "p1,films/p1.nii.gz,2,4,F", "p2,films/p2.nii.gz,1,3,M")
+    table(
+        films / "b.csv", "subject,trigger_time,rr,volume", *[f"p1,{k * 99},800,films/p1.nii.gz#{k}" for k in range(6)]
+    )
+    table(films / "c.csv", "subject,time,volume", *[f"p1,{k / 6:.4f},films/p1.nii.gz#{k}" for k in range(6)])
+    for name in "abc":
+        schema = write_schema(films / f"{name}_read.toml", films / f"{name}.csv")
+        again = read_cohort(films / f"{name}.csv", schema)
+        assert again.fingerprint() == read_cohort(films / f"{name}.csv").fingerprint()
+    # labels that a schema names replace the others, and what places frames is read all the same
+    (films / "b.toml").write_text("labels = {}\n")
+    cohort = read_cohort(films / "b.csv")
+    assert (cohort.period, [*cohort.labels, *cohort.visit_labels]) == (1.0, [])
+
+
+def test_a_table_beside_label_maps_says_what_they_mean(films: Path) -> None:
+    line = "p1,films/p1.nii.gz,films/p1_seg.nii.gz"
+    path = table(films / "hearts.csv", "subject,volume,segmentation", line)
+    assert "regions" not in read_cohort(path).reading
+    table(films / "films" / "labels.csv", "index,name", "0,background", "1,rv", "2,Myocardium", "3,LV")
+    cohort = read_cohort(path)
+    assert cohort.reading["regions"] == {"RV": 1, "MYO": 2, "LV": 3}
+    assert any("label maps, by labels.csv: 1 = RV, 2 = MYO, 3 = LV" in note for note in cohort.notes)
+
+
+def test_what_is_known_of_a_person_counts_once(films: Path) -> None:
+    lines = [
+        f"p{i},{k / 6:.4f},{weight},films/p1.nii.gz#{k}" for i, weight in enumerate((59, 60, 99)) for k in range(6)
+    ]
+    cohort = read_cohort(table(films / "hearts.csv", "subject,cycle,weight,volume", *lines))
+    assert "in 1 row" in cohort.findings[0].text
+
+
+@pytest.mark.parametrize(("suffix", "visits"), [("cine", 11), ("T1w", 2)])
+def test_films_of_bids(tmp_path: Path, suffix: str, visits: int) -> None:
+    for i, n_frames in enumerate((5, 6)):
+        data, maps = film(n_frames, 0, i)
+        place = tmp_path / "study" / f"sub-0{i}" / "anat"
+        place.mkdir(parents=True)
+        write_image(place / f"sub-0{i}_{suffix}.nii.gz", data, AFFINE)
+        write_image(place / f"sub-0{i}_dseg.nii.gz", maps, AFFINE)
+    cohort = read_cohort(tmp_path / "study")
+    assert cohort.n_visits == visits
+    if suffix == "cine":
+        np.testing.assert_allclose(cohort.years[:5], np.arange(5) / 5)
+        assert cohort.files_of("segmentation")[1].endswith("sub-00_dseg.nii.gz#1")
+    else:
+        assert cohort.period is None
+
+
+def test_series_that_are_no_beats_are_doubted(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    write_image(tmp_path / "films" / "p1.nii.gz", np.random.default_rng(0).random((4, 4, 3, 120)), AFFINE)
+    cohort = read_cohort(tmp_path / "films")
+    assert [finding.code for finding in cohort.findings] == ["long-films"]
+    assert cohort.visits[-1] == "frame-120"

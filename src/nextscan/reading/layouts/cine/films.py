@@ -24,6 +24,7 @@ CYCLE = "cycle"
 _CUT = 0.6  # of the file: no heart contracts for longer, the file stops before the beat ends
 _EARLIEST_ES = 0.15  # of the beat after ED
 _LAST_FRAMES = 0.8  # of the file: an ED there belongs to the next beat
+_MOST_FRAMES = 100  # of a film of one beat
 _BEATS = (0.3, 2.5)  # seconds
 
 
@@ -293,6 +294,15 @@ def _doubts(films: Sequence[Film], settings: SequencesSchema) -> list[Finding]:
         )
         who = tuple(film.subject for film in wrapped)
         findings.append(Finding("note", "wrapped-films", text, subjects=who, cure="look whether it is so"))
+    long = [film for film in films if film.n_frames > _MOST_FRAMES]
+    if long:
+        text = (
+            f"{counted(len(long), 'film')} of more than {_MOST_FRAMES} frames: {some([film.subject for film in long])}"
+        )
+        cure = "films of a beat have 12 to 60; are these other series, such as fMRI?"
+        findings.append(
+            Finding("warning", "long-films", text, subjects=tuple(film.subject for film in long), cure=cure)
+        )
     known = [film for film in films if film.ed is not None and film.es is not None]
     lacking = [film.subject for film in films if film.ed is None or film.es is None]
     if known and lacking:

@@ -13,9 +13,12 @@ import pandas as pd
 from nextscan.arrays import FloatArray
 from nextscan.errors import CohortError, ImageError, SchemaError, some
 from nextscan.images.header import Header, read_film_header
+from nextscan.images.names import CONTRASTS, parse
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import canonical
 from nextscan.reading.layouts.cine.films import CYCLE, PHASE, Film, check_phases, rows_of, same_frames
+from nextscan.reading.layouts.cine.regions import regions_beside
+from nextscan.reading.layouts.plan import is_of_film
 from nextscan.reading.schema import TableSchema
 from nextscan.stamps import split_frame
 
@@ -43,7 +46,7 @@ def as_sequences(rows: VisitRows, schema: TableSchema) -> VisitRows:
     rows = _expanded(rows, schema)
     rows = _of_frames(rows)
     rows = _in_beats(rows, schema)
-    return _checked(_phased(_with_regions(rows, schema)))
+    return _checked(_phased(_with_regions(_without_used(rows, schema), schema)))
 
 
 def _references(rows: VisitRows) -> list[tuple[Path, int | None]]:
@@ -84,8 +87,11 @@ def _expanded(rows: VisitRows, schema: TableSchema) -> VisitRows:
 
 
 def _names_films(rows: VisitRows) -> bool:
-    """Tell whether all of the first images hold several frames, none of which is named."""
+    """Tell whether all of the first images hold several frames, none of which is named; brains (T1w) are no films."""
     references = [path for path, frame in _references(rows) if path.name and frame is None][:_LOOKED_AT]
+    named = [parse(path) for path in references]
+    if any(file is not None and "sub" in file.entities and file.suffix in CONTRASTS for file in named):
+        return False
     try:
         return bool(references) and all(read_film_header(path).n_frames > 1 for path in references)
     except ImageError:
@@ -221,8 +227,26 @@ def _in_beats(rows: VisitRows, schema: TableSchema) -> VisitRows:
     return replace(rows, time=rows.time / rr, time_unit=CYCLE).telling([note])
 
 
+def _without_used(rows: VisitRows, schema: TableSchema) -> VisitRows:
+    """Leave out what was read only to place frames, where the schema names the labels there are."""
+    if schema.labels is None:
+        return rows
+    used = [name for name in rows.labels if is_of_film(str(name), schema) and name not in {PHASE, *schema.labels}]
+    return replace(rows, labels=rows.labels.drop(columns=used))
+
+
 def _with_regions(rows: VisitRows, schema: TableSchema) -> VisitRows:
-    return replace(rows, regions=dict(schema.sequences.regions)) if schema.sequences.regions else rows
+    """Take over what values of label maps mean: from the schema, else from a table beside the maps."""
+    if schema.sequences.regions:
+        return replace(rows, regions=dict(schema.sequences.regions))
+    paths = [path for path in rows.files.get("segmentation", ()) if path]
+    if rows.regions or not paths or rows.time_unit not in (CYCLE, "ms", "frames"):
+        return rows
+    found, table = regions_beside(split_frame(paths[0])[0].parent)
+    if table is None:
+        return rows
+    told = ", ".join(f"{value} = {name}" for name, value in found.items())
+    return replace(rows, regions=found).telling([f"{Path(rows.source).name}: label maps, by {table.name}: {told}"])
 
 
 def _phased(rows: VisitRows) -> VisitRows:
