@@ -152,7 +152,8 @@ def _volumes(cohort: Cohort) -> tuple[dict[str, FloatArray], list[Finding]]:
         )
         findings.append(Finding("note", "many-labels", text, cure="say regions in [sequences]"))
         counted_in = {value: counts for value, counts in counted_in.items() if value in names}
-    order = sorted(counted_in, key=lambda value: (list(regions).index(names[value]) if value in names else 99, value))
+    usual = {name: place for place, name in enumerate((_CAVITY, _MUSCLE, _RIGHT))}
+    order = sorted(counted_in, key=lambda value: (usual.get(names.get(value, ""), len(usual)), value))
     lacking = paths == ""
     return {
         names.get(value, f"label {value}"): np.where(lacking, np.nan, counted_in[value]) for value in order
