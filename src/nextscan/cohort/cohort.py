@@ -39,7 +39,8 @@ class Cohort:
     visits : ndarray of str, shape (n_visits,)
         Visit names, distinct within a subject.
     years : ndarray of float, shape (n_visits,)
-        Time since the subject's first visit, in `time_unit`; NaN where unknown.
+        Time since the subject's first visit, or where time is a circle the place on it, in `time_unit`; NaN where
+        unknown.
     features : ndarray of float64, shape (n_visits, n_features)
         In native units; NaN where missing. A row without any value, and without a volume, is a *request*:
         impute this visit.

@@ -45,7 +45,7 @@ class Targets:
     subject : ndarray of str, shape (n,)
     visit : ndarray of str, shape (n,)
     years : ndarray of float, shape (n,)
-        Since the subject's first visit; NaN where unknown.
+        Since the subject's first visit, or the place on a circle; NaN where unknown.
     context : ndarray of int, shape (n,)
         Row of the nearest observed visit before the target (the first one, if none is before it); the last
         observed one of times that were asked for.

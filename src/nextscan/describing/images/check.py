@@ -116,13 +116,7 @@ def inspect_images(cohort: Cohort, *, progress: Progress | None = None, thumbnai
             subject = []
         if progress is not None:
             progress({"phase": "checking images", "done": done, "total": len(rows)})
-    findings = [
-        *look.unusable(),
-        *alone(images, of_beats=look.of_beats),
-        *look.companions(),
-        *together(cohort, images),
-        *alignment(fits),
-    ]
+    findings = [*look.unusable(), *alone(images), *look.companions(), *together(cohort, images), *alignment(fits)]
     return Inspection(images, findings, look.n_unusable, look.thumbnails)
 
 
@@ -160,7 +154,7 @@ class _Look:
             known = {"subject": subject, "visit": visit, "years": years}
             self.thumbnails.append({**known, "planes": thumbnail(image)})
         if self.of_beats:  # no heads, and a beat is one breath-hold
-            return Seen(row, subject, where, image.header, summarise(image), (0.0, 0.0, 0.0)), None
+            return Seen(row, subject, where, image.header, summarise(image), (0.0, 0.0, 0.0), of_beat=True), None
         try:
             coarse, is_placed = coarsen(image, self._transform(row, subject, where, image.header)), True
         except ImageError as error:

@@ -39,6 +39,8 @@ class Seen:
         and may be longer.
     agreement : Agreement or None
         With the subject's first image; None for the first.
+    of_beat : bool
+        Whether it is a frame of a heart.
     """
 
     row: int
@@ -48,6 +50,7 @@ class Seen:
     values: Values
     head: tuple[float, float, float]
     agreement: Agreement | None = None
+    of_beat: bool = False
 
     @property
     def is_odd_in_size(self) -> bool:
@@ -63,7 +66,7 @@ def about(found: Sequence[tuple[str, str]], level: Level, code: str, text: str) 
     return Finding(level, code, named, (), tuple(dict.fromkeys(subject for subject, _ in found)))
 
 
-def alone(images: Sequence[Seen], *, of_beats: bool = False) -> Iterator[Finding]:
+def alone(images: Sequence[Seen]) -> Iterator[Finding]:
     """Say what is odd about images by themselves; slices of hearts are thick, and show no heads."""
     tests: tuple[tuple[Callable[[Seen], bool], Level, str, str], ...] = (
         (
@@ -118,10 +121,9 @@ def alone(images: Sequence[Seen], *, of_beats: bool = False) -> Iterator[Finding
         ),
     )
     for test, level, code, text in tests:
-        if of_beats and code in _OF_HEADS:
-            continue
         named = _measured if code == "odd-size" else _named
-        found = [(seen.subject, named(seen)) for seen in images if test(seen)]
+        asked = [seen for seen in images if not (seen.of_beat and code in _OF_HEADS)]
+        found = [(seen.subject, named(seen)) for seen in asked if test(seen)]
         if found:
             yield about(found, level, code, text)
 
