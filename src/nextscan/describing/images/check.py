@@ -59,8 +59,7 @@ def check_images(cohort: Cohort, *, progress: Progress | None = None) -> list[Fi
     Each image is read once: is it readable, finite, placed by its header, of plausible spacing and intensities; do its
     mask, label map and transform fit it. Between visits of a subject: orientation, spacing, shape, overlap and
     correlation at low resolution (with the transforms, where there are some), how the head would have to be turned,
-    moved or mirrored, what one of them lacks of it, and whether an image is there twice. Frames of a beat are not
-    compared so, and not asked for heads.
+    moved or mirrored, what one of them lacks of it, and whether an image is there twice.
 
     Parameters
     ----------
@@ -139,7 +138,10 @@ class _Look:
         self.shown = _shown(cohort) if thumbnails else set()
 
     def at(self, row: int) -> tuple[Seen, Coarse | None] | None:
-        """Look at one image; return it with itself at low resolution, or without where nobody knows where it lies."""
+        """Look at one image; return it with itself at low resolution, or without where it is not to be compared.
+
+        That is where nobody knows where it lies, and of frames of a beat.
+        """
         cohort = self.cohort
         subject, visit = str(cohort.subjects[cohort.subject_of[row]]), str(cohort.visits[row])
         where = f"{subject} {visit}"
