@@ -131,3 +131,12 @@ def test_the_page_has_films_and_hides_people(hearts: Cohort) -> None:
     hidden = description_page(without_people(description, hearts.subjects.tolist()))
     assert "Ejection fraction" in hidden
     assert "patient002" not in hidden
+
+
+def test_volumes_of_real_hearts_are_those_of_their_table(shared_data: Path) -> None:
+    cohort = read_cohort(shared_data / "sequences" / "chd_hearts" / "hearts.csv")
+    found = describe(cohort)
+    table = found.tables["films"]
+    told = cohort.visit_labels["lv_volume_ml"].to_numpy(float).reshape(-1, 2)
+    np.testing.assert_allclose(table[["label 1_ED_ml", "label 1_ES_ml"]].to_numpy(float), told, atol=0.06)
+    assert {finding.code for finding in found.findings if finding.level == "warning"} == set()

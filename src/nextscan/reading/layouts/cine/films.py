@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -182,7 +182,7 @@ def rows_of(
         files[role] = [path for film in films for path in film.files.get(role) or [""] * len(film.frames)]
     width = max(2, len(str(max(film.n_frames for film in films))))
     said = [*notes, *_notes(films, settings, unit), *_of_headers(films)]
-    told = [Finding(**{**vars(finding), "text": f"{source}: {finding.text}"}) for finding in _doubts(films, settings)]
+    told = [replace(finding, text=f"{source}: {finding.text}") for finding in _doubts(films, settings)]
     regions = dict(settings.regions or regions or {})
     if roles and "segmentation" in roles:
         meant = ", ".join(f"{value} = {name}" for name, value in sorted(regions.items(), key=lambda item: item[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,12 +47,12 @@ def read_cine(root: Path, schema: Schema, *, participants: Path | None = None) -
         findings = []
     rows = rows_of(films, own.sequences, source=str(root), regions=regions, notes=notes, findings=findings)
     labels = {name: _label(rows.labels[name]) for name in rows.labels}
-    rows = VisitRows(**{
-        **vars(rows),
-        "labels": pd.DataFrame(labels, index=range(len(rows))),
-        "subjects": np.array([own.subject_prefix + name for name in rows.subjects], dtype=object),
-        "notes": tuple(f"{root.resolve().name}: {note}" for note in rows.notes),
-    })  # fmt: skip
+    rows = replace(
+        rows,
+        labels=pd.DataFrame(labels, index=range(len(rows))),
+        subjects=np.array([own.subject_prefix + name for name in rows.subjects], dtype=object),
+        notes=tuple(f"{root.resolve().name}: {note}" for note in rows.notes),
+    )
     people = participants or next((path for name in PARTICIPANTS if (path := root / name).is_file()), None)
     if people is None:
         return rows

@@ -154,12 +154,11 @@ def _film(
 def _rows(path: Path, meaning: Mapping[str, str], needed: tuple[str, ...]) -> dict[str, dict[str, object]]:
     """Return the rows of a table by code, with labels in our names; empty rows are passed over."""
     table = open_table(path)
+    there = {canonical(name): name for name in table.columns}
     columns: dict[str, str] = {}
-    for name in sorted(
-        table.columns, key=lambda name: list(meaning).index(key) if (key := canonical(name)) in meaning else 99
-    ):
-        if canonical(name) in meaning:
-            columns.setdefault(meaning[canonical(name)], name)
+    for name, means in meaning.items():
+        if name in there:
+            columns.setdefault(means, there[name])
     for key in needed:
         if key not in columns:
             want = next(name for name, means in meaning.items() if means == key)

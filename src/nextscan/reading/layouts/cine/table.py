@@ -88,7 +88,9 @@ def _expanded(rows: VisitRows, schema: TableSchema) -> VisitRows:
 
 def _names_films(rows: VisitRows) -> bool:
     """Tell whether all of the first images hold several frames, none of which is named; brains (T1w) are no films."""
-    references = [path for path, frame in _references(rows) if path.name and frame is None][:_LOOKED_AT]
+    if any(frame is not None for _, frame in _references(rows)):
+        return False
+    references = [path for path, _ in _references(rows) if path.name][:_LOOKED_AT]
     named = [parse(path) for path in references]
     if any(file is not None and "sub" in file.entities and file.suffix in CONTRASTS for file in named):
         return False
