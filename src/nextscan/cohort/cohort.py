@@ -67,7 +67,8 @@ class Cohort:
         What reading it brought up that the user should know; errors among them are refused by `fit`.
     reading : mapping
         How it was read, ready for JSON: ``schema`` (its keys), ``dictionary`` (titles and units of fields),
-        ``suffix`` of images. Models remember it, so that other tables are read alike.
+        ``suffix`` of images, ``regions`` (values of label maps: ``{"LV": 3, "MYO": 2, "RV": 1}``). Models remember it,
+        so that other tables are read alike.
     """
 
     name: str
