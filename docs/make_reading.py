@@ -39,7 +39,8 @@ participants.tsv, participants.json          labels; {"age": {"Units": "months"}
 ```
 
 - *Times* are those of `sessions.tsv` (age or `acq_time`); sessions without one take the `acq_time` of their own
-  `scans.tsv`. Units come from the JSON beside a table or above it (`participants.json`, `sessions.json`,
+  `scans.tsv`. Ages and dates of a person are joined by a session that has both, else by `date_of_birth` of
+  `participants.tsv`. Units come from the JSON beside a table or above it (`participants.json`, `sessions.json`,
   `sub-01_sessions.json`), the nearest holds.
 - *Ages that are no numbers*: `89+` is missing; a column of ranges such as `60-65` becomes the label `age_text`.
 - *Names*: `ses-1` in a table is the folder `ses-01`, `sub-1` is `sub-01`.

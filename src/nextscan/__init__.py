@@ -33,7 +33,7 @@ _PUBLIC = {
     "VolumeMeanChange": "nextscan.imputers.volumes.mean_change",
     "VolumeVAE": "nextscan.imputers.volumes.vae.imputer",
     "check_imputer": "nextscan.imputers.contract.check",
-    "describe": "nextscan.describing",
+    "describe": "nextscan.described",
     "evaluate": "nextscan.study",
     "folds": "nextscan.cohort",
     "hide": "nextscan.cohort",

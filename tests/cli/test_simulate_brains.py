@@ -26,7 +26,7 @@ def test_simulate_brains_writes_a_bids_folder(folder, capsys):
         (["brains", "a", "--features", "3"], "--features belongs to a table; leave it out"),
         (["brains", "a", "--shape", "8,8"], "--shape is three whole numbers, as in 32,40,32; got 8,8"),
         (["brains", "a", "--shape", "2,2,2"], "a shape is three numbers from 8 to 512"),
-        (["--out", "a.csv", "--shape", "8,8,8"], "--shape belongs to brains; leave it out"),
+        (["--out", "a.csv", "--shape", "8,8,8"], "--shape belongs to images; leave it out"),
         ([], "simulate needs the table to write, as in --out cohort.parquet"),
         (["table", "a"], "a: a table is named by --out"),
     ],

@@ -10,8 +10,10 @@ import pytest
 
 import nextscan
 from nextscan.cohort import Cohort
+from nextscan.cohort.known import spelled
 from nextscan.errors import CohortError, NextscanWarning
 from nextscan.imputers import load
+from nextscan.writing import complete_table
 
 EFFECT = -3.0
 
@@ -119,6 +121,67 @@ def test_a_feature_that_looks_like_a_label_is_the_feature_it_was(tmp_path: Path)
     shown = nextscan.read_cohort(tmp_path / "few.csv")
     assert "lesions" in shown.labels  # two whole numbers, taken as a label
     assert model.impute(shown, at_years=[1]).context[:, 2].tolist() == (np.arange(30) % 2).tolist()
+
+
+SPELLED = {"left": "LEFT", "right": "Right"}
+
+
+def test_features_in_another_spelling_are_the_features_they_were(train: Path, tmp_path: Path) -> None:
+    model = nextscan.Ridge().fit(nextscan.read_cohort(train))
+    path = patients(tmp_path)
+    expected = model.impute(nextscan.read_cohort(path, like=model), at_years=[2])
+    frame = pd.read_csv(path).rename(columns=SPELLED)
+    frame.to_csv(path, index=False)
+    cohort = nextscan.read_cohort(path, like=model)
+    (finding,) = (finding for finding in cohort.findings if finding.code == "names-respelled")
+    assert (finding.level, finding.columns) == ("note", ("LEFT", "Right"))
+    assert "LEFT taken for left, Right taken for right of the ridge model" in finding.text
+    np.testing.assert_array_equal(model.impute(cohort, at_years=[2]).mean(), expected.mean())
+    with pytest.warns(NextscanWarning, match="LEFT taken for left, Right taken for right of the ridge model"):
+        result = model.impute(nextscan.read_cohort(path), at_years=[2])
+    np.testing.assert_array_equal(result.mean(), expected.mean())
+    made = pd.read_csv(complete_table(path, result, tmp_path / "out.csv", like=model))
+    assert made.loc[made["imputed"], "LEFT"].notna().all()
+    assert "left" not in made
+
+
+def test_a_spelling_that_may_be_two_features_is_refused_with_a_cure_that_works(train: Path, tmp_path: Path) -> None:
+    model = nextscan.Ridge().fit(nextscan.read_cohort(train))
+    path = patients(tmp_path)
+    frame = pd.read_csv(path).rename(columns={"left": "LEFT"}).assign(Left=20.0)
+    frame.to_csv(path, index=False)
+    for read in (lambda: nextscan.read_cohort(path, like=model),
+                 lambda: model.impute(nextscan.read_cohort(path), at_years=[2])):  # fmt: skip
+        with pytest.raises(CohortError, match="columns LEFT, Left may be left of the ridge model; rename one of them"):
+            read()
+    frame.rename(columns={"LEFT": "left"}).to_csv(path, index=False)
+    assert "names-respelled" not in [f.code for f in nextscan.read_cohort(path, like=model).findings]
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted", "called"),
+    [
+        (["hippocampus"], ["Hippocampus"], {"hippocampus": "Hippocampus"}),
+        (["Left.Hippocampus"], ["Left-Hippocampus"], {"Left.Hippocampus": "Left-Hippocampus"}),
+        (["LEFT HIPPOCAMPUS"], ["left_hippocampus"], {"LEFT HIPPOCAMPUS": "left_hippocampus"}),
+        (["hippocampus", "Hippocampus"], ["Hippocampus"], {}),
+        (["a_1.1", "a_11"], ["a_1-1"], {"a_1.1": "a_1-1"}),
+        (["amygdala"], ["Hippocampus"], {}),
+    ],
+)
+def test_names_that_differ_in_case_and_punctuation(names: list[str], wanted: list[str], called: dict) -> None:
+    assert spelled(names, wanted, of="the model", where="study.csv") == called
+
+
+def test_a_pool_in_another_spelling(tmp_path: Path) -> None:
+    table(8, None, seed=1, visits=2).to_csv(tmp_path / "main.csv", index=False)
+    pool = table(8, None, seed=2, visits=1).rename(columns=SPELLED)
+    pool.to_csv(tmp_path / "pool.csv", index=False)
+    cohort = nextscan.read_cohort(tmp_path / "main.csv", unpaired=tmp_path / "pool.csv")
+    assert {"left", "right"} <= set(cohort.feature_names)
+    assert cohort.n_subjects == 16
+    assert np.isfinite(cohort.features).all()
+    assert "names-respelled" in [finding.code for finding in cohort.findings]
 
 
 def test_the_schema_of_training_need_not_be_given_again(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 
 from nextscan.arrays import FloatArray
 from nextscan.cohort import Cohort
@@ -155,6 +156,22 @@ def test_the_worst_are_named_and_the_others_counted() -> None:
     assert len(finding.subjects) == 8
     assert finding.text.startswith("8 scans do not fit")
     assert finding.text.endswith("and 3 more scans")
+
+
+def test_heavy_tails_alone_are_rarely_jumps() -> None:
+    def heavy(rng: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
+        return rng.standard_t(4, size=shape)
+
+    told = [bool(found(volumes(seed, (60, 2, 150), noise=heavy))) for seed in range(2000, 2020)]
+    assert sum(told) <= 1
+
+
+def test_degrees_of_freedom_of_a_difference_look_more_than_they_are() -> None:
+    rng = np.random.default_rng(0)
+    size = np.abs(np.diff(rng.standard_t(4, size=(400_000, 2)), axis=1))
+    middle, outer = np.quantile(size, (0.5, 0.98))
+    ratio = [stdtrit(freedom, 0.99) / stdtrit(freedom, 0.75) for freedom in (5.0, 7.0)]
+    assert ratio[1] < outer / middle < ratio[0]
 
 
 def test_too_few_pairs_say_nothing() -> None:

@@ -97,6 +97,20 @@ def test_features_equal_at_both_visits():
     assert description.tables["repeatability"].set_index("feature")["equal"]["carried"] == pytest.approx(40 / 60)
 
 
+def test_what_is_equal_at_both_visits_is_explained_by_what_it_is():
+    cohort = clean_cohort()
+    person = cohort.subject_of
+    cohort = with_column(cohort, "eTIV", 1e6 + 1000.0 * person)
+    cohort = with_column(cohort, "Braak", (person % 7).astype(float))
+    cohort = with_column(cohort, "schooling", 6.0 + person % 17)
+    cohort = with_column(cohort, "filled", 3000.5 + person)
+    told = {f.columns: f.text for f in describe(cohort).findings if f.code == "equal-at-both-visits"}
+    assert list(told) == [("eTIV",), ("Braak", "schooling"), ("filled",)]
+    assert ["intracranial" in text for text in told.values()] == [True, False, False]
+    assert "of the person rather than of the scan" in told["Braak", "schooling"]
+    assert "carried forward, or no measures of the scan" in told[("filled",)]
+
+
 def test_repeatability_agrees_with_numpy():
     cohort = with_values(clean_cohort(), lambda values: values.__setitem__((slice(0, 10, 2), 1), np.nan))
     table = describe(cohort).tables["repeatability"].set_index("feature")

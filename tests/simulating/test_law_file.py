@@ -2,10 +2,18 @@ import numpy as np
 import pytest
 
 from nextscan.errors import CohortError, OutputError
-from nextscan.simulating import load_brain_law, load_law, save_brain_law, save_law
+from nextscan.simulating import (
+    load_brain_law,
+    load_heart_law,
+    load_law,
+    save_brain_law,
+    save_heart_law,
+    save_law,
+)
 from nextscan.simulating.brains.people import draw_people
 from nextscan.simulating.features.worlds import make_law
 from nextscan.simulating.law_file import recipe
+from simulating_hearts import people as hearts
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +78,18 @@ def test_damaged_laws_of_brains_are_named(people, tmp_path):
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CohortError, match=r"cut\.npz: is damaged"):
         load_brain_law(tmp_path / "cut.npz")
+
+
+def test_a_law_of_hearts_comes_back_from_its_file(people, tmp_path):
+    law = hearts(4)
+    save_heart_law(tmp_path / "a.npz", law)
+    read = load_heart_law(tmp_path / "a.npz")
+    for name, value in law.state().items():
+        assert np.array_equal(read.state()[name], value), name
+    one, again = (each.predict("sub-003", [0.0, 0.25], [0.5]) for each in (law, read))
+    assert np.array_equal(one.people, again.people)
+    save_brain_law(tmp_path / "heads.npz", people)
+    with pytest.raises(CohortError, match="is the law of brains, not of simulated hearts; give a folder of hearts"):
+        load_heart_law(tmp_path / "heads.npz")
+    with pytest.raises(CohortError, match=r"none\.npz: there is no law of simulated hearts"):
+        load_heart_law(tmp_path / "none.npz")

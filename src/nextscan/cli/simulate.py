@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
@@ -13,6 +13,8 @@ from nextscan.errors import SettingError
 
 _SUBJECTS, _FEATURES, _PAIRS = 41_706, 769, 4_997
 _BRAINS, _SHAPE = 40, "32,40,32"
+_Number = TypeVar("_Number", int, float)
+_HEARTS, _HEART_SHAPE, _FRAMES = 60, "32,32,8", 12
 
 
 def simulate(
@@ -22,7 +24,9 @@ def simulate(
     ] = None,
     subjects: Annotated[
         int | None,
-        typer.Option(metavar="N", show_default=False, help="People in the cohort; else 41,706, or 40 with brains."),
+        typer.Option(
+            metavar="N", show_default=False, help="People in the cohort; else 41,706, 40 with brains, 60 with hearts."
+        ),
     ] = None,
     features: Annotated[
         int | None,
@@ -42,19 +46,44 @@ def simulate(
     ] = None,
     shape: Annotated[
         str | None,
-        typer.Option(metavar="X,Y,Z", show_default=False, help="Of brains: voxels of an image; else 32,40,32."),
+        typer.Option(
+            metavar="X,Y,Z", show_default=False, help="Of images: voxels; else 32,40,32, or 32,32,8 of hearts."
+        ),
+    ] = None,
+    spacing: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y,Z", show_default=False, help="Of hearts: mm; else such that the largest fits."),
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(metavar="N", show_default=False, help="Of hearts: images of a beat; else 12.")
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=SHARE,...",
+            show_default=False,
+            help="Of hearts: how many are NOR, DCM, HCM, MINF and RV, as in NOR=2,DCM=1; else as many of each.",
+        ),
+    ] = None,
+    layout: Annotated[
+        Literal["table", "acdc"] | None,
+        typer.Option(
+            metavar="table|acdc",
+            show_default=False,
+            help="Of hearts: `table`, hearts.csv and 4-D images; or `acdc`, the folders and files of ACDC.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same people.")] = 0,
     what: Annotated[
-        Literal["table", "brains"],
-        typer.Argument(metavar="brains", show_default=False, help="Images of heads instead of a table."),
+        Literal["table", "brains", "hearts"],
+        typer.Argument(metavar="brains|hearts", show_default=False, help="Images of heads or hearts, not a table."),
     ] = "table",
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="FOLDER", show_default=False, help="The BIDS folder to write, for brains."),
+        typer.Argument(metavar="FOLDER", show_default=False, help="The folder to write, for brains and hearts."),
     ] = None,
 ) -> None:
-    """Make a cohort whose true law is known: a UK-Biobank-like table, or images of brains.
+    """Make a cohort whose true law is known: a UK-Biobank-like table, or images of brains or hearts.
 
     The law is written beside the data. With it `nextscan evaluate` adds the `oracle` row, the best score
     anybody could reach, so you see how far a method is from the limit and not only from another.
@@ -62,17 +91,34 @@ def simulate(
     Brains are a BIDS folder of T1-weighted heads that age over two to four irregular visits; images without
     noise, label maps and exact volumes of regions lie in its `derivatives/truth`.
 
+    Hearts are short-axis images of a beat, normal or ill, with the same truth of every frame.
+
         nextscan simulate --out cohort.parquet
         nextscan simulate --subjects 2000 --features 100 --pairs 300 --world hard --out small.csv
         nextscan simulate brains heads --subjects 40 --shape 32,40,32
+        nextscan simulate hearts hearts --subjects 60 --frames 12
     """
-    if what == "brains":
+    of_hearts = {"spacing": spacing, "frames": frames, "groups": groups, "layout": layout}
+    if what != "hearts":
+        _refuse("hearts", **of_hearts)
+    if what != "table":
         _refuse("a table", features=features, pairs=pairs, world=world)
-        if out is not None and folder is not None:
-            raise SettingError(f"{folder} and {out}: simulate brains writes one folder; give one of them")
-        _simulate_brains(folder or out, _BRAINS if subjects is None else subjects, shape or _SHAPE, seed)
+        place = _folder(what, folder, out)
+        if what == "brains":
+            _simulate_brains(place, _BRAINS if subjects is None else subjects, shape or _SHAPE, seed)
+            return
+        _simulate_hearts(
+            place,
+            subjects=_HEARTS if subjects is None else subjects,
+            frames=_FRAMES if frames is None else frames,
+            shape=shape or _HEART_SHAPE,
+            spacing=spacing,
+            groups=groups,
+            layout=layout or "table",
+            seed=seed,
+        )
         return
-    _refuse("brains", shape=shape)
+    _refuse("images", shape=shape)
     if folder is not None:
         raise SettingError(f"{folder}: a table is named by --out; write --out {folder}")
     if out is None:
@@ -102,18 +148,71 @@ def _refuse(other: str, **options: object) -> None:
         raise SettingError(f"--{given[0]} belongs to {other}; leave it out")
 
 
-def _simulate_brains(out: Path | None, subjects: int, shape: str, seed: int) -> None:
+def _folder(what: str, folder: Path | None, out: Path | None) -> Path:
+    """Return the one folder to write."""
+    if out is not None and folder is not None:
+        raise SettingError(f"{folder} and {out}: simulate {what} writes one folder; give one of them")
+    if folder is None and out is None:
+        name = "heads" if what == "brains" else what
+        raise SettingError(f"simulate {what} needs the folder to write, as in: nextscan simulate {what} {name}")
+    return folder or out  # type: ignore[return-value]
+
+
+def _simulate_brains(out: Path, subjects: int, shape: str, seed: int) -> None:
     from nextscan.simulating import simulate_brains
 
-    if out is None:
-        raise SettingError("simulate brains needs the folder to write, as in: nextscan simulate brains heads")
-    try:
-        x, y, z = (int(part) for part in shape.split(","))
-    except ValueError:
-        raise SettingError(f"--shape is three whole numbers, as in {_SHAPE}; got {shape}") from None
+    x, y, z = _three(shape, "--shape", "whole numbers", _SHAPE, int)
     with show_progress() as progress:
         cohort = simulate_brains(out, n_subjects=subjects, shape=(x, y, z), seed=seed, progress=progress)
     print(
         f"cohort: {out} ({cohort.n_subjects:,} people, {int(cohort.is_paired.sum()):,} with a follow-up, "
         f"{cohort.n_visits:,} images of {x}×{y}×{z})"
     )
+
+
+def _simulate_hearts(
+    out: Path,
+    *,
+    subjects: int,
+    frames: int,
+    shape: str,
+    spacing: str | None,
+    groups: str | None,
+    layout: Literal["table", "acdc"],
+    seed: int,
+) -> None:
+    from nextscan.simulating import simulate_hearts
+
+    x, y, z = _three(shape, "--shape", "whole numbers", _HEART_SHAPE, int)
+    apart = None if spacing is None else _three(spacing, "--spacing", "numbers of mm", "5,5,18", float)
+    with show_progress() as progress:
+        cohort = simulate_hearts(
+            out,
+            n_subjects=subjects,
+            n_frames=frames,
+            shape=(x, y, z),
+            spacing=apart,
+            groups=None if groups is None else _shares(groups),
+            layout=layout,
+            seed=seed,
+            progress=progress,
+        )
+    print(
+        f"cohort: {out} ({cohort.n_subjects:,} people, {frames:,} frames each, {cohort.n_visits:,} images "
+        f"of {x}×{y}×{z})"
+    )
+
+
+def _three(text: str, option: str, what: str, example: str, kind: type[_Number]) -> tuple[_Number, _Number, _Number]:
+    try:
+        x, y, z = (kind(part) for part in text.split(","))
+    except ValueError:
+        raise SettingError(f"{option} is three {what}, as in {example}; got {text}") from None
+    return x, y, z
+
+
+def _shares(text: str) -> dict[str, float]:
+    try:
+        return {name.strip().upper(): float(share) for name, share in (part.split("=") for part in text.split(","))}
+    except ValueError:
+        raise SettingError(f"--groups is names and shares, as in NOR=2,DCM=1; got {text}") from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -67,9 +68,16 @@ class Known:
         """Return the cohort with its columns in the roles they have in the model.
 
         A column that only this table makes a feature (a label constant within people scanned once looks like one)
-        becomes the label it was in training, and a label of numbers the feature it was. Subjects without a value of
+        becomes the label it was in training, and a label of numbers the feature it was. A feature that is written
+        otherwise than in training (`spelled`) is taken for it, with a warning. Subjects without a value of
         any feature of the model are left out, with a warning: there is nothing to start from.
+
+        Raises
+        ------
+        CohortError
+            If several columns may be one feature, or nobody has a value of any.
         """
+        cohort = self._respelled(cohort)
         as_labels = [name for name in self.labels if name in cohort.feature_names]
         held = {*cohort.labels, *cohort.visit_labels}
         as_features = [name for name in self.feature_names if name in held and _numeric(cohort, name)]
@@ -105,6 +113,15 @@ class Known:
             )
             cohort = cohort.select_subjects(seen)
         return cohort
+
+    def _respelled(self, cohort: Cohort) -> Cohort:
+        called = spelled(cohort.feature_names, self.feature_names, of=self.source, where=cohort.source or cohort.name)
+        if not called:
+            return cohort
+        _warn(f"{cohort.source or cohort.name}: {about_spelling(called, self.source)}")
+        names = tuple(called.get(name, name) for name in cohort.feature_names)
+        units = {called.get(name, name): unit for name, unit in cohort.units.items()}
+        return replace(cohort, feature_names=names, units=units)
 
     def check_labels(self, cohort: Cohort, wanted: Targets, missing_labels: MissingLabels = "refuse") -> None:
         """Warn of labels that the model knows and targets lack, and of categories it never saw.
@@ -155,6 +172,70 @@ class Known:
                         f"for {counted(len(set(wanted.subject[new].tolist())), 'subject')}, imputed as the average of "
                         f"training; it knew {some(categories)}: code them alike"
                     )
+
+
+def spelled(names: Iterable[str], wanted: Collection[str], *, of: str, where: str) -> dict[str, str]:
+    """Return what names are called among wanted ones that differ only in case and punctuation.
+
+    A wanted name that is there to the letter is nobody else's.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of the columns of a table.
+    wanted : collection of str
+        Of the features of a model.
+    of : str
+        The model, for messages.
+    where : str
+        The table, for messages.
+
+    Raises
+    ------
+    CohortError
+        If several names may be one that is wanted, or one may be several.
+
+    Examples
+    --------
+    >>> spelled(["hippocampus", "Left.Amygdala", "age"], ["Hippocampus", "Left-Amygdala"], of="a", where="b")
+    {'hippocampus': 'Hippocampus', 'Left.Amygdala': 'Left-Amygdala'}
+    """
+    names = list(names)
+    lacking = [name for name in wanted if name not in set(names)]
+    if not lacking:
+        return {}
+    free: dict[str, list[str]] = {}
+    for name in names:
+        if name not in set(wanted):
+            free.setdefault(_folded(name), []).append(name)
+    alike: dict[str, list[str]] = {}
+    for name in lacking:
+        alike.setdefault(_folded(name), []).append(name)
+    called: dict[str, str] = {}
+    for key, theirs in alike.items():
+        mine = free.get(key, [])
+        if mine and len(mine) + len(theirs) > 2:
+            raise CohortError(
+                f"{where}: column{'s' * (len(mine) > 1)} {some(mine)} may be {' or '.join(theirs)} of {of}; "
+                f"rename {'one of them' if len(mine) > 1 else 'it'} to {theirs[0]}"
+            )
+        called |= {mine[0]: theirs[0]} if mine else {}
+    return called
+
+
+def about_spelling(called: Mapping[str, str], source: str) -> str:
+    """Say which names were taken for those of a model.
+
+    >>> about_spelling({"hippocampus": "Hippocampus"}, "the model")
+    'hippocampus taken for Hippocampus of the model'
+    """
+    return f"{some([f'{mine} taken for {theirs}' for mine, theirs in called.items()], 8)} of {source}"
+
+
+def _folded(name: str) -> str:
+    """Return letters in lower case and digits; what stands between two digits tells them apart."""
+    parts = re.sub(r"[^a-z0-9]+", " ", name.lower())
+    return re.sub(r"(?<!\d) | (?!\d)", "", parts)
 
 
 def as_category(values: pd.Series) -> pd.Series:

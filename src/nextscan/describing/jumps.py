@@ -32,6 +32,9 @@ _TAIL, _FAR_TAIL = 0.02, 0.002  # share of changes beyond the quantiles that tel
 _MANY_FEATURES, _ENOUGH_FAR = 50, 50  # features and far changes from which on the far tail tells, not a known law
 _SET_ASIDE = 0.02  # share of pairs that may be wrong, and are then not asked for the tail
 _PRIOR, _USUAL_FREEDOM = 20, 5.0  # changes in the tail that outweigh the degrees of freedom known beforehand
+# changes are differences of two errors: nearer to a normal law in the middle, which makes their degrees of freedom look
+# one and a half times as many there as they are in the tail
+_OF_DIFFERENCES = 1.5
 _ENOUGH_FEATURES = 8  # to speak of most
 _WORST = 5  # scans that are named
 
@@ -187,7 +190,7 @@ def _beyond_few(ordered: FloatArray, limit: float) -> float:
     inverse = np.linspace(0.01, 1, 100)  # of the degrees of freedom
     ratios = stdtrit(1 / inverse, 1 - share / 2) / stdtrit(1 / inverse, 0.75)
     weight = share * len(ordered)
-    found = float(np.interp(outer / max(middle, 1e-9), ratios, inverse))
+    found = _OF_DIFFERENCES * float(np.interp(outer / max(middle, 1e-9), ratios, inverse))
     freedom = (weight + _PRIOR) / (weight * found + _PRIOR / _USUAL_FREEDOM)
     return float(middle * stdtrit(freedom, 1 - limit / 2) / stdtrit(freedom, 0.75))
 

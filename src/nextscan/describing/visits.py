@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ from nextscan.wording import counted, few
 FEW_PAIRS = 30
 _LEAST_PAIRS = 10  # fewer pairs say nothing about repeatability
 _LONG_GAP = 5  # mean years between visits that few studies have
+_MOST_LEVELS = 30  # of what is counted or graded once for a person
+_HEAD = re.compile(r"intra.?cran|icv|tiv(?![a-z])|(?<![a-z])head|skull", re.IGNORECASE)
 _CHUNK = 4096  # visits hashed at a time
 
 
@@ -221,13 +225,18 @@ def _equal_findings(data: Observed, table: pd.DataFrame, varied: NDArray[np.bool
     often = varied & (equal > 0.5) & ~always & (data.summary["distinct"] > 20).to_numpy()
     findings = []
     if always.any():
-        names = data.names[always]
-        text = (
-            f"{counted(int(always.sum()), 'feature')} equal at both visits for everybody: {few(names)}; "
-            "made equal by the processing (as intracranial volume is in a longitudinal stream); "
-            "exclude from scoring"
-        )
-        findings.append(Finding("warning", "equal-at-both-visits", text, tuple(names)))
+        heads = always & np.array([bool(_HEAD.search(name)) for name in data.names])
+        traits = always & ~heads & np.array([_is_trait(data, i) for i in range(len(always))])
+        for which, why in (
+            (heads, "made equal by the processing (as intracranial volume is in a longitudinal stream)"),
+            (traits, "few whole numbers, of the person rather than of the scan"),
+            (always & ~heads & ~traits, "carried forward, or no measures of the scan"),
+        ):
+            if which.any():
+                names = data.names[which]
+                text = f"{counted(int(which.sum()), 'feature')} equal at both visits for everybody: {few(names)}; {why}"
+                cure = "exclude from scoring, or list as labels in a schema what is no measure"
+                findings.append(Finding("warning", "equal-at-both-visits", text, tuple(names), cure=cure))
     if often.any():
         names = data.names[often]
         text = (
@@ -236,6 +245,15 @@ def _equal_findings(data: Observed, table: pd.DataFrame, varied: NDArray[np.bool
         )
         findings.append(Finding("note", "often-equal", text, tuple(names)))
     return findings
+
+
+def _is_trait(data: Observed, feature: int) -> bool:
+    """Tell whether a feature has few levels, all whole numbers: years of education, stages, alleles."""
+    if data.summary["distinct"].iloc[feature] > _MOST_LEVELS:
+        return False
+    values = data.values[:, feature]
+    known = values[~np.isnan(values)]
+    return bool((known == np.round(known)).all())
 
 
 def _unreliable(data: Observed, table: pd.DataFrame, varied: NDArray[np.bool_]) -> list[Finding]:

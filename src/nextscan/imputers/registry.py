@@ -29,6 +29,7 @@ _REGISTRY: dict[str, tuple[str, str, dict[str, Any]]] = {
     "copy-source": ("volumes.copy_source", "CopySource", {}),
     "volume-mean-change": ("volumes.mean_change", "VolumeMeanChange", {}),
     "volume-oracle": ("volumes.oracle", "VolumeOracle", {}),
+    "heart-oracle": ("sequences.oracle", "HeartOracle", {}),
 }
 
 BASELINES = ("carry-forward", "mean-change", "feature-regression", "ridge", "reliability")
@@ -48,7 +49,7 @@ def kind_of(name: str) -> Kind:
     SettingError
         If the name is unknown; the message suggests the nearest name.
     """
-    return "volumes" if _entry(name)[0].startswith("volumes.") else "features"
+    return "volumes" if _entry(name)[0].startswith(("volumes.", "sequences.")) else "features"
 
 
 def make_imputer(name: str, **settings: Any) -> Any:

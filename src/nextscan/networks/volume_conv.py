@@ -26,6 +26,8 @@ class VolumeConvNet(nn.Module):
     n_numbers : int
         Numbers beside the volume, such as labels; 0 without.
     n_outputs : int
+    n_inputs : int
+        Channels of the volume.
     channels : sequence of int
         Widths from full to lowest resolution; each step halves the resolution. The last is a multiple of `groups`.
     n_blocks : int
@@ -39,6 +41,7 @@ class VolumeConvNet(nn.Module):
         *,
         n_numbers: int = 0,
         n_outputs: int = 1,
+        n_inputs: int = 1,
         channels: Sequence[int] = (8, 32),
         n_blocks: int = 4,
         groups: int = 4,
@@ -49,7 +52,7 @@ class VolumeConvNet(nn.Module):
         self.multiple = 2 ** (len(channels) - 1)
         low = channels[-1]
         steps = list(pairwise(channels))
-        self.first = nn.Conv3d(1, channels[0], 3, padding=1)
+        self.first = nn.Conv3d(n_inputs, channels[0], 3, padding=1)
         self.down = nn.ModuleList(nn.Conv3d(fine, coarse, 2, stride=2) for fine, coarse in steps)
         self.norms = nn.ModuleList(nn.GroupNorm(groups, low) for _ in range(n_blocks))
         self.blocks = nn.ModuleList(nn.Conv3d(low, low, 3, padding=1) for _ in range(n_blocks))
@@ -66,7 +69,7 @@ class VolumeConvNet(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, volume: Tensor, numbers: Tensor | None = None) -> Tensor:
-        """Map volumes (B, 1, X, Y, Z) and numbers (B, n_numbers).
+        """Map volumes (B, n_inputs, X, Y, Z) and numbers (B, n_numbers).
 
         Returns
         -------

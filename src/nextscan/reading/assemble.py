@@ -46,7 +46,7 @@ def assemble(rows: VisitRows, name: str, *, law: str = "", allow: Collection[str
     rows = rows.telling(findings=plausible(rows))
     position, subjects = pd.factorize(pd.Series(rows.subjects), sort=False)
     first = np.flatnonzero(np.diff(position, prepend=-1))
-    years = rows.time - rows.time[first][position] if rows.period is None else rows.time.copy()
+    years = rows.clock - rows.clock[first][position] if rows.period is None else rows.time.copy()
     if rows.period is None:
         years[first] = 0.0
     visits = rows.visits if rows.visits is not None else _numbered(position, first)

@@ -44,7 +44,7 @@ def join_unpaired(main: VisitRows, pools: list[VisitRows]) -> VisitRows:
     if not shared and not with_images:
         raise CohortError(
             f"{main.source}: shares no feature with {some(pool.source for pool in pools)}; "
-            f"the first has {some(main.feature_names, 3)}; column names must agree to the letter"
+            f"the first has {some(main.feature_names, 3)}; names of columns must agree but for case and punctuation"
         )
     notes = [] if with_images and not shared else [f"{len(shared)} features shared by {1 + len(pools)} tables"]
     for pool in pools:
@@ -149,6 +149,7 @@ def _stack(parts: list[VisitRows], labels: list[str], notes: list[str], findings
         period=main.period,
         regions=main.regions,
         time_column=main.time_column,
+        aside=None if main.aside is None else np.append(main.aside, np.full(lengths[-1] - len(main), np.nan)),
         visit_column=main.visit_column,
         features=np.concatenate([part.features for part in parts]),
         feature_names=main.feature_names,

@@ -233,7 +233,7 @@ def _with_forms(
     if isinstance(layout, Layout):
         units = {name: layout.table.forms[column].unit for name, column in layout.features.items()}
         rows = replace(rows, units={name: unit for name, unit in units.items() if unit} | dict(rows.units))
-    return rows.telling(notes) if notes else rows
+    return rows.telling(notes, [finding for table in tables for finding in table.findings])
 
 
 def find_dictionary(path: str | Path | None, known: Known | None = None) -> Dictionary:

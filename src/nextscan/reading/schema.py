@@ -79,7 +79,8 @@ class TimeSchema(_Closed):
     unit: str = "years"
     """Of `years` and `age`: years, months, weeks or days, which become years; any other unit is kept."""
     format: str | None = None
-    """Of `date`, as in ``"%d/%m/%Y"``; the usual forms are recognised without it."""
+    """Of `date`, as in ``"%d/%m/%Y"``, or ``"%b-%y"`` for months as in ``Mar-12``; ``"excel"`` for days that Excel
+    counts, ``"ISO8601"`` where each cell has a form of its own. The usual forms are recognised without it."""
 
 
 class LabelSchema(_Closed):

@@ -17,11 +17,12 @@ from nextscan.errors import CohortError
 from nextscan.simulating.brains.law import BrainLaw
 from nextscan.simulating.features.law import Law
 from nextscan.simulating.features.worlds import make_law
+from nextscan.simulating.hearts.law import HeartLaw
 
 FORMAT = 1
 _RECIPE = "simulated:"
 _AGAIN = "simulate the cohort again to have its law beside it"
-_AnyLaw = TypeVar("_AnyLaw", Law, BrainLaw)
+_AnyLaw = TypeVar("_AnyLaw", Law, BrainLaw, HeartLaw)
 
 
 def save_law(path: str | Path, law: Law) -> None:
@@ -38,6 +39,11 @@ def save_law(path: str | Path, law: Law) -> None:
 def save_brain_law(path: str | Path, law: BrainLaw) -> None:
     """Write the law of simulated brains as `save_law` does; read it with `load_brain_law`."""
     _write(path, {"format": FORMAT, "kind": "brains"}, law.state(), np.savez_compressed)
+
+
+def save_heart_law(path: str | Path, law: HeartLaw) -> None:
+    """Write the law of simulated hearts as `save_law` does; read it with `load_heart_law`."""
+    _write(path, {"format": FORMAT, "kind": "hearts"}, law.state(), np.savez_compressed)
 
 
 def recipe(law: Law) -> str:
@@ -78,6 +84,17 @@ def load_brain_law(path: str | Path) -> BrainLaw:
     return _read(path, BrainLaw.from_state, of="simulated brains", kind="brains")
 
 
+def load_heart_law(path: str | Path) -> HeartLaw:
+    """Read the law of a cohort of simulated hearts.
+
+    Raises
+    ------
+    CohortError
+        If the file is missing, damaged, of another kind or of another version.
+    """
+    return _read(path, HeartLaw.from_state, of="simulated hearts", kind="hearts")
+
+
 def _from_recipe(text: str) -> Law:
     try:
         parts = dict(parse_qsl(text.removeprefix(_RECIPE), strict_parsing=True))
@@ -97,8 +114,8 @@ def _read(path: str | Path, make: Callable[[dict[str, Any]], _AnyLaw], *, of: st
     try:
         arrays = read_npz(path)
         document = json.loads(str(arrays.pop("document")))
-        if kind and document.pop("kind", "") != kind:
-            raise CohortError(f"{path}: is the law of a table, not of {of}; give a folder of {kind}")
+        if kind and (found := document.pop("kind", "a table")) != kind:
+            raise CohortError(f"{path}: is the law of {found}, not of {of}; give a folder of {kind}")
         if document.pop("format") != FORMAT:
             raise CohortError(f"{path}: is the law of another version of nextscan; {_AGAIN}")
         return make({**document, **arrays})

@@ -1,11 +1,13 @@
 import datetime
 import sys
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import pytest
 
-from nextscan.errors import CohortError, SchemaError
+from nextscan.errors import CohortError, NextscanWarning, SchemaError
 from nextscan.reading import read_cohort
 
 ROWS = [
@@ -58,3 +60,32 @@ def test_without_openpyxl_one_line_says_what_to_install(tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(CohortError, match=r"pip install 'nextscan\[excel\]'"):
         read_cohort(path)
+
+
+def test_formulas_that_were_never_worked_out_are_told(tmp_path: Path) -> None:
+    rows = [["id", "visit", "left", "total"], ["a", 1, 2.5, "=C2*2"], ["a", 2, 2.25, "=C3*2"], ["b", 1, 2.75, 5.5]]
+    path = workbook(tmp_path / "study.xlsx", {"MRI": rows})
+    with pytest.warns(NextscanWarning, match=r"sheet MRI: 2 formulas without a saved value.*D2 =C2\*2, D3 =C3\*2"):
+        cohort = read_cohort(path)
+    assert np.isnan(cohort.features[:2, 1]).all()
+    (finding,) = (finding for finding in cohort.findings if finding.code == "formulas")
+    assert (finding.level, finding.cure.split(",")[0]) == (
+        "warning", "open the workbook in Excel or LibreOffice and save it there"
+    )  # fmt: skip
+
+
+def test_formulas_with_values_and_gaps_without_formulas_say_nothing(tmp_path: Path) -> None:
+    rows = [["id", "visit", "left", "total"], ["a", 1, 2.5, None], ["a", 2, 2.25, 4.5], ["b", 1, 2.75, 5.5]]
+    path = workbook(tmp_path / "study.xlsx", {"MRI": rows})
+    assert read_cohort(path).findings == ()
+    parts = {}
+    with zipfile.ZipFile(path) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    assert b"<v>4.5</v>" in parts[sheet]
+    parts[sheet] = parts[sheet].replace(b"<v>4.5</v>", b"<f>C3*2</f><v>4.5</v>")
+    with zipfile.ZipFile(path, "w") as book:
+        for name, content in parts.items():
+            book.writestr(name, content)
+    cohort = read_cohort(path)
+    assert (cohort.features[1, 1], cohort.findings) == (4.5, ())

@@ -47,3 +47,37 @@ def test_dates_of_something_else_say_nothing(read: Read, other: str) -> None:
 def test_a_date_that_cannot_be_read_is_left_out(read: Read) -> None:
     people = [(f"2013-02-1{i},soon", f"2015-02-1{i},later") for i in range(6)]
     assert found(read(table("scan_date,visit_date", people))) == []
+
+
+def test_the_date_of_the_scan_counts_and_the_other_is_told(read: Read) -> None:
+    people = [(f"2013-02-1{i},2013-02-1{i}", f"2015-02-1{i},2015-03-1{i}") for i in range(6)]
+    cohort = read(table("visit_date,mri_date", people))
+    assert cohort.years[1] == pytest.approx((365 + 365 + 28) / 365.25)
+    assert found(cohort) == []
+    note = "visit_date differs from mri_date at 6 visits, by up to 28 days; the latter is used"
+    assert any(note in line for line in cohort.notes)
+    same = [(f"2013-02-1{i},2013-02-1{i}", f"2015-02-1{i},2015-02-1{i}") for i in range(6)]
+    assert not any("differs" in line for line in read(table("visit_date,mri_date", same)).notes)
+
+
+NEONATES = "id,visit,{},thickness,{}\nn1,1,{},1.5,{}\nn1,2,{},1.25,{}\nn2,1,{},1.75,{}\nn2,2,{},1.625,{}\n"
+
+
+@pytest.mark.parametrize("name", ["PMA", "GA", "pma_at_scan", "gestational_age"])
+def test_an_age_since_conception_that_grows_is_the_time(read: Read, name: str) -> None:
+    cohort = read(NEONATES.format(name, "b", 32, 1.5, 40, 2.5, 31, 3.5, 41, 4.5))
+    assert cohort.years[1::2] == pytest.approx([8 * 7 / 365.25, 10 * 7 / 365.25])
+    assert cohort.feature_names == ("thickness", "b")
+
+
+def test_an_age_at_birth_or_another_measure_is_not(read: Read) -> None:
+    cohort = read(NEONATES.format("gestational_age", "PMA", 28, 32, 28, 40, 29, 31, 29, 41))
+    assert cohort.years[1] == pytest.approx(8 * 7 / 365.25)
+    assert cohort.labels["gestational_age"].tolist() == [28, 29]
+    cohort = read(NEONATES.format("GA", "b", 28, 1.5, 28, 2.5, 29, 3.5, 29, 4.5))
+    assert (cohort.labels["GA"].tolist(), cohort.feature_names) == ([28, 29], ("thickness", "b"))
+    cohort = read(NEONATES.format("GA", "FA", 0.25, 0.5, 0.3, 0.6, 0.35, 0.7, 0.4, 0.8))
+    assert cohort.years[1] != cohort.years[1]
+    assert set(cohort.feature_names) == {"GA", "thickness", "FA"}
+    cohort = read("id,FA,GA,MD\na,0.25,0.5,0.1\nb,0.35,0.7,0.2\n")
+    assert (set(cohort.feature_names), [*cohort.labels, *cohort.visit_labels]) == ({"FA", "GA", "MD"}, [])

@@ -36,12 +36,15 @@ class Seen:
     apart : float
         From it to the target, negative where it lies after the target, the shorter way round where time is a circle;
         NaN where unknown.
+    after : bool
+        Whether it comes after the target, by time or else by the order of visits.
     prepared : callable
         Returns the `Prepared` image, in a scale of its own.
     """
 
     time: float
     apart: float
+    after: bool
     prepared: Callable[[], Prepared]
 
 
@@ -253,7 +256,7 @@ class VolumeImputer(Estimator):
             gap=float(wanted.gap[i]),
             labels=labels,
             time=float(wanted.years[i]),
-            seen=held.seen(row, float(wanted.years[i])),
+            seen=held.seen(row, float(wanted.years[i]), int(wanted.row[i])),
             window=(prepared.low, prepared.high),
         )
         draws, mean = draw(given, n_draws, seed)
@@ -307,13 +310,15 @@ class Held:
             self._images[row] = self.preparer.prepare(self.cohort, row)
         return self._images[row]
 
-    def seen(self, row: int, time: float) -> tuple[Seen, ...]:
-        """Return all images of the subject of a visit, and how far each is from a time."""
+    def seen(self, row: int, time: float, target: int) -> tuple[Seen, ...]:
+        """Return all images of the subject of a visit, and how far each is from a time or from a visit (-1: none)."""
         cohort = self.cohort
         rows = np.flatnonzero((cohort.subject_of == cohort.subject_of[row]) & cohort.has_volume)
         apart = cohort.apart(cohort.years[rows], np.full(len(rows), time))
-        each = zip(rows.tolist(), cohort.years[rows].tolist(), apart.tolist(), strict=True)
-        return tuple(Seen(when, far, partial(self.prepared, at)) for at, when, far in each)
+        years = cohort.years[rows]
+        after = np.where(np.isfinite(apart), years > time, (rows > target) & (target >= 0))
+        each = zip(rows.tolist(), years.tolist(), apart.tolist(), after.tolist(), strict=True)
+        return tuple(Seen(when, far, behind, partial(self.prepared, at)) for at, when, far, behind in each)
 
 
 def predicted(cohort: Cohort, wanted: Targets, i: int, mean: Volume, draws: Volume) -> PredictedVolume:

@@ -21,7 +21,7 @@ from nextscan.imputers.estimator import Progress
 from nextscan.imputers.settings import torch_device
 from nextscan.imputers.volumes.conditions import Conditions
 from nextscan.imputers.volumes.examples import PairExamples
-from nextscan.imputers.volumes.learning_settings import LearningSettings, Machine
+from nextscan.imputers.volumes.learning_settings import LearningSettings, Machine, TrainingChoices
 from nextscan.imputers.volumes.pairs import forward_pairs, images_only, prepared_pairs
 from nextscan.preprocess.volumes import VolumePreparer
 from nextscan.training import Problem, Processes, TrainingSettings, settings_document, together
@@ -34,34 +34,38 @@ Arrays = dict[str, NDArray[np.floating]]
 
 
 @dataclass(eq=False)
-class Lesson:
-    """Pairs of images to learn from, and what was trained on them so far; from `lesson`.
+class Teacher:
+    """Trains networks one after the other, and remembers what happened.
 
     Attributes
     ----------
-    train, validation : PairExamples
-    conditions : Conditions
-    spread : float
-        Root mean square of the change between training pairs, prepared scale.
+    settings : TrainingChoices
+    machine : Machine
+    here : Processes
+    device : torch.device
+    fingerprint : list
+        Of the data and the settings, ready for JSON.
+    seed : int
+    checkpoint : Path or None
+    progress : callable or None
+    record : dict
+        What was trained so far; curves are drawn of what is learned first.
     """
 
-    train: PairExamples
-    validation: PairExamples
-    conditions: Conditions
-    spread: float
-    _settings: LearningSettings
-    _machine: Machine
-    _here: Processes
-    _fingerprint: list[Any]
-    _seed: int
-    _checkpoint: Path | None
-    _progress: Progress | None
-    _record: dict[str, Any] = field(default_factory=dict)
+    settings: TrainingChoices
+    machine: Machine
+    here: Processes
+    device: torch.device
+    fingerprint: list[Any]
+    seed: int
+    checkpoint: Path | None
+    progress: Progress | None
+    record: dict[str, Any] = field(default_factory=dict)
 
     def teach(
         self, what: str, make: Callable[[], tuple[nn.Module, Problem]], *, epochs: int | None = None
     ) -> nn.Module:
-        """Train a network on all pairs; for which epoch is kept see `LearningSettings`.
+        """Train a network; for which epoch is kept see `LearningSettings`.
 
         Under ``torchrun`` all processes train it together, see `nextscan.training.train`, and each gets the same.
 
@@ -74,12 +78,15 @@ class Lesson:
         epochs : int, optional
             Instead of those of the settings.
         """
-        settings, machine = self._settings, self._machine
+        settings, machine = self.settings, self.machine
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            network, problem = make()
         how = TrainingSettings(
             epochs=epochs or settings.epochs,
             batch_size=settings.batch_size,
             accumulate=machine.accumulate,
-            examples_per_epoch=settings.examples_per_epoch or max(len(self.train), _SHORTEST_EPOCH),
+            examples_per_epoch=settings.examples_per_epoch or max(problem.n_examples, _SHORTEST_EPOCH),
             learning_rate=settings.learning_rate,
             warmup_steps=settings.warmup_steps,
             decay=settings.decay,
@@ -89,20 +96,16 @@ class Lesson:
             precision=machine.precision,
             checkpoint_seconds=0.0,  # an epoch of volumes is worth keeping
         )
-        device = self.train.device
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._seed)
-            network, problem = make()
-        document = [*self._fingerprint, what, settings_document(how), self._seed]
+        document = [*self.fingerprint, what, settings_document(how), self.seed]
         result = run_training(
-            network.to(device),
+            network.to(self.device),
             problem,
             how,
-            seeds=[self._seed],
+            seeds=[self.seed],
             replicas=False,
             fingerprint=hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16).hexdigest(),
-            checkpoint=None if self._checkpoint is None else self._checkpoint / f"{what}.ckpt",
-            progress=self._progress and _named(self._progress, what),
+            checkpoint=None if self.checkpoint is None else self.checkpoint / f"{what}.ckpt",
+            progress=self.progress and _named(self.progress, what),
         )
         trained = {
             "parameters": sum(value.numel() for value in result.best.values()),
@@ -111,13 +114,33 @@ class Lesson:
             "skipped_fraction": result.skipped_fraction(0),
             "learning": result.learning(0),
         }
-        self._record |= {what: trained} if self._record else trained  # curves are drawn of what is learned first
+        self.record |= {what: trained} if self.record else trained
         network.load_state_dict(result.best)
         return network.requires_grad_(False).eval()
 
     def first(self, make: Callable[[], T]) -> T:
         """Return to all processes what `make` returns to the first."""
-        return self._here.first(make)
+        return self.here.first(make)
+
+
+@dataclass(eq=False)
+class Lesson:
+    """Pairs of images to learn from, and what was trained on them so far; from `lesson`.
+
+    Attributes
+    ----------
+    train, validation : PairExamples
+    conditions : Conditions
+    spread : float
+        Root mean square of the change between training pairs, prepared scale.
+    teacher : Teacher
+    """
+
+    train: PairExamples
+    validation: PairExamples
+    conditions: Conditions
+    spread: float
+    teacher: Teacher
 
     def record(self) -> dict[str, Any]:
         """Return what is to be known of the fit, for `Estimator.record_`."""
@@ -125,9 +148,9 @@ class Lesson:
             "n_training_pairs": len(self.train),
             "n_validation_pairs": len(self.validation),
             "spread": self.spread,
-            "settings": self._settings.to_dict(),
-            "machine": self._machine.to_dict() | {"device": str(self.train.device)},
-            **self._record,
+            "settings": self.teacher.settings.to_dict(),
+            "machine": self.teacher.machine.to_dict() | {"device": str(self.train.device)},
+            **self.teacher.record,
         }
 
 
@@ -170,13 +193,16 @@ def lesson(
             PairExamples(judged_by, conditions, device),
             conditions,
             learned_from.spread(),
-            settings,
-            machine,
-            here,
-            [settings.to_dict(), preparer.state(), *(part.fingerprint() for part in (train, validation))],
-            seed,
-            checkpoint,
-            progress,
+            Teacher(
+                settings,
+                machine,
+                here,
+                device,
+                [settings.to_dict(), preparer.state(), *(part.fingerprint() for part in (train, validation))],
+                seed,
+                checkpoint,
+                progress,
+            ),
         )
 
 

@@ -14,8 +14,37 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LearningSettings(Settings):
-    """Conditions, chance and training.
+class TrainingChoices(Settings):
+    """How long and how fast a network is trained.
+
+    Attributes
+    ----------
+    epochs, examples_per_epoch, batch_size, learning_rate, decay, weight_decay
+        Paper: 300,000 steps of Adam with batch 1 and 1e-3. Ours: an epoch is every example once, at least 64.
+    warmup_steps : int
+        Steps over which the learning rate climbs to its height. Paper: none.
+    average : float or None
+        Decay of a moving average of the weights. Paper: none.
+    patience : int or None
+        Stop after this many epochs without a better validation loss, and keep the best one; None: make all
+        epochs and keep the last. Paper: none. With a handful of validation pairs, whose loss is mostly noise,
+        stopping picked networks that had hardly begun to learn.
+    """
+
+    epochs: int = 50
+    examples_per_epoch: int | None = None
+    batch_size: int = 2
+    learning_rate: float = 3e-4
+    warmup_steps: int = 50
+    decay: Literal["constant", "cosine"] = "cosine"
+    weight_decay: float = 1e-2
+    average: float | None = 0.995
+    patience: int | None = None
+
+
+@dataclass(frozen=True)
+class LearningSettings(TrainingChoices):
+    """Conditions and chance, beside `TrainingChoices`.
 
     Attributes
     ----------
@@ -38,16 +67,6 @@ class LearningSettings(Settings):
     backward : bool
         Turn pairs round in time at random, with their interval negative: what is the same in both
         directions (noise of the source) is told from what changes. Paper: no.
-    epochs, examples_per_epoch, batch_size, learning_rate, decay, weight_decay
-        Paper: 300,000 steps of Adam with batch 1 and 1e-3. Ours: an epoch is every pair once, at least 64 examples.
-    warmup_steps : int
-        Steps over which the learning rate climbs to its height. Paper: none.
-    average : float or None
-        Decay of a moving average of the weights. Paper: none.
-    patience : int or None
-        Stop after this many epochs without a better validation loss, and keep the best one; None: make all
-        epochs and keep the last. Paper: none. With a handful of validation pairs, whose loss is mostly noise,
-        stopping picked networks that had hardly begun to learn.
     """
 
     interval: Interval = "reach"
@@ -57,15 +76,6 @@ class LearningSettings(Settings):
     flip: bool = True
     shift: int = 2
     backward: bool = True
-    epochs: int = 50
-    examples_per_epoch: int | None = None
-    batch_size: int = 2
-    learning_rate: float = 3e-4
-    warmup_steps: int = 50
-    decay: Literal["constant", "cosine"] = "cosine"
-    weight_decay: float = 1e-2
-    average: float | None = 0.995
-    patience: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

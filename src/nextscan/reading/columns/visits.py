@@ -48,6 +48,8 @@ class VisitRows:
         What values of label maps mean, where the layout or a schema tells.
     visit_column, time_column : str
         The columns that name visits and tell when they were, for messages.
+    aside : ndarray of float, or None
+        Times of people of whom `time` tells nothing, by another column: in years, for each person from anywhere.
     label_columns : mapping of label to column
         Where they are called differently, for messages.
     notes : tuple of str
@@ -73,6 +75,7 @@ class VisitRows:
     regions: Mapping[str, int] = field(default_factory=dict)
     visit_column: str = ""
     time_column: str = ""
+    aside: FloatArray | None = None
     label_columns: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -84,11 +87,17 @@ class VisitRows:
         """Name a row of this object: file and line."""
         return f"{self.source}, {self.place(int(self.rows[row]))}"
 
+    @property
+    def clock(self) -> FloatArray:
+        """Times that can be compared within a person: `time`, else `aside`."""
+        return self.time if self.aside is None else np.where(np.isnan(self.time), self.aside, self.time)
+
     def moment(self, row: int) -> str:
         """Say when a row was, as ``age 61.5`` or ``date 2016-05-04``; empty where unknown."""
         time = float(self.time[row])
         if np.isnan(time):
-            return ""
+            aside = float(self.clock[row])
+            return "" if np.isnan(aside) else f"{aside:.6g} by another column"
         if self.time_kind == "date":
             return f"date {day_of(time):%Y-%m-%d}"
         kind = self.time_kind if self.time_unit == "years" else self.time_unit
@@ -101,6 +110,7 @@ class VisitRows:
             subjects=self.subjects[keep],
             visits=None if self.visits is None else self.visits[keep],
             time=self.time[keep],
+            aside=None if self.aside is None else self.aside[keep],
             features=self.features[keep],
             labels=self.labels.iloc[np.arange(len(self))[keep]].reset_index(drop=True),
             rows=self.rows[keep],

@@ -15,6 +15,8 @@ VISIT = (
     "viscode2", "timepoint", "tp", "wave", "eventname", "redcapeventname", "event", "eventid", "naccvnum", "instance",
     "ses", "fsid",
 )  # fmt: skip
+BIRTH = ("dateofbirth", "birthdate", "dob", "birthdt", "birthday", "dateofbirthday", "ptdob")
+"""Dates of birth; a year of birth joins no ages and dates."""
 
 UNITS = {
     "hours": ("h", "hr", "hrs", "hour", "hours"),
@@ -40,7 +42,7 @@ TIME = {
     **dict.fromkeys(
         ("date", "scandate", "examdate", "visitdate", "sessiondate", "acqdate", "acqtime", "mridate", "mrdate",
          "dateofscan", "datescan", "acquisitiondate", "studydate", "scandatetime", "acqdatetime", "visitdt", "examdt",
-         "scandt", "mridt"),
+         "scandt", "mridt", "infodt"),
         ("date", "years")),
     **dict.fromkeys(
         ("age", "ageyears", "ageatscan", "ageatvisit", "agescan", "ageinyears", "agemri", "ageatmri", "ageyrs",
@@ -60,7 +62,8 @@ FILMS = frozenset({
 })  # fmt: skip
 """Columns of a table of images that place frames in the beat."""
 QUANTITIES = frozenset({
-    "age", "ageatrecruitment", "ageatentry", "ageatbaseline", "ageatonset", "education",
+    "age", "ageatrecruitment", "ageatentry", "ageatbaseline", "ageatonset", "education", "gestationalage",
+    "gestationalageatbirth", "gaatbirth", "birthga", "birthage", "gaweeks", "postmenstrualage", "pma",
     "educationyears", "yearsofeducation", "educ", "edyears", "bmi", "iq", "fsiq", "income",
     "townsend", "townsendindex", "height", "weight", "ses",
 })  # fmt: skip

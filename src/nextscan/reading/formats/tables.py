@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
+from nextscan.cohort.findings import Finding
 from nextscan.errors import CohortError, some
 from nextscan.reading.formats.numbers import PLAIN, Forms, number_forms
 
@@ -71,6 +72,8 @@ class Table:
         Columns of lists and structures, which no table of cells can hold: they are not among `columns`.
     notes : tuple of str
         What was understood when the table was opened.
+    findings : tuple of Finding
+        What the user should check.
     """
 
     path: Path
@@ -87,6 +90,7 @@ class Table:
     categories: frozenset[str] = frozenset()
     nested: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def is_completed(self) -> bool:

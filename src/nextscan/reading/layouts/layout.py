@@ -98,6 +98,7 @@ class VisitsLayout:
     form : str
         How columns are called: ``*`` stands for the stem, ``@`` for the visit.
     labels : mapping of label to column
+        To the stem of what each visit has.
     time, age : TimeColumn or None
         Of the stem; `age` where it is not the time.
     visit : None

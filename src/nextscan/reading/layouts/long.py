@@ -12,10 +12,10 @@ import pandas as pd
 from nextscan.arrays import BoolArray, FloatArray
 from nextscan.cohort.cohort import ROLES
 from nextscan.cohort.findings import Finding
-from nextscan.cohort.known import Names
+from nextscan.cohort.known import Names, about_spelling
 from nextscan.errors import CohortError, some
 from nextscan.reading.columns.coding import sex_codes
-from nextscan.reading.columns.image_columns import files_of, is_path, other_paths
+from nextscan.reading.columns.image_columns import files_of, other_paths
 from nextscan.reading.columns.labels import as_label, label_name, label_values, respelled
 from nextscan.reading.columns.people import about_nobody, matched, nobody, taken_as_one, variants
 from nextscan.reading.columns.qdec import is_qdec, people_of, visits_of
@@ -26,18 +26,17 @@ from nextscan.reading.formats.tables import IMPUTED, Table, Texts
 from nextscan.reading.layouts.freesurfer_names import renamed
 from nextscan.reading.layouts.judging import judge
 from nextscan.reading.layouts.layout import Layout
-from nextscan.reading.layouts.plan import Plan, own_missing, plan
+from nextscan.reading.layouts.plan import own_missing, plan
+from nextscan.reading.layouts.sorting import Sorting
 from nextscan.reading.schema import TableSchema, fits
 from nextscan.reading.times.columns import TimeColumn, is_of_baseline, is_time, of_frames, read_time, settle_time
-from nextscan.reading.times.others import disagreeing
+from nextscan.reading.times.joined import Clock
+from nextscan.reading.times.names import is_after_conception, is_of_birth
+from nextscan.reading.times.others import Filled, read_others, with_others
 from nextscan.stamps import split_frame
 
 NO_UNIT = "time has no unit; read as years"
 """The note about a column that is only called ``time``."""
-_FREE_TEXT_LEVELS = 50
-_FREE_TEXT_SHARE = 0.2
-_ENOUGH_ROWS = 20
-_DATE = re.compile(r"\d{4}[-/.]\d{2}[-/.]\d{2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
 
 
 def read_long(
@@ -115,7 +114,8 @@ def read_long(
         open_unit &= time_column.kind == "years" and time_column.unit == "years"
         if schema.time is None and not is_time(time_column, time, texts[columns.subject]):
             others = (*no_times, time_column.column)
-            if columns.visit is not None or plan(table, schema, **options, no_times=others).time is not None:
+            else_timed = plan(table, schema, **options, no_times=others).time is not None
+            if columns.visit is not None or else_timed or is_after_conception(time_column.column):
                 return read_long(table, schema, **options, no_times=others)
     codes = {column: sex_codes(table, column, texts[column]) for column, _ in columns.labels.values()}
     labels = {
@@ -123,6 +123,8 @@ def read_long(
         for name, (column, label) in columns.labels.items()
     }
     label_columns = {name: column for name, (column, _) in columns.labels.items()}
+    ages: Clock | None = None
+    age_is_time = columns.age is None and time_column is not None and time_column.kind == "age"
     if columns.age is not None:
         original = columns.age.column
         age = read_time(table, columns.age, texts[columns.age.column])[0]
@@ -131,12 +133,29 @@ def read_long(
         columns = replace(columns, age=None) if at_entry else columns
         labels[name := "age_at_entry" if at_entry else "age"] = pd.Series(age)
         label_columns[name] = original
-    elif time_column is not None and time_column.kind == "age":
+        ages = None if at_entry else Clock(original, "age", age)
+    filled = Filled(time)
+    if time_column is not None and not only_labels:
+        births = None if columns.birth is None else texts[columns.birth]
+        read = read_others(table, time_column, columns.other_times, texts, texts[columns.subject])
+        filled = with_others(table, time_column, time, read, ages, births, texts[columns.subject])
+        time = filled.time
+    if age_is_time:
         labels["age"] = pd.Series(time)
 
-    sorting = _Sorting(columns, cells, numbers, texts, keep_labels=schema.labels is None)
+    sorting = Sorting(columns, cells, numbers, texts, keep_labels=schema.labels is None)
     if columns.images and not columns.certain and schema.labels is None:
         sorting.labels, sorting.features = [*sorting.labels, *sorting.features], []
+    at_birth = [
+        name
+        for name in sorting.features
+        if not columns.certain
+        and name in no_times
+        and is_of_birth(name)
+        and is_of_baseline(sorting.numbers_of(name), texts[columns.subject])
+    ]
+    sorting.features = [name for name in sorting.features if name not in at_birth]
+    sorting.labels += at_birth if schema.labels is None else []
     about = []
     if sorting.features and not columns.certain:
         judged = judge(
@@ -165,7 +184,10 @@ def read_long(
             f"{some(table.columns, 8)}; {none_of}name the features in a schema"
         )
     called = renamed(sorting.features, table.columns, kept=() if like is None else like.feature_names)
-    changed = [f"{column} as {name}" for column, name in called.items() if name != column]
+    called |= {name: columns.called[name] for name in sorting.features if name in columns.called}
+    changed = [
+        f"{column} as {name}" for column, name in called.items() if name not in (column, columns.called.get(column))
+    ]
     positions = [columns.candidates.index(name) for name in sorting.features]
     subjects = _subject_names(table, columns.subject, texts[columns.subject], schema.subject_prefix)
     rows = VisitRows(
@@ -178,6 +200,7 @@ def read_long(
         visit_column=columns.visit or "",
         label_columns={name: column for name, column in label_columns.items() if name != column},
         time=time,
+        aside=filled.aside,
         time_column="" if time_column is None else time_column.column,
         time_kind=_kind(time_column, schema),
         time_unit="years" if time_column is None else time_column.kept_unit,
@@ -203,16 +226,18 @@ def read_long(
             if column in texts
             if (line := respelled(texts[column], labels[name], codes.get(column)))
         ),
+        *filled.notes,
         *named.notes,
         *([taken_as_one(one)] if one else []),
         *columns.notes,
         *sorting.notes,
     ]
-    about_times = []
-    if time_column is not None:
-        about_times = disagreeing(table, time_column, time, columns.other_times, texts, texts[columns.subject])
     marked = f"{table.path}: {int(imputed.sum())} rows are marked as imputed; read as requests, not as observations"
-    findings = [*about, *about_times, *named.findings]
+    findings = [*about, *filled.findings, *named.findings]
+    if columns.called and like is not None:
+        text = f"{table.path}: {about_spelling(columns.called, like.source)}"
+        cure = "rename the columns if they are something else"
+        findings.append(Finding("note", "names-respelled", text, tuple(columns.called), cure=cure))
     findings += about_nobody(scans, gone, columns.subject, str(table.path))
     findings += [Finding("warning", "marked-imputed", marked)] if imputed.any() else []
     rows = rows.telling([f"{table.path.name}: {line}" for line in understood], findings)
@@ -252,76 +277,6 @@ def _of_scans(scans: ScanNames, subjects: Texts, time: FloatArray) -> Texts | No
 
 def _told(features: list[str]) -> str:
     return f"features: {len(features)} columns of numbers ({some(features, 3)})"
-
-
-class _Sorting:
-    """Decide by their values which undecided columns are labels and which are features."""
-
-    def __init__(
-        self, columns: Plan, cells: Cells, numbers: FloatArray, texts: dict[str, Texts], *, keep_labels: bool
-    ) -> None:
-        self._columns, self._numbers = columns, numbers
-        self.features: list[str] = []
-        self.labels: list[str] = []
-        self.binary: list[str] = []
-        self.notes: list[str] = []
-        empty, dates, free, words, binary, paths = [], [], [], [], [], []
-        for name in columns.candidates:
-            kind = cells.kinds[name]
-            if kind == "text" and columns.certain:
-                row, text = next((row, text) for row, text in enumerate(texts[name]) if text is not None)
-                raise CohortError(
-                    f"{cells.table.cell(row, name)}: expected a number, found {text!r}; "
-                    "a feature column holds numbers; leave it out of the features"
-                )
-            if kind == "empty" and not columns.keep_empty:
-                empty.append(name)
-            elif kind == "text":
-                known = pd.Series(texts[name]).dropna()
-                if columns.images and is_path(known.iloc[0]):
-                    paths.append(name)
-                elif known.str.fullmatch(_DATE).all():
-                    dates.append(name)
-                elif known.nunique() > max(_FREE_TEXT_LEVELS, _FREE_TEXT_SHARE * len(known)):
-                    free.append(name)
-                else:
-                    words.append(name)
-            elif not columns.certain and self._is_binary(name):
-                binary.append(name)
-            else:
-                self.features.append(name)
-        self.labels = [*words, *binary] if keep_labels else []
-        self.binary = binary if keep_labels else []
-        for what, names in {
-            "left out, all values missing": empty,
-            "left out as dates": dates,
-            "left out as free text": free,
-            f"left out, paths of other images than the roles {', '.join(ROLES)}": paths,
-            "left out, not among the labels of the schema": [] if keep_labels else [*words, *binary],
-            "two whole numbers, taken as labels": binary if keep_labels else [],
-            "constant features": [] if columns.certain else [n for n in self.features if self._is_constant(n)],
-        }.items():
-            self.notes += [f"{what}: {some(names)}"] if names else []
-
-    def numbers_of(self, column: str) -> FloatArray:
-        """Return a candidate's numbers."""
-        return self._numbers[:, self._columns.candidates.index(column)]
-
-    def _known(self, name: str) -> FloatArray:
-        values = self.numbers_of(name)
-        return values[~np.isnan(values)]
-
-    def _is_binary(self, name: str) -> bool:
-        values = self._known(name)
-        levels = np.unique(values[:_ENOUGH_ROWS])  # a quick look first
-        if len(values) < _ENOUGH_ROWS or len(levels) > 2:
-            return False
-        levels = np.unique(values)
-        return len(levels) == 2 and set(levels) <= {0.0, 1.0, 2.0}
-
-    def _is_constant(self, name: str) -> bool:
-        values = self._known(name)
-        return len(values) > 1 and bool((values == values[0]).all())
 
 
 def units_of(features: list[str], schema: TableSchema) -> dict[str, str]:

@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from nextscan.cohort.known import Names
+from nextscan.cohort.known import Names, spelled
 from nextscan.errors import CohortError, SchemaError, some
 from nextscan.reading.columns.image_columns import image_columns
 from nextscan.reading.columns.labels import label_name
 from nextscan.reading.columns.roles import is_label
-from nextscan.reading.columns.vocabulary import FILMS, SUBJECT, VISIT, canonical, find, is_identifier
+from nextscan.reading.columns.vocabulary import BIRTH, FILMS, SUBJECT, VISIT, canonical, find, is_identifier
 from nextscan.reading.formats.cells import Missing
 from nextscan.reading.formats.tables import Table, to_texts
 from nextscan.reading.layouts.freesurfer_names import as_freesurfer
 from nextscan.reading.schema import LabelSchema, TableSchema, fits, matching, nearest, no_column
 from nextscan.reading.times.columns import TimeColumn, age_column, from_schema, time_column, time_columns
+from nextscan.reading.times.names import is_after_conception
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,11 @@ class Plan:
         Columns of paths; empty for a table without images.
     notes : list of str
     other_times : list of TimeColumn
-        Columns that tell times too, and are not used.
+        Columns that tell times and dates too; they fill gaps of `time`.
+    birth : str or None
+        The column of dates of birth.
+    called : mapping of column to feature
+        Columns that a model or another table writes otherwise.
     """
 
     subject: str
@@ -55,13 +60,15 @@ class Plan:
     images: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     other_times: list[TimeColumn] = field(default_factory=list)
+    birth: str | None = None
+    called: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def texts(self) -> list[str]:
         """Columns to read as text."""
         times = [part.column for part in (self.time, self.age, *self.other_times) if part is not None]
         labels = [column for column, _ in self.labels.values()]
-        named = [self.subject, self.visit, *times, *labels, *self.images.values()]
+        named = [self.subject, self.visit, self.birth, *times, *labels, *self.images.values()]
         return list(dict.fromkeys(name for name in named if name is not None))
 
 
@@ -112,10 +119,18 @@ def plan(
     if found is not None and canonical(found) == "fsid" and canonical(subject) != "fsidbase":
         found = None  # the name of a scan beside the name of its person
     visit = take(schema.visit or only_number or found, "visit" if schema.visit else "time.column")
-    time = from_schema(schema.time) if schema.time else time_column([name for name in rest if name not in no_times])
+    measures = {*(schema.features or ()), *(() if like is None else like.feature_names)}
+    telling = [name for name in rest if name not in {*no_times, *measures}]
+    time = from_schema(schema.time) if schema.time else time_column(telling)
     take(time.column if time else None, "time.column")
-    age = None if time is not None and time.kind == "age" else age_column(rest)
+    no_ages = {*measures, *(name for name in no_times if is_after_conception(name))}  # of birth, or no age at all
+    age = (
+        None if time is not None and time.kind == "age" else age_column([name for name in rest if name not in no_ages])
+    )
     take(age.column if age else None, "age")
+
+    others = [] if only_labels or time is None else [o for o in time_columns(rest) if o.kind in ("years", "date")]
+    birth = None if only_labels else find(rest, BIRTH)
 
     labels: dict[str, tuple[str, LabelSchema]] = {}
     if schema.labels is not None:
@@ -133,7 +148,7 @@ def plan(
                 own = name if label_name(name) in labels else label_name(name)
                 labels[own] = (take(name, "labels") or name, LabelSchema())
 
-    others: list[TimeColumn] = []
+    called: dict[str, str] = {}
     notes = [f"excluded by the schema: {some(sorted(excluded))}"] if excluded else []
     notes += [f"left out, columns of lists or structures: {some(table.nested)}"] if table.nested else []
     lacking = [name for name in schema.missing_in if name not in {*columns, *map(as_freesurfer, columns)}]
@@ -142,7 +157,12 @@ def plan(
     if only_labels:
         candidates = []
     elif like is not None:
-        candidates = [name for name in rest if not {name, as_freesurfer(name)}.isdisjoint(like.feature_names)]
+        there = {as_freesurfer(name) for name in rest}
+        wanted = [name for name in like.feature_names if name not in there or name in rest]
+        called = spelled(rest, wanted, of=like.source, where=str(table.path))
+        candidates = [
+            name for name in rest if name in called or not {name, as_freesurfer(name)}.isdisjoint(like.feature_names)
+        ]
         unknown = [name for name in rest if name not in candidates and not is_identifier(name)]
         if unknown:
             notes.append(
@@ -152,14 +172,14 @@ def plan(
         candidates = matching(schema.features, rest, f"{schema_path}, features", SchemaError)
     else:
         identifiers = [name for name in rest if is_identifier(name) or canonical(name) in SUBJECT]
-        others = [] if only_labels else time_columns(rest)
-        times = [other.column for other in others]
+        times = [other.column for other in time_columns(rest) if other.column not in no_ages]
         notes += [f"left out as identifiers: {some(identifiers)}"] if identifiers else []
         notes += [f"left out as other times: {some(times)}"] if times else []
         candidates = [name for name in rest if name not in {*identifiers, *times}]
     certain = like is not None or only_labels or schema.features is not None
-    others = [other for other in others if other.kind in ("years", "date")] if time is not None else []
-    return Plan(subject, visit, time, age, labels, candidates, certain, like is not None, images, notes, others)
+    return Plan(
+        subject, visit, time, age, labels, candidates, certain, like is not None, images, notes, others, birth, called
+    )
 
 
 def is_of_film(column: str, schema: TableSchema) -> bool:

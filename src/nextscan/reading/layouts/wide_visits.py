@@ -14,16 +14,17 @@ import pyarrow as pa
 from nextscan.arrays import BoolArray
 from nextscan.cohort.findings import Finding
 from nextscan.cohort.known import Names
-from nextscan.errors import some
+from nextscan.errors import SchemaError, some
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.columns.vocabulary import SUBJECT, find
 from nextscan.reading.formats.numbers import Forms
-from nextscan.reading.formats.tables import IMPUTED, IMPUTED_VISIT, Table
+from nextscan.reading.formats.tables import IMPUTED, IMPUTED_VISIT, Table, to_numbers
 from nextscan.reading.layouts.layout import VisitsLayout
 from nextscan.reading.layouts.long import read_long
 from nextscan.reading.layouts.pairs import Pairs, possible_pairs
-from nextscan.reading.schema import TableSchema
+from nextscan.reading.schema import TableSchema, TimeSchema
 from nextscan.reading.times.columns import time_column
+from nextscan.reading.times.names import gap_unit
 
 _MARKS = (IMPUTED, IMPUTED_VISIT)
 
@@ -102,9 +103,9 @@ def read_pairs(
     """Read a table whose columns come in pairs.
 
     Each visit becomes a row, read as those of long tables are: ages and dates of visits (``age_t1``) are
-    times, also one column of the time between two visits. Columns without a visit in their names belong to the
-    subject: they are labels. A visit without features is left out, unless its own time is known and an observed
-    visit lies before it: then it is a request.
+    times, also one column of the time between two visits (``gap_days``), if its name or the schema tells the unit.
+    Columns without a visit in their names belong to the subject: they are labels. A visit without features is left
+    out, unless its own time is known and an observed visit lies before it: then it is a request.
 
     Raises
     ------
@@ -114,9 +115,11 @@ def read_pairs(
     paired = set(pairs.columns.values())
     alone = [name for name in table.own_columns if name not in paired and name != pairs.subject]
     visit = next(name for name in ("visit", "visit name", "visit of column") if name not in {*alone, *pairs.stems})
-    between = None if pairs.timed or len(pairs.visits) != 2 else time_column(alone)
-    later = between.column if between is not None and between.kind == "years" else ""
+    between = _between(table, pairs, alone, schema, schema_path)
+    later = "" if between is None else between.column
+    gaps = [name for name in alone if name != later and gap_unit(name) is not None]
     timeless = [name for name in alone if name != later and (kind := time_column([name])) and kind.kind != "age"]
+    timeless += [name for name in gaps if name not in timeless]
     alone = [name for name in alone if name not in timeless]
     long = _Visits(
         path=table.path,
@@ -134,6 +137,7 @@ def read_pairs(
         if of := schema.missing_in.get(column):
             codes[stem] = (*codes.get(stem, ()), *of)
     told = schema.model_copy(update={"subject": pairs.subject, "visit": visit, "missing_in": codes})
+    told = told if between is None else told.model_copy(update={"time": between})
     rows, layout = read_long(long, told, schema_path=schema_path, like=like)
     rows = _with_labels_of_subjects(rows, set(alone)) if like is None else rows
     n_visits = len(pairs.visits)
@@ -149,6 +153,8 @@ def read_pairs(
         if (unit := table.forms[pairs.columns.get((stem, pairs.visits[0]), "")].unit)
     }
     rows = replace(rows, units=units | dict(rows.units))
+    if between is None and not pairs.timed and len(pairs.visits) == 2:
+        rows = rows.telling(findings=_without_unit(table, [name for name in gaps if gap_unit(name) == ""]))
     listed = ", ".join(pairs.form.replace("@", name) for name in pairs.visits)
     if timeless:
         notes.append(f"{table.path.name}: left out, times that belong to no visit: {some(timeless)}")
@@ -158,10 +164,43 @@ def read_pairs(
         "wide = [] in a schema",
     ]
     stems = {name: stem for name, stem in layout.features.items() if name in set(rows.feature_names)}
-    labels = {name: column for name, column in layout.labels.items() if column in alone}
+    labels = {**layout.labels, **{name: column for name, column in layout.features.items() if column in alone}}
     return replace(rows, notes=(*notes, *rows.notes)), VisitsLayout(
         table, pairs.subject, stems, pairs.visits, pairs.columns, pairs.form, labels, layout.time, layout.age
     )
+
+
+def _between(table: Table, pairs: Pairs, alone: list[str], schema: TableSchema, schema_path: str) -> TimeSchema | None:
+    """Return the column that tells how long after the first of two visits the second was."""
+    given = schema.time
+    if given is not None and given.kind == "years" and given.column in alone:
+        if len(pairs.visits) == 2:
+            return given
+        raise SchemaError(
+            f"{schema_path}, time.column: {given.column} of {table.path} tells one time, for {len(pairs.visits)} "
+            "visits; give a column of each visit's time"
+        )
+    if given is not None or pairs.timed or len(pairs.visits) != 2:
+        return None
+    known = time_column(alone)
+    if known is not None and known.kind == "years":
+        return TimeSchema(column=known.column, unit=known.unit)
+    named = ((name, unit) for name in alone if (unit := gap_unit(name)) and _holds_numbers(table, name))
+    return next((TimeSchema(column=name, unit=unit) for name, unit in named), None)
+
+
+def _holds_numbers(table: Table, name: str) -> bool:
+    cells = next(table.batches([name]), None)
+    return cells is not None and to_numbers(cells.column(0)) is not None
+
+
+def _without_unit(table: Table, gaps: list[str]) -> list[Finding]:
+    gaps = [name for name in gaps if _holds_numbers(table, name)]
+    if not gaps:
+        return []
+    line = f"{table.path}: {some(gaps)} may be the time between the two visits, in an unknown unit; left out"
+    cure = f'say the unit in a schema: time = {{ column = "{gaps[0]}", unit = "days" }} (or weeks, months, years)'
+    return [Finding("warning", "gap-without-unit", line, tuple(gaps), cure=cure)]
 
 
 def _known(rows: VisitRows, n_visits: int) -> BoolArray:
@@ -169,7 +208,7 @@ def _known(rows: VisitRows, n_visits: int) -> BoolArray:
     person = rows.rows // n_visits
     observed = ~rows.is_request
     before = pd.Series(observed).groupby(person).cumsum().to_numpy() > 0
-    return np.asarray(observed | (before & ~np.isnan(rows.time) & bool(rows.time_kind)))
+    return np.asarray(observed | (before & ~np.isnan(rows.clock) & bool(rows.time_kind)))
 
 
 def _with_labels_of_subjects(rows: VisitRows, alone: set[str]) -> VisitRows:

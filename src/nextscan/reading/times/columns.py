@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,14 @@ from nextscan.errors import CohortError
 from nextscan.reading.columns.vocabulary import PER_YEAR, canonical
 from nextscan.reading.formats.tables import Table, Texts, to_number
 from nextscan.reading.schema import TimeSchema
+from nextscan.reading.times.cells import CELL_BY_CELL, DATE_FORMATS, EXCEL, EXCEL_EPOCH, Dates, read_dates
 from nextscan.reading.times.dates import DAYS_PER_YEAR, day_of
-from nextscan.reading.times.names import known_names
+from nextscan.reading.times.names import is_after_conception, is_of_birth, known_names
 
 _CODES = frozenset({-1.0, -3.0, -4.0, -7.0, -8.0, -9.0, *(-float(digit * n) for digit in "789" for n in (2, 3, 4))})
 """Negative numbers that mean "missing" where there is no other negative number."""
+_YOUNGEST, _OLDEST = 14.0, 260.0
+"""Weeks since conception at which children are scanned."""
 _CALENDAR = {
     **dict.fromkeys(("day", "dayofmonth", "scanday", "visitday", "examday"), 31),
     **dict.fromkeys(("month", "scanmonth", "visitmonth", "exammonth"), 12),
@@ -27,8 +30,6 @@ _CALENDAR = {
     "hour": 24,
 }
 """Names that may be a part of a date, and the most that part can be; 0 where it tells years all the same."""
-DATE_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d-%b-%Y",
-                "%d/%m/%Y", "%m/%d/%Y")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,22 @@ class TimeColumn:
     unit : str
         Of years and age.
     date_format : str
-        Of dates.
+        Of dates; see `nextscan.reading.times.cells`.
+    note : str
+        What else there is to say about how the cells are read.
     """
 
     column: str
     kind: str
     unit: str = "years"
     date_format: str = ""
+    note: str = ""
 
     @property
     def meaning(self) -> str:
         """Kind and unit, in words."""
-        return {"date": f"dates as {self.date_format}", "age": f"age in {self.unit}"}.get(self.kind, self.unit)
+        named = {"date": f"dates as {self.date_format}", "age": f"age in {self.unit}"}.get(self.kind, self.unit)
+        return f"{named}; {self.note}" if self.note else named
 
     @property
     def per_year(self) -> float:
@@ -69,7 +74,10 @@ class TimeColumn:
     def text(self, years: float) -> str:
         """Write a time, counted as `read` counts, as the column writes it: of dates the nearest day."""
         if self.kind == "date":
-            return str(day_of(round(years * DAYS_PER_YEAR) / DAYS_PER_YEAR).strftime(self.date_format))
+            if self.date_format == EXCEL:
+                return str(round(years * DAYS_PER_YEAR) + EXCEL_EPOCH)
+            form = DATE_FORMATS[0] if self.date_format == CELL_BY_CELL else self.date_format
+            return str(day_of(round(years * DAYS_PER_YEAR) / DAYS_PER_YEAR).strftime(form))
         return f"{years * self.per_year:.6g}"
 
 
@@ -104,7 +112,12 @@ def read_time(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArra
         If a cell is no number or no date, dates are ambiguous, or years or ages are negative.
     """
     if column.kind == "date":
-        return _dates(table, column, texts)
+        dates = read_dates(table, column.column, texts, column.date_format)
+        return dates.years, replace(column, unit="years", date_format=dates.form, note=dates.note)
+    if column.kind in ("years", "time") and (after_all := _dates_after_all(table, column, texts)) is not None:
+        return after_all.years, replace(
+            column, kind="date", unit="years", date_format=after_all.form, note=after_all.note
+        )
     values = np.full(len(texts), np.nan)
     for row, text in enumerate(texts):
         if text is None:
@@ -126,6 +139,17 @@ def read_time(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArra
     return values, column
 
 
+def _dates_after_all(table: Table, column: TimeColumn, texts: Texts) -> Dates | None:
+    """Return the dates of a column called like a number of units (``scan_month``) that holds no number at all."""
+    known = [text for text in texts if text is not None]
+    if not known or any(to_number(text) is not None for text in known):
+        return None
+    try:
+        return read_dates(table, column.column, texts)
+    except CohortError:
+        return None
+
+
 def _impossible(numbers: FloatArray, column: TimeColumn) -> IntArray:
     """Return the rows of negative times that no scan before the baseline explains: ages, codes, more than a year."""
     negative = np.flatnonzero(numbers < 0)
@@ -133,47 +157,6 @@ def _impossible(numbers: FloatArray, column: TimeColumn) -> IntArray:
     if column.kind == "age" or len(before_start) < len(negative) or np.isin(numbers[negative], list(_CODES)).all():
         return negative
     return np.zeros(0, np.intp)
-
-
-def _dates(table: Table, column: TimeColumn, texts: Texts) -> tuple[FloatArray, TimeColumn]:
-    given = pd.Series(texts, dtype="str")
-    known = given.dropna().str.replace(r"(\d{2}:\d{2}:\d{2})(?:\.\d+)?Z?$", r"\1", regex=True)
-    formats = (column.date_format,) if column.date_format else DATE_FORMATS
-    parsed = {form: pd.to_datetime(known, format=form, errors="coerce") for form in formats}
-    fitting = [form for form, dates in parsed.items() if dates.notna().all()]
-    where = f"{table.path}, column {column.column}"
-    if len(fitting) > 1 and not parsed[fitting[0]].equals(parsed[fitting[1]]):
-        raise CohortError(
-            f"{where}: dates such as {known.iloc[0]} may be day first or month first; give the time's format in a "
-            'schema, as in format = "%d/%m/%Y"'
-        )
-    if not fitting:
-        best = max(formats, key=lambda form: int(parsed[form].notna().sum()))
-        row = int(known.index[parsed[best].isna()][0])
-        raise CohortError(
-            f"{table.cell(row, column.column)}: {texts[row]!r} is not a date as {best}; "
-            "correct the cell, list it as missing in a schema, or give the time's format there"
-        )
-    values = pd.Series(_years(parsed[fitting[0]]), known.index).reindex(given.index).to_numpy(float)
-    return values, TimeColumn(column.column, "date", "years", fitting[0])
-
-
-def known_dates(texts: Texts) -> FloatArray:
-    """Return dates in years, counted as `read_time` does; NaN where a text is missing or no unambiguous date."""
-    given = pd.Series(texts, dtype="str")
-    years: FloatArray = np.full(len(given), np.nan)
-    for form in DATE_FORMATS[:-2]:
-        parsed = _years(pd.to_datetime(given, format=form, errors="coerce"))
-        years = np.where(np.isnan(years), parsed, years)
-    return years
-
-
-def _years(dates: pd.Series) -> FloatArray:
-    """Return dates in years since 1970; counted in seconds, which reach further than the calendar of nanoseconds."""
-    moments = dates.to_numpy("datetime64[s]")
-    seconds = np.where(np.isnat(moments), np.nan, moments.astype(np.int64).astype(float))
-    years: FloatArray = seconds / 86400 / DAYS_PER_YEAR
-    return years
 
 
 def settle_time(column: TimeColumn, values: FloatArray, first: FloatArray) -> TimeColumn:
@@ -185,7 +168,7 @@ def settle_time(column: TimeColumn, values: FloatArray, first: FloatArray) -> Ti
         return column
     known = values[~np.isnan(values)]
     looks_like_age = len(known) > 0 and (first > 0).all() and known.min() >= 5 and known.max() <= 120
-    return TimeColumn(column.column, "age" if looks_like_age else "years", column.unit)
+    return replace(column, kind="age" if looks_like_age else "years")
 
 
 def of_frames(column: TimeColumn, values: FloatArray, table: Table) -> TimeColumn:
@@ -224,6 +207,10 @@ def is_time(column: TimeColumn, values: FloatArray, subjects: Texts) -> bool:
         return bool(len(known) and known.min() >= 0 and known.max() <= 1 and (known % 1 > 0).any())
     if is_of_baseline(values, subjects):
         return False
+    if is_after_conception(column.column):
+        weeks = values[~np.isnan(values)] * PER_YEAR["weeks"]
+        alike = is_of_birth(column.column) and not _of_several(values, subjects).ngroups
+        return bool(len(weeks) > 0 and weeks.min() >= _YOUNGEST and weeks.max() <= _OLDEST and not alike)
     most = _CALENDAR.get(canonical(column.column))
     if column.kind != "years" or (column.unit != "months" and most is None):
         return True

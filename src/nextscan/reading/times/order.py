@@ -94,9 +94,9 @@ def in_order(rows: VisitRows) -> VisitRows:
     names = named_order(rows, position)
     rank = np.zeros(len(rows), int) if names is None else np.where(names.settled, names.rank, names.by_file)
     repeated = (np.bincount(position, minlength=len(rows)) > 1)[position]
-    by_name = np.isnan(rows.time) & repeated
+    by_name = np.isnan(rows.clock) & repeated
     partly = np.bincount(position, by_name, minlength=len(rows))[position] > 0
-    time = np.where(partly & (rows.visits is not None), 0.0, rows.time)
+    time = np.where(partly & (rows.visits is not None), 0.0, rows.clock)
     lines = []
     if (repeated & ~partly).any():
         lines.append(f"visits in order of their {_TIMES.get(rows.time_kind, 'times')}")

@@ -121,8 +121,8 @@ def _visit(rows: VisitRows, row: int) -> str:
 def _gaps(rows: VisitRows, position: IntArray, wrong: BoolArray) -> list[Finding]:
     """Find gaps longer than the age of imaging, those that stand alone, and all of them too long for years."""
     seen = np.flatnonzero(~rows.is_request)
-    pair = (np.diff(position[seen]) == 0) & ~wrong[seen[1:]] & ~wrong[seen[:-1]] & (np.diff(rows.time[seen]) > 0)
-    first, second, gap = seen[:-1][pair], seen[1:][pair], np.diff(rows.time[seen])[pair]
+    pair = (np.diff(position[seen]) == 0) & ~wrong[seen[1:]] & ~wrong[seen[:-1]] & (np.diff(rows.clock[seen]) > 0)
+    first, second, gap = seen[:-1][pair], seen[1:][pair], np.diff(rows.clock[seen])[pair]
     too_long = gap > _LONGEST
     well, hardly = _alone(gap[~too_long])
     usual = gap[~too_long & ~np.isin(gap, [*well, *hardly])]

@@ -137,6 +137,30 @@ def test_times_of_day_without_dates_are_no_times(tmp_path: Path) -> None:
     assert "acq_time: 6 cells hold a time of day without a date" in "".join(cohort.notes)
 
 
+FOUR = {"01": ("1", "2", "3", "4"), "02": ("1", "2", "3", "4")}
+
+
+def test_ages_and_dates_of_scans_are_joined_by_a_session_that_has_both(tmp_path: Path) -> None:
+    ages = "session_id age\nses-1 40\nses-2 41.5\nses-3 n/a\nses-4 44"
+    root = folder(tmp_path / "heads", ages, ages, visits=FOUR)
+    for subject in FOUR:
+        scans(root, subject, "3", ("anat/x_T1w.nii.gz", "2012-12-31T12:00:00"))
+    scans(root, "01", "2", ("anat/x_T1w.nii.gz", "2012-01-01T12:00:00"))
+    with pytest.warns(NextscanWarning, match=r"times of 1 sessions stay unknown, as nothing joins them to age"):
+        cohort = read_cohort(root)
+    np.testing.assert_allclose(cohort.years, [0, 1.5, 1.5 + 365 / 365.25, 4, 0, 1.5, np.nan, 4])
+    (finding,) = cohort.findings
+    assert (finding.code, finding.subjects) == ("times-unjoined", ("sub-02",))
+    assert (
+        "subject sub-02 (sub-02/sub-02_sessions.tsv line 4; acq_time of scans.tsv: no visit has both)" in finding.text
+    )
+    assert "heads: times of 1 sessions from acq_time of scans.tsv" in cohort.notes
+    (root / "participants.tsv").write_text("participant_id\tdate_of_birth\nsub-01\tn/a\nsub-02\t1970-07-01\n")
+    np.testing.assert_allclose(read_cohort(root).years[6], 2.5, atol=0.01)  # at 42.5, by the date of birth
+    scans(root, "02", "4", ("anat/x_T1w.nii.gz", "2014-01-01T00:00:00"))
+    np.testing.assert_allclose(read_cohort(root).years[6], 4 - 365.5 / 365.25)
+
+
 def test_scans_fill_what_sessions_lack_for_each_person_and_session(tmp_path: Path) -> None:
     root = folder(
         tmp_path / "heads",
@@ -179,7 +203,7 @@ def test_ages_count_where_dates_are_missing(tmp_path: Path) -> None:
     )
     cohort = read_cohort(root)
     np.testing.assert_allclose(cohort.years[1::2], [3, 2, 365 / 365.25])
-    assert "heads: times of 3 sessions from their age" in cohort.notes
+    assert "heads: times of 3 sessions from age" in cohort.notes
     empty = AGES.replace("age", "acq_time age").replace("-1 ", "-1 n/a ").replace("-2 ", "-2 n/a ")
     assert read_cohort(folder(tmp_path / "empty", empty, empty, empty)).years[1] == 6
 

@@ -69,11 +69,11 @@ class TrainedDiffusion:
             mean_network, mean, epochs, variation = {}, None, None, None
             if settings.mean_channels:
                 expected = ExpectedChange(settings, conditions, torch.from_numpy(mean_spread))
-                network = taught.teach(
+                network = taught.teacher.teach(
                     "mean", lambda: (expected.network(), MeanProblem(*both, expected, taught.spread))
                 )
                 mean, mean_network = partial(expected.said, network), arrays_of(network)
-                spread = taught.first(lambda: spread_left(mean, taught.train))
+                spread = taught.teacher.first(lambda: spread_left(mean, taught.train))
                 epochs = settings.draw_epochs
             process = make_process(settings, spread)
 
@@ -82,9 +82,9 @@ class TrainedDiffusion:
                 network = make_network(settings, conditions, checkpointing=machine.checkpointing)
                 return network, VolumeProblem(*both, process, taught.spread, around)
 
-            drawing = taught.teach("draws", make, epochs=epochs)
+            drawing = taught.teacher.teach("draws", make, epochs=epochs)
             if mean is not None:
-                spread, variation = taught.first(lambda: calibrated(process, drawing, mean, taught.validation))
+                spread, variation = taught.teacher.first(lambda: calibrated(process, drawing, mean, taught.validation))
             record = taught.record() | {"rate_variation": None if variation is None else asdict(variation)}
         return cls(settings, conditions, spread, arrays_of(drawing), mean_spread, mean_network, variation), record
 

@@ -108,7 +108,7 @@ class TrainedVAE:
                 network = _network(settings, taught.conditions, checkpointing=machine.checkpointing)
                 return network, VAEProblem(taught.train, taught.validation, settings, taught.spread)
 
-            network = arrays_of(taught.teach("change", make))
+            network = arrays_of(taught.teacher.teach("change", make))
             return cls(settings, taught.conditions, taught.spread, network), taught.record()
 
     def drawing(self, machine: Machine) -> Draw:

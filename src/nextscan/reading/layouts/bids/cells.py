@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,15 +13,11 @@ from nextscan.reading.formats.tables import to_number
 from nextscan.reading.layouts.bids.sidecars import Columns
 from nextscan.reading.layouts.bids.units import quantity, unit_named, unit_told
 from nextscan.reading.times.columns import TimeColumn, time_column
+from nextscan.reading.times.dates import ZONE, iso_date
 
 Cells = list[str | None]
 
-_ZONE = r"\s*(?:Z|[+-]\d{2}(?::?\d{2})?)?"
-_ISO = re.compile(
-    rf"(\d{{4}})-?(\d{{2}})-?(\d{{2}})(?:[T ]\s*(\d{{2}}):?(\d{{2}})(?::?(\d{{2}})(?:[.,]\d*)?)?{_ZONE})?",
-    re.IGNORECASE,
-)
-_CLOCK = re.compile(rf"\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:[.,]\d+)?)?{_ZONE}")
+_CLOCK = re.compile(rf"\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:[.,]\d+)?)?{ZONE}")
 _CAPPED = re.compile(
     r"(?:>=?|≥|over|above)\s*\d+(?:\.\d+)?|\d+(?:\.\d+)?\s*(?:\+|(?:or|and) (?:older|over|above|more))", re.IGNORECASE
 )
@@ -89,26 +84,6 @@ def plain_times(
         if changed != list(cells):
             plain.cells[plain.renamed.get(name, name)] = changed
     return plain
-
-
-def iso_date(text: str) -> tuple[str, str] | None:
-    """Return the day and the time of day of a text as ISO 8601 has it; None where it is none.
-
-    >>> iso_date("2015-03-01T16:45Z"), iso_date("1901-03-01T10:00:00.25+02:00"), iso_date("2015-03-01")
-    (('2015-03-01', '16:45:00'), ('1901-03-01', '10:00:00'), ('2015-03-01', ''))
-    >>> iso_date("01/03/2015"), iso_date("2015-13-01")
-    (None, None)
-    """
-    match = _ISO.fullmatch(text.strip())
-    if match is None:
-        return None
-    year, month, day, hour, minute, second = match.groups()
-    try:
-        date = datetime.date(int(year), int(month), int(day))
-        clock = datetime.time(int(hour), int(minute), min(int(second or 0), 59)) if hour else None
-    except ValueError:
-        return None
-    return date.isoformat(), "" if clock is None else clock.isoformat()
 
 
 def is_time(text: str) -> bool:

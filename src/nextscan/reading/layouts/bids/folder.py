@@ -84,7 +84,8 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
     files, more = _belonging(walk, images, own)
     notes += more
     keys = [(f"sub-{image.entities['sub']}", _session(image)) for image in images]
-    sessions = read_sessions(root, folders, own, schema_path=schema.path, images=set(keys))
+    participants = participants or participants_near(root)
+    sessions = read_sessions(root, folders, own, schema_path=schema.path, images=set(keys), people=participants)
     known = (
         []
         if sessions is None or sessions.visits is None
@@ -107,6 +108,7 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
         subjects=np.array([subject for subject, _ in [*keys, *asked]], dtype=object),
         visits=np.array([ses or "1" for _, ses in [*keys, *asked]], dtype=object) if any(s for _, s in keys) else None,
         time=np.full(n, np.nan) if sessions is None else np.where(at >= 0, sessions.time[at], np.nan),
+        aside=None if sessions is None or sessions.aside is None else np.where(at >= 0, sessions.aside[at], np.nan),
         time_kind="" if sessions is None else sessions.time_kind,
         time_unit="years" if sessions is None else sessions.time_unit,
         time_column="" if sessions is None else sessions.time_column,
@@ -119,13 +121,12 @@ def read_bids(root: Path, schema: Schema, *, suffix: str | None = None, particip
         notes=(*(f"{root.name}: {note}" for note in notes), *(() if sessions is None else sessions.notes)),
         findings=(*findings, *(() if sessions is None else sessions.findings)),
     )
-    participants = participants or participants_near(root)
     if participants is not None:
         people = schema.of(participants).model_copy(update={"subject_prefix": ""})
         rows = join_participants(rows, participants, people, schema_path=schema.path)
         rows = _with_ages_at_single_visits(rows)
     several = pd.Series([subject for subject, _ in keys]).duplicated().any()
-    if several and np.isnan(rows.time).all():
+    if several and np.isnan(rows.clock).all():
         line = f"{root}: no table tells when sessions were, so years are unknown"
         cure = "add sessions.tsv with age or acq_time"
         rows = rows.telling(findings=[Finding("warning", "times-unknown", line, cure=cure)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from nextscan.arrays import FloatArray
 from nextscan.reading.columns.visits import VisitRows
 from nextscan.reading.formats.opening import open_table
 from nextscan.reading.formats.tables import to_texts
-from nextscan.reading.layouts.bids.cells import iso_date
-from nextscan.reading.times.columns import known_dates
+from nextscan.reading.times.cells import known_dates
+from nextscan.reading.times.dates import iso_date
+from nextscan.reading.times.joined import Clock, join_clocks, told
 
 Key = tuple[str, str]
 """Subject and session, as their folders are called."""
 _ANATOMICAL = "anat"
-_SAME_AXIS = 1.0  # year: ages may be rounded
 _UNITS_OF_DATES = "years"
 
 
@@ -82,48 +82,39 @@ class ScanTimes:
         return known_dates(np.array([self.texts.get(key) for key in keys], dtype=object))
 
 
-def filled(rows: VisitRows, scans: ScanTimes) -> VisitRows:
+def filled(rows: VisitRows, scans: ScanTimes, births: Mapping[str, float]) -> VisitRows:
     """Give the sessions of rows that lack a time that of their scans, or their age, for each person on one axis.
 
-    A person's ages go on by the dates of the scans, and dates by ages. Where the column that tells times says nothing
-    of a person, the other times count; if those are dates beside the ages of others, or the reverse, all times are
-    counted from first visits.
+    See `nextscan.reading.times.joined.join_clocks`: a person's ages go on by the dates of the scans, and dates by ages.
+
+    Parameters
+    ----------
+    rows : VisitRows
+    scans : ScanTimes
+    births : mapping of subject to float
+        Dates of birth in years since 1970.
     """
     assert rows.visits is not None
     if rows.time_unit != _UNITS_OF_DATES:
         return rows
-    of_scans = scans.years(list(zip(rows.subjects, rows.visits, strict=True)))
+    name = Path(rows.source).name
+    of_scans = Clock("acq_time of scans.tsv", "date", scans.years(list(zip(rows.subjects, rows.visits, strict=True))))
     if not rows.time_kind or np.isnan(rows.time).all():
-        dated = replace(rows, time=of_scans, time_kind="date")
-        return rows if np.isnan(of_scans).all() else _told(dated, rows.time, of_scans)
-    sources = [(of_scans, "date")]
-    if rows.time_kind == "date" and "age" in rows.labels:
-        sources.append((rows.labels["age"].to_numpy(float, na_value=np.nan), "age"))
-    time, foreign = rows.time.copy(), np.zeros(len(rows), bool)
-    for other, kind in sources:
-        for at in pd.Series(rows.subjects).groupby(rows.subjects).indices.values():
-            known, there = ~np.isnan(time[at]), ~np.isnan(other[at])
-            if len(at) < 2 or not (~known & there).any():
-                continue
-            apart = (time[at] - other[at])[known & there]
-            if len(apart):
-                offset = float(np.median(apart)) if np.ptp(apart) <= _SAME_AXIS else np.nan
-            else:
-                offset = 0.0 if rows.time_kind == kind or not known.any() else np.nan
-                foreign[at] = rows.time_kind != kind and not known.any()
-            time[at] = np.where(known, time[at], other[at] + offset)
+        if np.isnan(of_scans.years).all():
+            return rows
+        n = int((~np.isnan(of_scans.years)).sum())
+        note = f"{name}: times of {n} sessions from {of_scans.name}"
+        return replace(rows, time=of_scans.years, time_kind="date").telling([note])
+    clocks = [Clock(rows.time_column, rows.time_kind, rows.time), of_scans]
+    if rows.time_kind != "age" and "age" in rows.labels:
+        clocks.append(Clock("age", "age", rows.labels["age"].to_numpy(float, na_value=np.nan)))
+    joined = join_clocks(clocks, rows.subjects, np.array([births.get(name, np.nan) for name in rows.subjects]))
+    notes, findings = told(
+        joined, clocks, rows.subjects, rows.source, lambda row: rows.place(int(rows.rows[row])), visits="sessions"
+    )
     labels = rows.labels
     if rows.time_kind == "age" and "age" in labels:
-        labels = labels.assign(age=labels["age"].where(labels["age"].notna() | foreign, pd.Series(time, labels.index)))
-    kind = rows.time_kind
-    if foreign.any():
-        time, kind = time - pd.Series(time).groupby(rows.subjects).transform("min").to_numpy(), "years"
-    return _told(replace(rows, time=time, time_kind=kind, labels=labels), rows.time, of_scans)
-
-
-def _told(rows: VisitRows, before: FloatArray, of_scans: FloatArray) -> VisitRows:
-    new, name = np.isnan(before) & ~np.isnan(rows.time), Path(rows.source).name
-    by_scans = int((new & ~np.isnan(of_scans)).sum())
-    notes = [f"{name}: times of {by_scans} sessions from acq_time of scans.tsv"] if by_scans else []
-    by_age = int(new.sum()) - by_scans
-    return rows.telling([*notes, *([f"{name}: times of {by_age} sessions from their age"] if by_age else [])])
+        labels = labels.assign(age=labels["age"].where(labels["age"].notna(), pd.Series(joined.time, labels.index)))
+    aside = None if np.isnan(joined.aside).all() else joined.aside
+    rows = replace(rows, time=joined.time, aside=aside, labels=labels)
+    return rows.telling([f"{name}: {note}" for note in notes], findings)

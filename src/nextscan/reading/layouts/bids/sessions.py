@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nextscan.errors import CohortError, some
 from nextscan.reading.columns.people import folded, match_names
 from nextscan.reading.columns.visits import VisitRows
-from nextscan.reading.columns.vocabulary import SUBJECT, VISIT, find
+from nextscan.reading.columns.vocabulary import BIRTH, SUBJECT, VISIT, find
 from nextscan.reading.formats.opening import open_table
 from nextscan.reading.formats.tables import MISSING_TEXTS, Table, to_texts
 from nextscan.reading.layouts.bids.cells import Cells, Plain, is_time, plain_times
@@ -18,6 +20,7 @@ from nextscan.reading.layouts.bids.scan_times import Key, ScanTimes, filled
 from nextscan.reading.layouts.bids.sidecars import Columns, Sidecars
 from nextscan.reading.layouts.long import read_long
 from nextscan.reading.schema import TableSchema
+from nextscan.reading.times.cells import read_dates
 from nextscan.reading.times.columns import time_column
 
 SUBJECT_COLUMN, SESSION_COLUMN = "participant_id", "session_id"
@@ -42,7 +45,13 @@ class _Joined(Table):
 
 
 def read_sessions(
-    root: Path, subjects: Sequence[Path], schema: TableSchema, *, schema_path: str, images: Collection[Key] = ()
+    root: Path,
+    subjects: Sequence[Path],
+    schema: TableSchema,
+    *,
+    schema_path: str,
+    images: Collection[Key] = (),
+    people: Path | None = None,
 ) -> VisitRows | None:
     """Read what tables say about sessions: subject, visit, time and labels; None where there is no table.
 
@@ -60,6 +69,8 @@ def read_sessions(
         For messages.
     images : collection of (subject, session)
         Sessions whose time is looked for in scans.tsv where the tables do not name them.
+    people : Path, optional
+        A table of participants: their dates of birth join ages and dates.
 
     Raises
     ------
@@ -90,8 +101,23 @@ def read_sessions(
     rows, layout = read_long(joined, own, schema_path=schema_path, only_labels=True)
     told = [f"time: {layout.time.column} ({layout.time.meaning})"] if tables and layout.time is not None else []
     notes = [f"{root.name}: {note}" for note in [*told, *renamed, *plain.notes]]
-    rows = filled(replace(rows, source=str(root), notes=()), scans)
+    rows = filled(replace(rows, source=str(root), notes=()), scans, _births(people))
     return rows.telling(notes, [*plain.findings, *sidecars.findings])
+
+
+def _births(people: Path | None) -> dict[str, float]:
+    """Return dates of birth by participant, in years since 1970, where a table tells them."""
+    table = None if people is None else open_people(people)
+    name, birth = (None, None) if table is None else (find(table.columns, SUBJECT), find(table.columns, BIRTH))
+    if table is None or name is None or birth is None:
+        return {}
+    texts = _texts(table, [name, birth])
+    try:
+        years = read_dates(table, birth, np.array(texts[birth], dtype=object)).years
+    except CohortError:
+        return {}  # a label that cannot be read as a date is no error
+    pairs = zip(texts[name], years.tolist(), strict=True)
+    return {_prefixed(text, "sub-"): born for text, born in pairs if text is not None}
 
 
 @dataclass

@@ -24,7 +24,8 @@ from nextscan.reading.layouts.ukb import fields
 from nextscan.reading.layouts.ukb.columns import NameColumn, export_columns, subject_column
 from nextscan.reading.layouts.ukb.values import drop_codes, with_imaging
 from nextscan.reading.schema import LabelSchema, TableSchema, fits, matching, nearest
-from nextscan.reading.times.columns import TimeColumn, known_dates, read_time
+from nextscan.reading.times.cells import known_dates
+from nextscan.reading.times.columns import TimeColumn, read_time
 
 Feature = tuple[int, int]
 """Field and array."""
