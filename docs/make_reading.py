@@ -50,7 +50,7 @@ participants.tsv, participants.json          labels; {"age": {"Units": "months"}
   with the corner at 0 where both codes are 0.
 
 **A table of paths**: the column `volume`, and `transform`, `mask`, `segmentation` if there are such. `.nii`, `.nii.gz`,
-`.mgz` and `.mgh` are read.
+`.mgz` and `.mgh` are read, and frames of 4-D files.
 
 ```
 subject,visit,years,volume
@@ -107,6 +107,7 @@ def page() -> str:
         ("time.", schema.TimeSchema, '[time]\ncolumn = "exam_date"\nkind = "date"\nformat = "%d/%m/%Y"'),
         ("labels.NAME.", schema.LabelSchema, '[labels.sex]\ncolumn = "Gender"\ncodes = { M = "male", F = "female" }'),
         ("images.", schema.ImagesSchema, '[images]\nsuffix = "desc-preproc_FLAIR"'),
+        ("sequences.", schema.SequencesSchema, "[sequences]\nwhole = true\nregions = { LV = 3, MYO = 2, RV = 1 }"),
     )
     for before, model, example in parts:
         lines.append("| key | type | what it says |\n|---|---|---|")

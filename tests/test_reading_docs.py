@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cine_samples import AFFINE, film
 from nextscan.errors import NextscanWarning
+from nextscan.images.files import write_image
 from nextscan.reading import read_cohort
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -20,7 +22,12 @@ EXAMPLES = make_reading.examples()
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["title"])
 def test_the_example_is_read_as_the_page_says(example: dict, tmp_path: Path) -> None:
     path = tmp_path / example["file"]
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(example["table"].lstrip("\n"))
+    for name, frames in example.get("films", {}).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / name, film(frames)[0], AFFINE)
+    path = tmp_path / example.get("reads", example["file"])
     schema = None
     if "schema" in example:
         schema = tmp_path / "schema.toml"
@@ -44,5 +51,6 @@ def test_the_page_is_what_its_script_writes() -> None:
 
 def test_every_key_of_the_schema_is_explained() -> None:
     schema = make_reading.schema
-    for model in (schema.Schema, schema.TimeSchema, schema.LabelSchema, schema.ImagesSchema):
+    parts = (schema.Schema, schema.TimeSchema, schema.LabelSchema, schema.ImagesSchema, schema.SequencesSchema)
+    for model in parts:
         assert {key: text for key, _, text in make_reading.keys(model) if not text} == {}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nextscan.cohort import Cohort, hide, shown_visits
+from nextscan.cohort import Cohort, hide, shown_visits, targets
 from nextscan.errors import SettingError
 
 
@@ -88,3 +88,17 @@ def test_time_is_a_circle_only_where_it_is_said(beats: Cohort) -> None:
     np.testing.assert_allclose(beats.apart(first, second), [-0.1, 0.3, 0.2])
     np.testing.assert_allclose(replace(beats, period=None).apart(first, second), [0.9, 0.3, -0.8])
     assert replace(beats, period=None).fingerprint() != beats.fingerprint()
+
+
+def test_times_asked_for_are_places_on_a_circle(beats: Cohort) -> None:
+    wanted = targets(beats, [0.35, 0.95])
+    assert wanted.visit.tolist() == ["imputed+0.35", "imputed+0.95"] * 2
+    np.testing.assert_allclose(wanted.years, [0.35, 0.95] * 2)
+    # the second heart lacks its middle frame: it starts from the first
+    assert beats.visits[wanted.context].tolist() == ["frame-02", "frame-05", "frame-01", "frame-03"]
+    np.testing.assert_allclose(wanted.gap, [0.15, 0.15, 0.35, 0.95 - 2 / 3])
+    later = beats.select_visits(np.array([0, 0, 1, 0, 0, 0, 0, 1], bool))
+    around = targets(later, [0.1, -0.1])
+    np.testing.assert_allclose(around.gap, [0.7, 0.5, 0.1 + 1 / 3, 0.9 - 2 / 3])  # over the end of the beat
+    unknown = replace(later, years=np.full(2, np.nan))
+    assert np.isnan(targets(unknown, [0.1]).gap).all()

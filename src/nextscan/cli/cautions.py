@@ -71,7 +71,7 @@ def warn_of_time(imputer: Estimator, wanted: Targets, *, therefore: str) -> None
         caution(f"{imputer.name} does not use time: its prediction is the same at every time, so {therefore}")
 
 
-def warn_of_reach(imputer: Estimator, wanted: Targets) -> None:
+def warn_of_reach(imputer: Estimator, wanted: Targets, time_unit: str = "years") -> None:
     """Warn of targets at times that no interval of training stands for."""
     gap = wanted.gap[(wanted.gap == wanted.gap) & (wanted.gap != 0)]
     seen = imputer.record_.get("gap_range")
@@ -87,8 +87,9 @@ def warn_of_reach(imputer: Estimator, wanted: Targets) -> None:
     beyond = (gap < _LEAST_OF * low) | (gap > _MOST_OF * high)
     if beyond.any():
         near, far = (f"{end:.3g}" for end in (gap[beyond].min(), gap[beyond].max()))
+        span = near if near == far else f"{near} to {far}"
         caution(
-            f"{int(beyond.sum()):,} of {len(wanted):,} targets are {near if near == far else f'{near} to {far}'} years "
+            f"{int(beyond.sum()):,} of {len(wanted):,} targets are {span} {time_unit} "
             f"from the scan, training saw {low:.3g} to {high:.3g}: predictions and intervals there, conformal ones "
             "too, are extrapolations that nothing has tested"
         )

@@ -124,7 +124,8 @@ def fit(
     print(f"model: {out} ({method or model.name}, {model.record_['n_pairs']} pairs, {what})")
     # Where everybody has a follow-up no image is missing, so times are asked for; rows of a table may ask themselves.
     suffix = table.suffix.lower() if table.suffix.lower() in TABLE_SUFFIXES else ".csv"
-    asked = "--at-years 1,2,5 --out completed" if images else f"--out completed{suffix}"
+    times = "--at-years 1,2,5" if cohort.period is None else "--at 0.35,0.5"
+    asked = f"{times} --out completed" if images else f"--out completed{suffix}"
     again = shlex.join(["nextscan", "impute", str(out), str(table), *reading.repeated()])
     print(f"next:  {again} {asked}")
 

@@ -63,10 +63,13 @@ def impute(
     at_years: Annotated[
         str | None,
         typer.Option(
+            "--at-years",
+            "--at",
             metavar="1,2,5",
             show_default=False,
             help="Impute these times after each subject's last scan, instead of the visits that are missing; "
-            "`--at-years=-1,2` also a year before it, with a method that predicts backward (mixed-factor).",
+            "`--at-years=-1,2` also a year before it, with a method that predicts backward (mixed-factor). Of films "
+            "`--at 0.35,0.5`: places in the beat, 0 to 1 from end-diastole.",
         ),
     ] = None,
     save_draws: Annotated[
@@ -126,6 +129,7 @@ def impute(
         nextscan impute model cohort.csv --interval conformal --by sex --out completed.csv
         nextscan impute model cohort.csv --out completed.parquet --save-draws draws.parquet
         nextscan impute model brains --at-years 1,2,5 --draws 20 --out brains --html brains.html
+        nextscan impute model hearts --at 0.35 --out imputed
     """
     from nextscan.imputers import kind_of, load
 

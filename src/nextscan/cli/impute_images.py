@@ -72,7 +72,7 @@ def impute_images(
     if not len(wanted):
         raise CohortError(nobody(table))
     warn_of_time(imputer, wanted, therefore="change per year must not be read from it")
-    warn_of_reach(imputer, wanted)
+    warn_of_reach(imputer, wanted, cohort.time_unit)
     with show_progress() as progress:
         written = write_derivative(
             imputation,

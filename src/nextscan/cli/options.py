@@ -26,8 +26,8 @@ Table = Annotated[
         metavar="TABLE",
         show_default=False,
         help="The cohort: a long table (one row per subject and visit; CSV, TSV, Parquet), a wide UK-Biobank "
-        "export, a FreeSurfer group table or a folder of them; or images: a BIDS folder, or a long table with their "
-        "paths in a column `volume`.",
+        "export, a FreeSurfer group table or a folder of them; or images: a BIDS folder, a folder of films of hearts "
+        "(ACDC, M&Ms, or a 4-D file a subject), or a long table with paths in a column `volume`.",
     ),
 ]
 Draws = Annotated[

@@ -39,7 +39,8 @@ class Cohort:
     visits : ndarray of str, shape (n_visits,)
         Visit names, distinct within a subject.
     years : ndarray of float, shape (n_visits,)
-        Time since the subject's first visit, in `time_unit`; NaN where unknown.
+        Time since the subject's first visit, or where time is a circle the place on it, in `time_unit`; NaN where
+        unknown.
     features : ndarray of float64, shape (n_visits, n_features)
         In native units; NaN where missing. A row without any value, and without a volume, is a *request*:
         impute this visit.
@@ -66,7 +67,8 @@ class Cohort:
         What reading it brought up that the user should know; errors among them are refused by `fit`.
     reading : mapping
         How it was read, ready for JSON: ``schema`` (its keys), ``dictionary`` (titles and units of fields),
-        ``suffix`` of images. Models remember it, so that other tables are read alike.
+        ``suffix`` of images, ``regions`` (values of label maps: ``{"LV": 3, "MYO": 2, "RV": 1}``). Models remember it,
+        so that other tables are read alike.
     """
 
     name: str

@@ -45,7 +45,7 @@ class Targets:
     subject : ndarray of str, shape (n,)
     visit : ndarray of str, shape (n,)
     years : ndarray of float, shape (n,)
-        Since the subject's first visit; NaN where unknown.
+        Since the subject's first visit, or the place on a circle; NaN where unknown.
     context : ndarray of int, shape (n,)
         Row of the nearest observed visit before the target (the first one, if none is before it); the last
         observed one of times that were asked for.
@@ -88,7 +88,8 @@ def targets(cohort: Cohort, at_years: Sequence[float] | None = None) -> Targets:
     Without `at_years`: every request of the cohort, and for each subject with a single visit and
     no request one more visit, named ``imputed``, at unknown time. With `at_years`: for every subject
     one visit per number, counted from the last observed visit, negative before it; where the time of that one is
-    unknown, so are the years since the first visit.
+    unknown, so are the years since the first visit. Where time is a circle, the numbers are places on it, and the
+    context is the observed visit nearest before each.
 
     Raises
     ------
@@ -136,10 +137,28 @@ def _targets_at(cohort: Cohort, last: IntArray, at_years: Sequence[float]) -> Ta
     if ahead.ndim != 1 or not len(ahead) or not np.isfinite(ahead).all():
         raise SettingError(f"at_years must be finite numbers of {cohort.time_unit}, got {list(at_years)}")
     of = np.repeat(np.arange(cohort.n_subjects), len(ahead))
+    if cohort.period is not None:
+        return _targets_around(cohort, last, of, np.tile(ahead, cohort.n_subjects), cohort.period)
     names = np.tile([f"imputed{value:+g}" for value in ahead], cohort.n_subjects)
     gap = np.tile(ahead, cohort.n_subjects)
     years = cohort.years[last[of]] + gap  # unknown where the time of the last visit is
     return _in_subject_order(cohort, of, names, years, last[of], np.full(len(of), -1), gap)
+
+
+def _targets_around(cohort: Cohort, last: IntArray, of: IntArray, at: FloatArray, period: float) -> Targets:
+    """List visits at places of a circle, each after the nearest observed visit before it."""
+    names = np.array([f"imputed{value:+g}" for value in at])
+    place = at % period
+    known = np.flatnonzero(~cohort.is_request & ~np.isnan(cohort.years))
+    context, gap = last[of], np.full(len(of), np.nan)
+    for i in range(cohort.n_subjects):
+        own = known[cohort.subject_of[known] == i]
+        if len(own):
+            mine = np.flatnonzero(of == i)
+            since = (place[mine, None] - cohort.years[own]) % period
+            nearest = since.argmin(axis=1)
+            context[mine], gap[mine] = own[nearest], since[np.arange(len(mine)), nearest]
+    return _in_subject_order(cohort, of, names, place, context, np.full(len(of), -1), gap)
 
 
 def _in_subject_order(

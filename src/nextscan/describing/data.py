@@ -15,6 +15,8 @@ from nextscan.cohort.cohort import Cohort
 from nextscan.errors import some
 from nextscan.wording import percentage
 
+_OF_BEATS = frozenset({"cycle", "ms", "frames"})
+"""Units of time of which a beat has some, and a life too many."""
 _FEW = 5  # visits that share a label by chance
 _MOST_LEVELS = 60  # of a label that can explain where something happens
 _BLOCK = 64  # features sorted at a time: bounds memory, keeps sorting in the cache
@@ -128,6 +130,11 @@ class Observed:
                 which = " or ".join(str(level) for level in levels)
                 return f"{'all' if share == 1 else percentage(share)} of {name} {which}"
         return ""
+
+
+def is_of_beats(cohort: Cohort) -> bool:
+    """Tell whether visits of a subject are moments of one beat, not of a life."""
+    return cohort.period is not None or cohort.time_unit in _OF_BEATS
 
 
 def observe(cohort: Cohort, in_pool: BoolArray) -> Observed:

@@ -10,8 +10,9 @@ import pandas as pd
 from nextscan.arrays import BoolArray, Progress
 from nextscan.cohort.cohort import Cohort
 from nextscan.describing.columns import constants, correlations, duplicates, missingness, structure
-from nextscan.describing.data import Observed, observe
+from nextscan.describing.data import Observed, is_of_beats, observe
 from nextscan.describing.description import Description, assemble
+from nextscan.describing.films import films
 from nextscan.describing.images.part import images
 from nextscan.describing.jumps import jumps
 from nextscan.describing.labels import labels
@@ -51,7 +52,8 @@ def describe(cohort: Cohort, *, pool: Iterable[str] | None = None, progress: Pro
     duplicated and nearly duplicated features (`columns`); exact sums (`sums`); impossible and extreme values
     (`values`); repeated rows, features equal at both visits and test–retest reliability (`visits`); scans that do not
     fit the person's others (`jumps`); selection and shift of the pool (`pool`). Cells found impossible are set aside
-    for the checks after that one. Images are read one by one and checked (`images`).
+    for the checks after that one. Images are read one by one and checked (`images`). Of frames of a beat, films and the
+    volumes in their label maps are summed up (`films`), and nothing is asked that belongs to visits.
 
     Examples
     --------
@@ -80,6 +82,8 @@ def describe(cohort: Cohort, *, pool: Iterable[str] | None = None, progress: Pro
     parts = [told, visits(data), labels(data)]
     if cohort.has_volume.any():
         parts.append(images(cohort, progress=progress))
+    if beats := is_of_beats(cohort):
+        parts.append(films(cohort))
     if not cohort.n_features:
         return assemble(cohort.name, cohort.source, cohort.notes, [*parts, Part(plots=_ages(data))])
     gaps = missingness(data)
@@ -87,8 +91,11 @@ def describe(cohort: Cohort, *, pool: Iterable[str] | None = None, progress: Pro
     data = data.without(impossible)
     correlation = correlations(data)
     double, copies = duplicates(data, correlation)
-    parts += [wrong, repeated_rows(data), gaps, constants(data), double, sums(data, copies)]
-    parts += [repeatability(data), jumps(data), extreme_values(data), selection(data), shift(data)]
+    if beats:  # frames change, and are alike, as visits of years are not
+        parts += [wrong, gaps, constants(data), double, sums(data, copies), extreme_values(data)]
+    else:
+        parts += [wrong, repeated_rows(data), gaps, constants(data), double, sums(data, copies)]
+        parts += [repeatability(data), jumps(data), extreme_values(data), selection(data), shift(data)]
     parts += [structure(data, correlation), _table(data)]
     return assemble(cohort.name, cohort.source, cohort.notes, parts)
 

@@ -164,6 +164,8 @@ def _facts(description: Description) -> Iterator[tuple[str, str]]:
     subjects, visits, gap = facts["subjects"], facts["visits"], facts["gap"]
     paired = "all" if subjects["paired"] == subjects["all"] else f"{subjects['paired']:,}"
     followed = f"{paired} with a follow-up" if subjects["paired"] else "nobody with a follow-up"
+    if facts.get("beats"):
+        followed = f"{paired} with two moments of a beat or more"
     yield "Subjects", f"{subjects['all']:,}, {followed}"
     requests = f"; {counted(visits['requests'], 'request')} to impute" if visits["requests"] else ""
     yield "Visits", f"{visits['observed']:,} observed: {_per_subject(visits['per_subject'])}{requests}"
@@ -175,6 +177,8 @@ def _facts(description: Description) -> Iterator[tuple[str, str]]:
         yield "Gap", "unknown for every pair of visits"
     if "images" in facts:
         yield from _images(description)
+    if "films" in facts:
+        yield from _films(facts["films"])
     if missing := facts.get("missing"):
         cells = (
             f"{percentage(missing['share'])} of cells missing, in {counted(missing['features'], 'feature')} "
@@ -228,6 +232,45 @@ def _images(description: Description, most: int = 3) -> Iterator[tuple[str, str]
             "Alignment",
             f"correlation with the first visit {fit['median']:.2f} (median), {fit['lowest']:.2f} (lowest)",
         )
+
+
+def _films(films: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    grid = [f"{extent(films['slices'], 0)} slices" + (f" of {extent(films['slice_mm'], 1)} mm" if films["slice_mm"] else
+            "")] if films["slices"] else []  # fmt: skip
+    grid += [f"pixels of {extent(films['pixel_mm'], 2)} mm"] if films["pixel_mm"] else []
+    yield "Films", "; ".join([f"{films['count']:,} of {extent(films['frames'], 0)} frames", *grid])
+    lacking = [f"{n:,} without {name}" for name, n in films["lacking"].items() if n and name != "maps"]
+    es = (
+        f"ES {extent(films['es'], 2)} after ED (median {films['es']['median']:.2f})"
+        if films["es"]
+        else "time of ES unknown"
+    )
+    yield "Phases", "; ".join([es, *lacking])
+    if films["volumes"]:
+        without = films["lacking"]["maps"]
+        yield "Label maps", f"{films['maps']:,}" + (f"; {without:,} films without any" if without else "")
+        yield "Volumes", "; ".join(_volumes(films))
+
+
+def _volumes(films: Mapping[str, Any]) -> Iterator[str]:
+    for name, phases in films["volumes"].items():
+        at = {phase: of for phase, of in phases.items() if of and phase != "all"}
+        told = [f"{of['median']:.3g} mL at {phase} ({extent(of, 0)})" for phase, of in at.items()]
+        yield f"{name} {', '.join(told) or extent(phases['all'], 0) + ' mL'}"
+    if ejection := films["ejection"]:
+        yield f"ejection fraction {percentage(ejection['median'])} ({extent(ejection, 2)})"
+    if ratio := films["muscle_ratio"]:
+        yield f"muscle at ES over ED {ratio['median']:.2f} ({extent(ratio, 2)})"
+
+
+def extent(of: Mapping[str, float], places: int) -> str:
+    """Write lowest and highest, or the one value there is.
+
+    >>> extent({"low": 10.0, "high": 12.0}, 0), extent({"low": 0.5, "high": 0.5}, 2)
+    ('10 to 12', '0.50')
+    """
+    low, high = (f"{of[end]:.{places}f}" for end in ("low", "high"))
+    return low if low == high else f"{low} to {high}"
 
 
 def _per_subject(per_subject: Mapping[int, int]) -> str:

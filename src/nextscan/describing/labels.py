@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
 from nextscan.cohort.findings import Finding
-from nextscan.describing.data import Observed
+from nextscan.describing.data import Observed, is_of_beats
 from nextscan.describing.part import Part
 from nextscan.describing.visits import histogram
 from nextscan.errors import some
@@ -48,14 +48,15 @@ def labels(data: Observed) -> Part:
     seen = cohort.visit_labels.iloc[data.rows].reset_index(drop=True)
     rows, findings = [], []
     plots: dict[str, object] = {}
+    beats = is_of_beats(cohort)  # labels of frames, such as their phase, are meant to change and to lack
     for belongs, frame in (("subject", cohort.labels), ("visit", seen)):
         for name in frame:
             rows.append(_row(str(name), belongs, frame[name]))
-            findings += _coding(str(name), frame[name])
+            findings += [] if beats and belongs == "visit" else _coding(str(name), frame[name])
             plots[str(name)] = _distribution(frame[name])
-    for name in seen:
+    for name in [] if beats else seen:
         findings += _changes(data, str(name), seen[name])
-    if "age" in seen and pd.api.types.is_numeric_dtype(seen["age"]):
+    if not beats and "age" in seen and pd.api.types.is_numeric_dtype(seen["age"]):
         findings += _age(data, seen["age"].to_numpy(float))
     columns = ["label", "of", "type", "missing", "levels", "mean", "sd", "minimum", "maximum"]
     return Part({}, tuple(findings), {"labels": pd.DataFrame(rows, columns=columns)}, {"labels": plots})

@@ -12,7 +12,7 @@ from nextscan.arrays import FloatArray, IntArray
 from nextscan.cohort.findings import Finding
 from nextscan.cohort.task import pairs
 from nextscan.cohort.ties import improbable_ties
-from nextscan.describing.data import Observed
+from nextscan.describing.data import Observed, is_of_beats
 from nextscan.describing.part import Part
 from nextscan.errors import some
 from nextscan.wording import counted, few
@@ -33,6 +33,7 @@ def visits(data: Observed) -> Part:
     asked = cohort.is_request
     gap = pairs(cohort).gap
     known = gap[~np.isnan(gap)]
+    beats = is_of_beats(cohort)
     unit = cohort.time_unit
     findings = []
     what = "image" if cohort.has_volume.any() else "feature"
@@ -40,7 +41,8 @@ def visits(data: Observed) -> Part:
         text = f"nobody has two visits with {what}s: nothing to learn change from, nothing to score on"
         findings.append(Finding("warning", "no-pairs", text))
     elif (n_paired := int(cohort.is_paired.sum())) < FEW_PAIRS:
-        text = f"only {counted(n_paired, 'subject')} with a follow-up: scores will be uncertain"
+        many = counted(n_paired, "film") if beats else f"{counted(n_paired, 'subject')} with a follow-up"
+        text = f"only {many}: scores will be uncertain"
         findings.append(Finding("warning", "few-pairs", text))
     if (observed == 0).any():
         names = cohort.subjects[observed == 0]
@@ -57,10 +59,14 @@ def visits(data: Observed) -> Part:
         if known.mean() > _LONG_GAP or in_threes:
             text = f"time has no unit; gaps of {known.mean():.1f} read as years; give the unit in a schema"
             findings.append(Finding("warning", "time-unit", text))
-    if (known == 0).any():
+    if (known == 0).any() and not beats:
         text = f"{counted(int((known == 0).sum()), 'pair')} of visits at the same time"
         findings.append(Finding("note", "zero-gaps", text + ": repeated scans of one day?"))
+    n_unknown = len(gap) - len(known)
+    if beats:
+        known = known[:0]  # from frame to frame: the films tell it
     facts = {
+        "beats": beats,
         "subjects": {
             "all": cohort.n_subjects,
             "paired": int(cohort.is_paired.sum()),
@@ -74,7 +80,7 @@ def visits(data: Observed) -> Part:
             "per_subject": {int(n): int(count) for n, count in zip(every, how_many, strict=True)},
         },
         "features": cohort.n_features,
-        "gap": {**spread(known), "known": len(known), "unknown": len(gap) - len(known), "unit": unit},
+        "gap": {**spread(known), "known": len(known), "unknown": n_unknown, "unit": unit},
     }
     counts, edges = histogram(known, 40)
     plots = {"gap": {"edges": edges, "counts": counts}} if len(known) else {}

@@ -27,6 +27,7 @@ _INFLATION = 1040  # deflate makes nothing smaller than 1/1032
 _FREESURFER = frozenset({".mgz", ".mgh"})
 _MGH_BYTES = 284
 _MILLIMETRES = frozenset({"mm", "unknown"})
+_TIMES = {8: "sec", 16: "msec", 24: "usec"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,9 @@ class Header:
         In place of `affine` where a transform is applied, see `nextscan.images.itk_space.itk_affine`.
     n_frames : int
         Of the file.
+    frame_step, frame_unit : float, str
+        Time from one frame to the next as the header states it, which is often no such thing, and its unit
+        (``"sec"``, ``"msec"``, ``"usec"``, ``"unknown"``).
     """
 
     path: Path
@@ -67,6 +71,8 @@ class Header:
     apart: float = 0.0
     itk_affine: FloatArray | None = None
     n_frames: int = 1
+    frame_step: float = 0.0
+    frame_unit: str = "unknown"
 
     @property
     def n_voxels(self) -> int:
@@ -108,6 +114,16 @@ def read_header(path: str | Path, *, where: str = "") -> Header:
     """
     file, frame = split_frame(path)
     return understood(file, *raw_header(file, where), where, frame)
+
+
+def read_film_header(path: str | Path, *, where: str = "") -> Header:
+    """Read the header of a file of any number of frames; see `read_header`.
+
+    Raises
+    ------
+    ImageError
+    """
+    return understood(Path(path), *raw_header(Path(path), where), where, 0)
 
 
 def error_at(path: Path, where: str, problem: str) -> ImageError:
@@ -218,6 +234,8 @@ def understood(path: Path, raw: Any, most_bytes: int, where: str, frame: int | N
         apart=_apart(raw, affine, shape_3d) if all(codes) else 0.0,
         itk_affine=itk_affine(raw) if is_nifti else affine,
         n_frames=math.prod(shape[3:]),
+        frame_step=float(raw["pixdim"][4]) if is_nifti and len(shape) > 3 else 0.0,
+        frame_unit=_TIMES.get(int(raw["xyzt_units"]) & 0x38, "unknown") if is_nifti else "unknown",
     )
 
 

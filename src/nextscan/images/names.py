@@ -30,6 +30,8 @@ _CONTRASTS = {
 }
 CONTRASTS = frozenset(_CONTRASTS.values())
 """BIDS suffixes that `image_name` recognises."""
+FILM = "cine"
+"""What images of frames are called, whatever the name of their film; BIDS has no name for them."""
 _FREESURFER = re.compile(r"\.mg[zh]$", re.IGNORECASE)
 _REPLACED = ("sub", "ses", "desc")
 WHOSE = ("sub", "ses", "run")
@@ -93,13 +95,18 @@ def parse(path: Path) -> BidsFile | None:
 def image_name(source: str) -> tuple[str, str]:
     """Return what the name of an image says of its kind: entities such as ``acq-3d_``, and the BIDS suffix.
 
-    FreeSurfer names its volumes by steps of its stream (``norm.mgz``), all of them of a T1w where nothing else is said.
+    A frame of a film is called ``cine`` where its file has no name of BIDS. FreeSurfer names its volumes by steps of
+    its stream (``norm.mgz``), all of them of a T1w where nothing else is said.
 
     >>> image_name("sub-01_ses-2_acq-3d_run-1_desc-preproc_T1w.nii.gz"), image_name("patient01/study1_T2W.nii.gz")
     (('acq-3d_run-1_', 'T1w'), ('', 'T2w'))
+    >>> image_name("patient001_4d.nii.gz#3")
+    ('', 'cine')
     """
-    path, _ = split_frame(source)
+    path, frame = split_frame(source)
     file = parse(path)
+    if frame is not None and (file is None or "sub" not in file.entities):
+        return "", FILM
     if file is not None and not _FREESURFER.search(path.name):
         kept = [f"{key}-{value}_" for key, value in file.entities.items() if key not in _REPLACED]
         return "".join(kept), _CONTRASTS.get(file.suffix.lower(), file.suffix)

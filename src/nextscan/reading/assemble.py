@@ -31,8 +31,8 @@ def assemble(rows: VisitRows, name: str, *, law: str = "", allow: Collection[str
     Visits of a subject are in order of time, or by their names where time is unknown, else as they appear in the
     file (`in_order`). Where the table has no time, names that tell one give it (`with_nominal_times`). Times are held
     against names (`against_names`) and against what can be (`plausible`).
-    The first visit is at 0 years; later ones are at unknown years (NaN) where the table does not
-    tell. A label belongs to subjects if everyone who has it has it from the first observed visit on,
+    The first visit is at 0 years, unless time is a circle; later ones are at unknown years (NaN) where the table does
+    not tell. A label belongs to subjects if everyone who has it has it from the first observed visit on,
     with one value; others belong to visits.
 
     Warns
@@ -40,13 +40,15 @@ def assemble(rows: VisitRows, name: str, *, law: str = "", allow: Collection[str
     NextscanWarning
         Once for each of the rows' findings that is a warning or an error.
     """
-    rows = _without_unseen(in_order(with_starts(rows)))
-    rows = with_nominal_times(rows.telling(findings=against_names(rows)))
+    rows = _without_unseen(in_order(rows if rows.period else with_starts(rows)))
+    if rows.period is None:
+        rows = with_nominal_times(rows.telling(findings=against_names(rows)))
     rows = rows.telling(findings=plausible(rows))
     position, subjects = pd.factorize(pd.Series(rows.subjects), sort=False)
     first = np.flatnonzero(np.diff(position, prepend=-1))
-    years = rows.clock - rows.clock[first][position]
-    years[first] = 0.0
+    years = rows.clock - rows.clock[first][position] if rows.period is None else rows.time.copy()
+    if rows.period is None:
+        years[first] = 0.0
     visits = rows.visits if rows.visits is not None else _numbered(position, first)
     of_subject, of_visit, late, strange = _split_labels(rows, position, len(subjects))
     strange += [*codes_in(rows), *future_labels(rows, of_subject, of_visit, position)]
@@ -68,6 +70,7 @@ def assemble(rows: VisitRows, name: str, *, law: str = "", allow: Collection[str
         files={role: paths.astype(str) for role, paths in rows.files.items()},
         units=rows.units,
         time_unit=rows.time_unit,
+        period=rows.period,
         source=rows.source,
         law=law,
         notes=rows.notes,
@@ -103,7 +106,7 @@ def _split_labels(
     start = observed[np.unique(position[observed], return_index=True)[1]]
     varying, late = [], {}
     for name in rows.labels:
-        if name in _OF_VISITS or grouped[name].nunique().max() > 1:
+        if (name in _OF_VISITS and rows.period is None) or grouped[name].nunique().max() > 1:
             varying.append(name)
         elif (only_later := (grouped[name].count() > 0).to_numpy() & rows.labels[name].iloc[start].isna()).any():
             late[name] = rows.subjects[start[only_later]]

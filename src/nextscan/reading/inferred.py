@@ -138,6 +138,7 @@ def _document(
     lines += _section("units", units)
     images = own.images.model_dump(exclude_none=True) | ({"suffix": suffix} if suffix else {})
     lines += _section("images", images)
+    lines += _section("sequences", own.sequences.model_dump(exclude_defaults=True, exclude_none=True))
     for name, section in given.files.items():
         lines += _section(f"files.{_key(name)}", section.model_dump(exclude_unset=True, exclude_none=True))
     return "\n".join(lines) + "\n"

@@ -146,6 +146,8 @@ def _stack(parts: list[VisitRows], labels: list[str], notes: list[str], findings
         time=np.concatenate(times),
         time_kind=main.time_kind,
         time_unit=main.time_unit,
+        period=main.period,
+        regions=main.regions,
         time_column=main.time_column,
         aside=None if main.aside is None else np.append(main.aside, np.full(lengths[-1] - len(main), np.nan)),
         visit_column=main.visit_column,

@@ -22,7 +22,8 @@ from nextscan.reading.schema import TableSchema
 from nextscan.reading.times.columns import time_column
 
 _HEAD = 4096  # bytes: a table says something within them
-_NAMES = ("participants.tsv", "participants.csv")
+PARTICIPANTS = ("participants.tsv", "participants.csv")
+"""What tables of participants are called."""
 _LEVELS_ABOVE = 2
 
 
@@ -30,7 +31,7 @@ def participants_near(source: Path) -> Path | None:
     """Return `participants.tsv` beside a folder or table, or up to two folders above."""
     folder = (source if source.is_dir() else source.parent).resolve()
     places = [folder, *folder.parents[:_LEVELS_ABOVE]]
-    return next((path for place in places for name in _NAMES if (path := place / name).is_file()), None)
+    return next((path for place in places for name in PARTICIPANTS if (path := place / name).is_file()), None)
 
 
 def join_participants(rows: VisitRows, path: Path, schema: TableSchema, *, schema_path: str = "schema") -> VisitRows:

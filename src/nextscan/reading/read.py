@@ -54,9 +54,11 @@ def read_cohort(
         pairs (``hippocampus_t1``, ``hippocampus_t2``), a wide UK-Biobank export, a
         FreeSurfer group table, a folder of FreeSurfer group tables, a long table with columns of image paths
         (``volume``, ``transform``, ``mask``, ``segmentation``, ``noise_free``; relative ones start from the table's
-        folder), or a BIDS folder (see `nextscan.reading.layouts.bids.folder.read_bids`). Tables are CSV, TSV (also with
-        gzip), Parquet, Excel workbooks, or a DataFrame of pandas (or an Arrow table, or what gives itself as one, as
-        polars does); its source is called ``DataFrame``.
+        folder), a BIDS folder (see `nextscan.reading.layouts.bids.folder.read_bids`), or a folder of films of hearts
+        (ACDC, M&Ms, M&Ms-2, or one 4-D file a subject; see `nextscan.reading.layouts.cine.folder.read_cine`). A column
+        ``volume`` may name films, whose frames become visits, or frames of films as in ``heart.nii.gz#3``. Tables are
+        CSV, TSV (also with gzip), Parquet, Excel workbooks, or a DataFrame of pandas (or an Arrow table, or what gives
+        itself as one, as polars does); its source is called ``DataFrame``.
     schema : path, optional
         TOML file that says what columns mean (see `nextscan.reading.schema.Schema`). Without it, a file
         named as the table (or BIDS folder) with suffix ``.toml`` beside it is used if there is one; what no
@@ -127,13 +129,14 @@ def read_cohort(
     if len(pools):
         read = [read_rows(source_of(pool), rules, like=rows, dictionary=fields, suffix=suffix)[0] for pool in pools]
         rows = join_unpaired(rows, read)
-    law = path.parent / f"{bare_name(path)}.law.npz"
-    known_law = bids.law_in(path) if path.is_dir() else str(law) if law.is_file() else ""
+    laws = [place / f"{bare_name(path)}.law.npz" for place in (path.parent, path.parent / "derivatives" / "truth")]
+    known_law = bids.law_in(path) if path.is_dir() else next((str(law) for law in laws if law.is_file()), "")
     permitted = {*rules.allow, *([allow] if isinstance(allow, str) else allow)}
     cohort, _ = assemble(rows, rules.name or bare_name(path) or path.resolve().name, law=known_law, allow=permitted)
     reading = {
         "schema": rules.model_dump(mode="json", exclude_unset=True, exclude=_OF_FILES),
         "dictionary": fields.of(cohort.feature_names),
+        "regions": dict(rows.regions),
         "suffix": suffix or (bids.only_suffix(cohort.files_of("volume").tolist()) if path.is_dir() else None),
     }
     return replace(cohort, reading={key: value for key, value in reading.items() if value})
@@ -177,6 +180,8 @@ def read_rows(
     from nextscan.reading.formats.opening import open_table
     from nextscan.reading.layouts import freesurfer, wide_visits
     from nextscan.reading.layouts.bids import folder as bids
+    from nextscan.reading.layouts.cine import folder as cine
+    from nextscan.reading.layouts.cine.table import as_sequences
     from nextscan.reading.layouts.long import read_long
     from nextscan.reading.layouts.pairs import find_pairs
     from nextscan.reading.layouts.ukb import export as ukb
@@ -190,9 +195,13 @@ def read_rows(
     in_file = isinstance(source, Path)
     if in_file and bids.is_bids(path) and not freesurfer.has_tables(path):
         people = None if participants is None else Path(participants)
-        return one_name_each(bids.read_bids(path, schema, suffix=suffix, participants=people), own), None
+        rows = bids.read_bids(path, schema, suffix=suffix, participants=people)
+        return as_sequences(one_name_each(rows, own), own), None
     if suffix is not None and like is None and (not in_file or path.exists()):
         raise SettingError(f"{path}: suffix chooses among the images of a BIDS folder, which this is not; leave it out")
+    if in_file and path.is_dir() and not freesurfer.has_tables(path) and cine.is_cine(path):
+        people = None if participants is None else Path(participants)
+        return one_name_each(cine.read_cine(path, schema, participants=people), own), None
     if not isinstance(source, Path):
         tables = [replace(source, decimal=own.decimal, thousands=own.thousands)]
     else:
@@ -208,7 +217,7 @@ def read_rows(
         rows, layout = read_long(tables[0], own, schema_path=schema.path, like=like)
         rows = rows.telling(findings=wide_visits.possible_visits(tables[0], own))
     rows = _with_forms(rows, tables if layout is None else [layout.table], layout)
-    rows = one_name_each(rows, own)
+    rows = as_sequences(one_name_each(rows, own), own)
     if participants is not None:
         rows = join_participants(rows, Path(participants), schema.of(Path(participants)), schema_path=schema.path)
     return rows, layout
@@ -240,12 +249,13 @@ def find_dictionary(path: str | Path | None, known: Known | None = None) -> Dict
 def find_schema(path: Path, schema: str | Path | None, known: Known | None = None) -> Schema:
     """Return the given schema, else the one beside the table, else the one the model remembers, else an empty one."""
     from nextscan.reading.layouts.bids.folder import is_bids
+    from nextscan.reading.layouts.cine.folder import is_cine
     from nextscan.reading.schema import Schema, read_schema
 
     beside = path.with_name(f"{bare_name(path)}.toml") if path.is_file() else Path(f"{path}.toml")
     if schema is not None:
         return read_schema(schema)
-    if beside.is_file() and (path.is_file() or is_bids(path)):
+    if beside.is_file() and (path.is_file() or is_bids(path) or is_cine(path)):
         return read_schema(beside)
     remembered = Schema() if known is None else Schema.model_validate(known.reading.get("schema", {}))
     return remembered if known is None else remembered.called(f"the schema {known.source} was fitted with")

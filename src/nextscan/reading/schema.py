@@ -33,6 +33,10 @@ Every key may be absent; what is absent is inferred. A schema in TOML::
     suffix = "desc-preproc_FLAIR"        # of a BIDS folder
     volume = "flair_path"                # of a table
 
+    [sequences]                          # of films: beating hearts
+    whole = true                         # each file holds the whole beat, none stops before it ends
+    regions = { LV = 3, MYO = 2, RV = 1 }
+
     [files."pool.csv".labels.sex]        # where another file of the cohort differs
     codes = { 1 = "male", 0 = "female" }
 """
@@ -114,6 +118,26 @@ class ImagesSchema(_Closed):
     """Of a table: the column with paths of label maps."""
     noise_free: str | None = None
     """Of a table of simulated images: the column with paths of images without noise, for scores alone."""
+
+
+class SequencesSchema(_Closed):
+    """Films: what neither their files nor their tables tell."""
+
+    time: Literal["cycle", "ms", "frames"] = "cycle"
+    """What frames are timed in: the fraction of the beat, milliseconds since the first frame (with `frame_seconds`), or
+    the number of the frame. Only the first is a circle."""
+    frame_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Time from one frame to the next, of all films; what headers state is never taken."""
+    rr: str | None = None
+    """The column with the time from beat to beat in milliseconds: with `frame_seconds`, or times of frames in
+    milliseconds, it places frames in the beat, also those of files that stop before it ends."""
+    whole: bool | None = None
+    """Whether each file holds the whole beat. Where it is not said, a film whose end-systole lies beyond 0.6 of the
+    file is taken for one that stops before; then times in it are too late."""
+    frames_from: Literal[0, 1] | None = None
+    """Whether a table that gives the frames ED and ES counts them from 0 or from 1; inferred where it is not said."""
+    regions: Mapping[str, int] = Field(default_factory=dict)
+    """What values of label maps mean: LV is the left cavity, MYO its muscle, RV the right cavity."""
 
 
 def _checked(pattern: str) -> str:
@@ -204,6 +228,8 @@ class TableSchema(_Closed):
     """Of an Excel workbook; the first with a table without it."""
     images: ImagesSchema = ImagesSchema()
     """Images and what belongs to them."""
+    sequences: SequencesSchema = SequencesSchema()
+    """Films: how frames are timed, and what label maps mean."""
     subject_prefix: str = ""
     """Put before subject names, to keep people of different studies apart."""
     subject_names: Literal["as written", "matched"] | None = None
@@ -287,7 +313,12 @@ def _section(where: list[str]) -> type[BaseModel]:
     if where[0] == "files" and len(where) > 2:
         section = _section(where[2:])
         return TableSchema if section is Schema else section
-    sections: dict[str, type[BaseModel]] = {"time": TimeSchema, "labels": LabelSchema, "images": ImagesSchema}
+    sections: dict[str, type[BaseModel]] = {
+        "time": TimeSchema,
+        "labels": LabelSchema,
+        "images": ImagesSchema,
+        "sequences": SequencesSchema,
+    }
     return sections.get(where[0], Schema) if len(where) > 1 else Schema
 
 

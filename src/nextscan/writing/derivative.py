@@ -22,6 +22,7 @@ from nextscan.cohort.imputation import interval_tail
 from nextscan.cohort.volume_imputation import PredictedVolume, VolumeImputation
 from nextscan.errors import OutputError, SettingError
 from nextscan.images.names import image_name
+from nextscan.stamps import split_frame
 from nextscan.writing.derivative_dataset import Dataset, as_json, derivative_folder
 from nextscan.writing.derivative_names import check_labels, session_label, subject_label, warn_of_suffixes
 
@@ -93,6 +94,8 @@ def write_derivative(
     progress: Progress | None = None,
 ) -> Written:
     """Write imputed images into ``OUT/derivatives/nextscan``, each visit on the grid of its source image.
+
+    Frames of a film are written as visits are, one image each: ``sub-p1/ses-frame07/anat/*_cine.nii.gz``.
 
     Per visit: ``desc-imputed`` (the mean), ``desc-sd`` (of at least two draws), and where asked for
     ``desc-low`` and ``desc-high`` (ends of an interval) and ``desc-draw01`` and so on, each with a JSON sidecar
@@ -205,7 +208,7 @@ def _targets(imputation: VolumeImputation, cohort: Cohort, given: dict[str, Any]
             "time_unit": cohort.time_unit,
             "source_visit": from_visit,
             "source_file": Path(path).name,
-            "source_bytes": os.stat(path).st_size,
+            "source_bytes": os.stat(split_frame(path)[0]).st_size,
             "method": imputation.method,
             "seed": imputation.seed,
             "draws": imputation.n_draws,
@@ -230,7 +233,7 @@ def _number(value: float) -> float | None:
 
 def _stripped(path: str) -> bool:
     """Tell whether the sidecar of an image calls it skull-stripped."""
-    sidecar = Path(path.removesuffix(".gz").removesuffix(".nii") + ".json")
+    sidecar = Path(str(split_frame(path)[0]).removesuffix(".gz").removesuffix(".nii") + ".json")
     try:
         content = json.loads(sidecar.read_text())
     except (OSError, ValueError):

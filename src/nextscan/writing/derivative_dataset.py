@@ -10,6 +10,7 @@ from typing import Any
 
 from nextscan.atomic import write_text
 from nextscan.errors import OutputError
+from nextscan.stamps import split_frame
 
 BIDS_VERSION = "1.10.0"
 
@@ -109,8 +110,11 @@ class Dataset:
         return dict(found.get("DatasetLinks", {}))
 
     def uri(self, path: str) -> str:
-        """Return how a sidecar names a source: as a BIDS URI within its data set, else relative to this one."""
-        absolute = os.path.abspath(path)
+        """Return how a sidecar names a source: as a BIDS URI within its data set, else relative to this one.
+
+        Of a frame it is the film's.
+        """
+        absolute = os.path.abspath(split_frame(path)[0])
         root = self._roots[os.path.dirname(absolute)]
         if root is None:
             return Path(os.path.relpath(absolute, self.folder.absolute())).as_posix()

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable
 
 from nextscan.errors import CohortError, NextscanWarning, some
-from nextscan.images.names import CONTRASTS
+from nextscan.images.names import CONTRASTS, FILM
 
 _AT = re.compile(r"imputed([+-])(\d.*)")
 
@@ -17,6 +17,8 @@ def session_label(visit: str, time_unit: str = "years") -> str:
 
     >>> [session_label(visit) for visit in ("ses-02", "imputed", "imputed+2", "imputed+0.5", "imputed-1")]
     ['02', 'imputed', 'imputed2y', 'imputed0p5y', 'imputedminus1y']
+    >>> session_label("frame-07", "cycle"), session_label("imputed+0.35", "cycle")  # frames of a film are sessions
+    ('frame07', 'imputed0p35c')
     """
     if match := _AT.fullmatch(visit):
         sign, number = match.groups()
@@ -58,7 +60,7 @@ def check_labels(names: Iterable[str], labels: Iterable[str], what: str) -> None
 
 def warn_of_suffixes(suffixes: Iterable[str]) -> None:
     """Warn of images whose contrast their names do not tell, as BIDS tools will not know the names of results."""
-    if unknown := sorted(set(suffixes) - CONTRASTS):
+    if unknown := sorted(set(suffixes) - CONTRASTS - {FILM}):
         warnings.warn(
             f"the names of images do not end in a contrast BIDS knows ({some(sorted(CONTRASTS))}) but in "
             f"{some(unknown)}: imputed images are named alike, and BIDS tools may pass over them; rename the images "

@@ -11,6 +11,7 @@ import numpy as np
 from nextscan.arrays import FloatArray, Progress
 from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.findings import Finding
+from nextscan.describing.data import is_of_beats
 from nextscan.describing.images.alignment import Fit, alignment, compare
 from nextscan.describing.images.findings import Seen, about, alone, together
 from nextscan.errors import ImageError
@@ -128,6 +129,7 @@ class _Look:
 
     def __init__(self, cohort: Cohort, thumbnails: bool) -> None:
         self.cohort = cohort
+        self.of_beats = is_of_beats(cohort)
         self.problems: list[tuple[str, str, str]] = []  # code, subject, message
         self.other_grid: dict[str, list[tuple[str, str]]] = {}
         self.odd_transforms: list[tuple[str, str]] = []
@@ -136,7 +138,10 @@ class _Look:
         self.shown = _shown(cohort) if thumbnails else set()
 
     def at(self, row: int) -> tuple[Seen, Coarse | None] | None:
-        """Look at one image; return it with itself at low resolution, or without where nobody knows where it lies."""
+        """Look at one image; return it with itself at low resolution, or without where it is not to be compared.
+
+        That is where nobody knows where it lies, and of frames of a beat.
+        """
         cohort = self.cohort
         subject, visit = str(cohort.subjects[cohort.subject_of[row]]), str(cohort.visits[row])
         where = f"{subject} {visit}"
@@ -146,16 +151,18 @@ class _Look:
             self.problems.append((UNUSABLE, subject, str(error)))
             return None
         self._companions(row, subject, where, image.header)
+        if row in self.shown:
+            years = float(cohort.years[row])
+            known = {"subject": subject, "visit": visit, "years": years}
+            self.thumbnails.append({**known, "planes": thumbnail(image)})
+        if self.of_beats:  # no heads, and a beat is one breath-hold
+            return Seen(row, subject, where, image.header, summarise(image), (0.0, 0.0, 0.0), of_beat=True), None
         try:
             coarse, is_placed = coarsen(image, self._transform(row, subject, where, image.header)), True
         except ImageError as error:
             self.problems.append(("unusable-transform", subject, str(error)))
             coarse, is_placed = coarsen(image), False
         seen = Seen(row, subject, where, image.header, summarise(image), head_lengths(image))
-        if row in self.shown:
-            years = float(cohort.years[row])
-            known = {"subject": subject, "visit": visit, "years": years}
-            self.thumbnails.append({**known, "planes": thumbnail(image)})
         return seen, coarse if is_placed else None
 
     def _transform(self, row: int, subject: str, where: str, header: Header) -> FloatArray | None:
@@ -221,4 +228,7 @@ def _shown(cohort: Cohort) -> set[int]:
     rows = np.flatnonzero(cohort.has_volume)
     counts = np.bincount(cohort.subject_of[rows], minlength=cohort.n_subjects)
     subjects = np.argsort(-np.minimum(counts, _SHOWN), kind="stable")[:_SHOWN]
-    return {int(row) for subject in subjects for row in rows[cohort.subject_of[rows] == subject][:_SHOWN]}
+    chosen = [rows[cohort.subject_of[rows] == subject] for subject in subjects]
+    if is_of_beats(cohort):  # frames spread over the beat
+        chosen = [own[np.linspace(0, len(own), _SHOWN, endpoint=False).astype(np.intp)] for own in chosen]
+    return {int(row) for own in chosen for row in own[:_SHOWN]}

@@ -15,6 +15,8 @@ from nextscan.wording import counted, few
 _THICK = 2.5  # times the smallest spacing
 _SPACINGS = (0.1, 12.0)  # mm
 _APART = 1.0  # mm between what sform and qform say
+_OF_HEADS = ("odd-size", "odd-spacing", "thick-slices")
+"""Findings that are none where images show hearts."""
 _HEADS = (35.0, 400.0)  # mm, of the longest side of a head: one of 20 weeks has 50
 _FLAT = 0.3  # of the longest side: a head is never as flat
 _SAME_SPACING = 0.02  # of the spacing
@@ -37,6 +39,8 @@ class Seen:
         and may be longer.
     agreement : Agreement or None
         With the subject's first image; None for the first.
+    of_beat : bool
+        Whether it is a frame of a heart.
     """
 
     row: int
@@ -46,6 +50,7 @@ class Seen:
     values: Values
     head: tuple[float, float, float]
     agreement: Agreement | None = None
+    of_beat: bool = False
 
     @property
     def is_odd_in_size(self) -> bool:
@@ -62,7 +67,7 @@ def about(found: Sequence[tuple[str, str]], level: Level, code: str, text: str) 
 
 
 def alone(images: Sequence[Seen]) -> Iterator[Finding]:
-    """Say what is odd about images by themselves."""
+    """Say what is odd about images by themselves; slices of hearts are thick, and show no heads."""
     tests: tuple[tuple[Callable[[Seen], bool], Level, str, str], ...] = (
         (
             lambda seen: seen.values.is_label_map,
@@ -117,7 +122,8 @@ def alone(images: Sequence[Seen]) -> Iterator[Finding]:
     )
     for test, level, code, text in tests:
         named = _measured if code == "odd-size" else _named
-        found = [(seen.subject, named(seen)) for seen in images if test(seen)]
+        asked = [seen for seen in images if not (seen.of_beat and code in _OF_HEADS)]
+        found = [(seen.subject, named(seen)) for seen in asked if test(seen)]
         if found:
             yield about(found, level, code, text)
 

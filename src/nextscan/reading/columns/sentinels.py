@@ -49,6 +49,8 @@ def codes_in(rows: VisitRows) -> list[Finding]:
     Negative values are codes only of what is otherwise never negative, large ones only far above everything else;
     so changes, z-scores, temperatures, an age of 88 and a volume of 999 among its like are none.
     """
+    if rows.period is not None:  # frames repeat what is known of a person
+        rows = rows.take(~pd.Series(rows.subjects).duplicated().to_numpy())
     labels = [found for name in rows.labels if (found := _in_label(str(name), rows.labels[name]))]
     features = _in_features(rows)
     suspected = {found.column for found in (*labels, *features)}

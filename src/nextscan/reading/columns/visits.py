@@ -41,6 +41,11 @@ class VisitRows:
     units : mapping of feature name to unit
     files : mapping of role to ndarray of str
         Paths by role, see `nextscan.cohort.cohort.ROLES`; empty where a row has none.
+    period : float or None
+        Where time is a circle, how long it takes around, see `nextscan.cohort.cohort.Cohort`: then times are places on
+        it, and the first visit need not be at 0.
+    regions : mapping of name to int
+        What values of label maps mean, where the layout or a schema tells.
     visit_column, time_column : str
         The columns that name visits and tell when they were, for messages.
     aside : ndarray of float, or None
@@ -66,6 +71,8 @@ class VisitRows:
     units: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Texts] = field(default_factory=dict)
     time_unit: str = "years"
+    period: float | None = None
+    regions: Mapping[str, int] = field(default_factory=dict)
     visit_column: str = ""
     time_column: str = ""
     aside: FloatArray | None = None
@@ -93,7 +100,8 @@ class VisitRows:
             return "" if np.isnan(aside) else f"{aside:.6g} by another column"
         if self.time_kind == "date":
             return f"date {day_of(time):%Y-%m-%d}"
-        return f"{self.time_kind or 'time'} {time:.6g}"
+        kind = self.time_kind if self.time_unit == "years" else self.time_unit
+        return f"{kind or 'time'} {time:.6g}"
 
     def take(self, keep: BoolArray | IntArray) -> VisitRows:
         """Return some rows, in the given order."""

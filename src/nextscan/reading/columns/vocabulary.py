@@ -49,9 +49,18 @@ TIME = {
          "ageatmr", "scanage", "mriage", "agevisit", "visitage"), ("age", "years")),
     **dict.fromkeys(("agemonths", "ageinmonths", "interviewage", "agemo"), ("age", "months")),
     **dict.fromkeys(("agedays", "ageindays"), ("age", "days")),
+    **dict.fromkeys(
+        ("cycle", "cyclefraction", "fractionofcycle", "cardiaccycle", "cyclephase", "phasefraction", "beatfraction"),
+        ("years", "cycle")),
+    **dict.fromkeys(("triggertime", "triggertimems", "triggerdelay"), ("years", "ms")),
     "time": ("time", "years"),
 }  # fmt: skip
 
+FILMS = frozenset({
+    "ed", "edframe", "frameed", "es", "esframe", "framees", "phase", "rr", "rrms", "rrinterval", "nominalinterval",
+    "heartrate", "hr", "bpm",
+})  # fmt: skip
+"""Columns of a table of images that place frames in the beat."""
 QUANTITIES = frozenset({
     "age", "ageatrecruitment", "ageatentry", "ageatbaseline", "ageatonset", "education", "gestationalage",
     "gestationalageatbirth", "gaatbirth", "birthga", "birthage", "gaweeks", "postmenstrualage", "pma",

@@ -29,10 +29,11 @@ from nextscan.reading.layouts.layout import Layout
 from nextscan.reading.layouts.plan import own_missing, plan
 from nextscan.reading.layouts.sorting import Sorting
 from nextscan.reading.schema import TableSchema, fits
-from nextscan.reading.times.columns import TimeColumn, is_of_baseline, is_time, read_time, settle_time
+from nextscan.reading.times.columns import TimeColumn, is_of_baseline, is_time, of_frames, read_time, settle_time
 from nextscan.reading.times.joined import Clock
 from nextscan.reading.times.names import is_after_conception, is_of_birth
 from nextscan.reading.times.others import Filled, read_others, with_others
+from nextscan.stamps import split_frame
 
 NO_UNIT = "time has no unit; read as years"
 """The note about a column that is only called ``time``."""
@@ -105,8 +106,12 @@ def read_long(
         time, time_column = read_time(table, time_column, texts[time_column.column])
         first = pd.Series(time).groupby(texts[columns.subject]).min().dropna()
         open_unit = time_column.kind == "time"
+        if open_unit and any(
+            split_frame(text)[1] is not None for text in texts.get(columns.images.get("volume", ""), ()) if text
+        ):
+            time_column = of_frames(time_column, time, table)
         time_column = settle_time(time_column, time, first.to_numpy())
-        open_unit &= time_column.kind == "years"
+        open_unit &= time_column.kind == "years" and time_column.unit == "years"
         if schema.time is None and not is_time(time_column, time, texts[columns.subject]):
             others = (*no_times, time_column.column)
             else_timed = plan(table, schema, **options, no_times=others).time is not None

@@ -12,7 +12,7 @@ from nextscan.errors import CohortError, SchemaError, some
 from nextscan.reading.columns.image_columns import image_columns
 from nextscan.reading.columns.labels import label_name
 from nextscan.reading.columns.roles import is_label
-from nextscan.reading.columns.vocabulary import BIRTH, SUBJECT, VISIT, canonical, find, is_identifier
+from nextscan.reading.columns.vocabulary import BIRTH, FILMS, SUBJECT, VISIT, canonical, find, is_identifier
 from nextscan.reading.formats.cells import Missing
 from nextscan.reading.formats.tables import Table, to_texts
 from nextscan.reading.layouts.freesurfer_names import as_freesurfer
@@ -138,11 +138,13 @@ def plan(
             required = like is None and not only_labels
             if required or (label.column or name) in columns:
                 labels[name] = (take(label.column or name, f"labels.{name}") or name, label)
+        for name in [name for name in rest if images and is_of_film(name, schema)]:
+            labels.setdefault(label_name(name), (take(name, "labels") or name, LabelSchema()))
     else:
         known = set(like.labels) if like is not None else set()
         for name in list(rest):
             usual = is_label(name) or name in table.categories or (only_labels and not is_identifier(name))
-            if label_name(name) in known or (like is None and usual):
+            if label_name(name) in known or (images and is_of_film(name, schema)) or (like is None and usual):
                 own = name if label_name(name) in labels else label_name(name)
                 labels[own] = (take(name, "labels") or name, LabelSchema())
 
@@ -178,6 +180,11 @@ def plan(
     return Plan(
         subject, visit, time, age, labels, candidates, certain, like is not None, images, notes, others, birth, called
     )
+
+
+def is_of_film(column: str, schema: TableSchema) -> bool:
+    """Tell whether a column of a table of images places frames in the beat."""
+    return canonical(column) in FILMS or column == schema.sequences.rr
 
 
 def _are_sessions(table: Table, subject: str, column: str) -> bool:

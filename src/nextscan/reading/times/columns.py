@@ -171,6 +171,24 @@ def settle_time(column: TimeColumn, values: FloatArray, first: FloatArray) -> Ti
     return replace(column, kind="age" if looks_like_age else "years")
 
 
+def of_frames(column: TimeColumn, values: FloatArray, table: Table) -> TimeColumn:
+    """Return a column that is only called ``time`` as that of frames of films: parts of a beat.
+
+    Raises
+    ------
+    CohortError
+        If it cannot be that.
+    """
+    known = values[~np.isnan(values)]
+    if len(known) and known.max() > 1:
+        raise CohortError(
+            f"{table.path}, column {column.column}: times of frames up to {known.max():g} have no unit; call the "
+            "column trigger_time if it is in ms, or give its unit in a schema: "
+            f'time = {{ column = "{column.column}", unit = "ms" }}'
+        )
+    return TimeColumn(column.column, "years", "cycle")
+
+
 def is_of_baseline(values: FloatArray, subjects: Texts) -> bool:
     """Tell whether ages are those at baseline: equal at all visits of everyone with several visits."""
     of = _of_several(values, subjects)
@@ -180,9 +198,13 @@ def is_of_baseline(values: FloatArray, subjects: Texts) -> bool:
 def is_time(column: TimeColumn, values: FloatArray, subjects: Texts) -> bool:
     """Tell whether values can be times of visits, whatever the column is called.
 
-    They differ between visits of somebody. Months count from 0 or grow along the visits of everyone, and so do units in
-    the singular, which may be of a calendar: months up to 12 and days up to 31 that do not start at 0 are of one.
+    They differ between visits of somebody; parts of a beat lie between 0 and 1. Months count from 0 or
+    grow along the visits of everyone, and so do units in the singular, which may be of a calendar: months up to 12 and
+    days up to 31 that do not start at 0 are of one.
     """
+    if column.unit == "cycle":
+        known = values[~np.isnan(values)]
+        return bool(len(known) and known.min() >= 0 and known.max() <= 1 and (known % 1 > 0).any())
     if is_of_baseline(values, subjects):
         return False
     if is_after_conception(column.column):

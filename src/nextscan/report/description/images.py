@@ -27,12 +27,14 @@ def images(description: Mapping[str, Any]) -> Section | None:
     if facts is None:
         return None
     blocks: list[Block] = []
-    shown = [_thumbnail(each) for each in description["plots"].get("thumbnails", [])]
+    unit = description["facts"]["gap"]["unit"]
+    shown = [_thumbnail(each, unit) for each in description["plots"].get("thumbnails", [])]
+    shows = "image" if description["facts"].get("beats") else "head"
     if shown:
         picture = Picture(
             to_png(thumbnails(shown), dots_per_inch=160),
             alt="Sagittal, coronal and axial planes of images of a few subjects at their visits.",
-            caption="Planes through the middle of the head as the headers place it: the front is at the right "
+            caption=f"Planes through the middle of the {shows} as the headers place it: the front is at the right "
             "(sagittal) or at the top (axial), right is at the right. Grey runs from 1 % to 99.8 % of each image.",
         )
         blocks.append(picture)
@@ -47,12 +49,12 @@ def images(description: Mapping[str, Any]) -> Section | None:
     return Section("images", "Images", blocks, lead=lead)
 
 
-def _thumbnail(each: Mapping[str, Any]) -> Thumbnail:
+def _thumbnail(each: Mapping[str, Any], unit: str) -> Thumbnail:
     planes = {
         name: np.frombuffer(base64.b64decode(plane["grey"]), np.uint8).reshape(plane["shape"])
         for name, plane in each["planes"].items()
     }
-    return Thumbnail(each["subject"], each["visit"], each["years"], planes)
+    return Thumbnail(each["subject"], each["visit"], each["years"], planes, unit)
 
 
 def _table(title: str, table: Mapping[str, list[Any]], *, filterable: bool = False) -> Table:

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from nextscan.atomic import write_text
-from nextscan.report.description import images, sections
+from nextscan.report.description import films, images, sections
 from nextscan.report.figures import description as figures
 from nextscan.report.figures.style import to_svg
 from nextscan.report.page import Block, Definitions, Fact, Facts, Fold, Notice, Picture, Prose, Section, render_page
 from nextscan.report.people import Pseudonyms, about_people
 from nextscan.wording import capital, count, number, percent
 
+_OF_PEOPLE = ("ages", "films", "images", "outliers", "thumbnails", "volume_curves")
+"""Tables and plots with values of single people."""
 _LISTED = 400  # names of features or subjects written out under a finding
 
 
@@ -65,8 +67,8 @@ def without_people(description: Mapping[str, Any], names: Iterable[str]) -> dict
         **description,
         "findings": findings,
         "notes": [hide(note) for note in description["notes"]],
-        "tables": {key: table for key, table in description["tables"].items() if key not in ("images", "outliers")},
-        "plots": {key: plot for key, plot in description["plots"].items() if key not in ("ages", "thumbnails")},
+        "tables": {key: table for key, table in description["tables"].items() if key not in _OF_PEOPLE},
+        "plots": {key: plot for key, plot in description["plots"].items() if key not in _OF_PEOPLE},
     }
 
 
@@ -76,6 +78,7 @@ def description_page(description: Mapping[str, Any], *, about: str = "") -> str:
         _findings,
         _visits,
         images.images,
+        films.films,
         sections.labels,
         sections.missing,
         sections.repeatability,
@@ -101,6 +104,8 @@ def _summary(description: Mapping[str, Any]) -> str:
     followed = (
         f"{count(subjects['paired'])} of them with a follow-up" if subjects["paired"] else "none with a follow-up"
     )
+    if facts.get("beats"):
+        followed = f"{count(subjects['paired'])} of them with several moments of a beat"
     after = f" after {number(gap['mean'], 2)} ± {number(gap['sd'], 2)} {gap['unit']}" if gap["known"] else ""
     held = [f"{count(facts['images']['count'])} images"] if "images" in facts else []
     held += [f"{count(facts['features'])} features"] if facts["features"] or not held else []

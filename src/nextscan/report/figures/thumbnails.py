@@ -25,15 +25,17 @@ class Thumbnail:
     ----------
     subject, visit : str
     years : float or None
-        Since the subject's first visit.
+        Since the subject's first visit, in `unit`.
     planes : mapping of plane to ndarray of uint8
         Rows from the top.
+    unit : str
     """
 
     subject: str
     visit: str
     years: float | None
     planes: Mapping[str, NDArray[np.uint8]]
+    unit: str = "years"
 
 
 def thumbnails(images: Sequence[Thumbnail]) -> Figure:
@@ -47,7 +49,7 @@ def thumbnails(images: Sequence[Thumbnail]) -> Figure:
         for c, image in enumerate(images):
             for r, plane in enumerate(PLANES):
                 grid[r, c].imshow(image.planes[plane], cmap="gray", vmin=0, vmax=255, interpolation="bilinear")
-            when = "" if image.years is None else f"\n{image.years:.3g} years"
+            when = "" if image.years is None else f"\n{image.years:.3g} {image.unit}"
             name = image.subject if len(image.subject) < 16 else image.subject[:14] + "…"
             grid[0, c].set_title(f"{name}\n{image.visit}{when}", fontsize=7.5, color=SOFT)
     return figure

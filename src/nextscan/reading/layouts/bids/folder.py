@@ -25,7 +25,7 @@ from nextscan.reading.layouts.bids.transforms import RAW, transforms_of
 from nextscan.reading.participants import join_participants, participants_near
 from nextscan.reading.schema import Schema, TableSchema
 
-LAW = "brains.law.npz"
+LAW = "*.law.npz"
 _NO_IMAGES = frozenset({"mask", "dseg", "probseg", "xfm", "defacemask"})
 _OWN_OUTPUT = "nextscan"
 _NIFTI = (".nii", ".nii.gz")
@@ -38,8 +38,8 @@ def is_bids(folder: Path) -> bool:
 
 def law_in(folder: Path) -> str:
     """Return the path of the law simulated images were drawn from, if there is one."""
-    places = (folder / LAW, folder / "derivatives" / "truth" / LAW)
-    return next((str(path) for path in places if path.is_file()), "")
+    places = (folder, folder / "derivatives" / "truth")
+    return next((str(path) for place in places for path in sorted(place.glob(LAW))), "")
 
 
 def only_suffix(paths: Iterable[str]) -> str | None:
