@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from nextscan.study import evaluate
 from nextscan.study.plan import Plan
 from nextscan.study.sequences.films import course_of
 from nextscan.study.sequences.jobs import OF_FRAMES
-from nextscan.study.sequences.scoring import CURVE_SCORES, FRAME_SCORES
+from nextscan.study.sequences.scoring import CURVE_SCORES, FRAME_SCORES, dice_cavity
+from nextscan.study.sequences.truth import real_film, true_volumes
 from study.film_world import AFFINE, TIMES, VOXEL_ML, ToldFilm, image_of, labels_of, make_films, radii
 
 pytest.importorskip("nibabel")
@@ -253,3 +255,39 @@ def test_distances_on_a_line_and_on_a_circle(cohort: Cohort) -> None:
     np.testing.assert_array_equal(circle.n_before, [2, 0, 1, 0, 1])
     line = course_of(replace(cohort, period=None), rows, given)
     np.testing.assert_array_equal(line.n_before, [np.nan, 0, 1, 0, 1])
+
+
+def test_dice_of_the_true_cavity_is_one(cohort: Cohort) -> None:
+    films, rows = SimpleNamespace(regions={"myo": 2, "lv": 3}), np.arange(5)
+    real = real_film(cohort, rows, rows < 2, films.regions)
+    labels = labels_of(radii(0)[3])
+    assert dice_cavity(films, real, 3, labels == 3) == 1.0
+    assert dice_cavity(films, real, 3, labels_of(radii(0)[0]) == 3) < 1.0
+    assert np.isnan(dice_cavity(films, real, 3, None))
+
+
+def test_the_heart_is_what_is_labelled_or_else_what_moves(cohort: Cohort, tmp_path: Path) -> None:
+    rows = np.arange(5)
+    labelled = real_film(cohort, rows, rows < 2, {"myo": 2, "lv": 3})
+    assert labelled.heart[labels_of(radii(0)[0]) > 0].all()
+    assert 0.2 < labelled.heart.mean() < 0.9
+    blind = replace(cohort, files={"volume": cohort.files["volume"]})
+    moving = real_film(blind, rows, rows < 2, {})
+    assert 0.08 < moving.heart.mean() < 0.15
+    changed = labels_of(radii(0)[0]) != labels_of(radii(0)[2])
+    assert moving.heart[changed].mean() > 0.8
+    assert moving.target is moving.images
+    assert labelled.target is labelled.clean
+
+
+def test_volumes_of_simulated_hearts_are_read_from_their_table(cohort: Cohort, tmp_path: Path) -> None:
+    table = pd.DataFrame({"subject": cohort.subject_names(np.arange(40)), "visit": cohort.visits})
+    table["lv_ml"], table["myocardium_ml"] = np.arange(40.0), 100.0
+    table.sample(frac=1, random_state=0).to_csv(tmp_path / "frames.csv", index=False)
+    known, origin = true_volumes(replace(cohort, law=str(tmp_path / "hearts.law.npz")), {"myo": 2, "lv": 3})
+    assert origin == "frames.csv"
+    np.testing.assert_array_equal(known, np.stack([np.full(40, 100.0), np.arange(40.0)], axis=1))
+    counted, origin = true_volumes(cohort, {"myo": 2, "lv": 3, "atrium": -1})
+    assert origin == "label maps"
+    np.testing.assert_allclose(counted[:5, 1], volumes(0))
+    assert np.isnan(counted[:, 2]).all()

@@ -46,7 +46,8 @@ def true_volumes(cohort: Cohort, regions: Mapping[str, int]) -> tuple[FloatArray
     volumes = np.full((cohort.n_visits, len(regions)), np.nan)
     for row in np.flatnonzero(maps != ""):
         labels, voxel = _labels(cohort, int(row))
-        volumes[row] = [voxel * np.count_nonzero(labels == code) / 1000 for code in regions.values()]
+        counted = [voxel * np.count_nonzero(labels == code) / 1000 for code in regions.values()]
+        volumes[row] = np.where(np.array(list(regions.values())) < 0, np.nan, counted)  # no label is known of those
     return volumes, "label maps"
 
 
