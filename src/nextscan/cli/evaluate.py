@@ -27,8 +27,8 @@ def evaluate(
             show_default="anchored,mixed-factor; of images volume-diffusion",
             help="What to compare: anchored, mixed-factor, secondgram, secondgram-paper, secondgram-released; of "
             "images volume-diffusion, volume-vae, med-ddpm. The baselines (carry-forward, mean-change, "
-            "feature-regression, ridge, reliability; copy-source, volume-mean-change) and, for simulated cohorts, "
-            "the oracle are always there.",
+            "feature-regression, ridge, reliability; copy-source, volume-mean-change; of films copy-nearest and "
+            "others) and, for simulated cohorts, the oracle are always there.",
         ),
     ] = None,
     folds: Annotated[int, typer.Option(metavar="N", help="Parts; the subjects of each are the test set once.")] = 5,
@@ -48,7 +48,8 @@ def evaluate(
             metavar="MODULE:FUNCTION",
             show_default=False,
             help="Of images: measures regional volumes in place of the built-in segmenter; takes an image and its "
-            "affine, returns mm³ by region (a call of SynthSeg, say).",
+            "affine, returns mm³ by region (a call of SynthSeg, say). Of films the built-in one is learned from label "
+            "maps.",
         ),
     ] = "",
     extractor: Annotated[
@@ -59,6 +60,15 @@ def evaluate(
             help="Of images: describes an image by a short vector, for the Fréchet distance.",
         ),
     ] = "",
+    shown: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            show_default="all visits but the last",
+            help="Which visits of test subjects are shown: first:4, random:0.5, or names such as ED,ES. All other "
+            "frames of films are predicted; of other cohorts it is still the last visit.",
+        ),
+    ] = None,
     individuals: Individuals = False,
     jobs: Jobs = 1,
 ) -> None:
@@ -77,9 +87,11 @@ def evaluate(
         nextscan evaluate pairs.csv --unpaired others.csv --exclude eTIV --out study
 
         nextscan evaluate brains --methods volume-diffusion,volume-vae --folds 2 --out study
+        nextscan evaluate hearts --shown first:4 --methods volume-diffusion --folds 2 --out study
 
     Of a cohort of images (a BIDS folder, or a table with paths) the images are imputed and compared, and
-    their regional volumes scored like features.
+    their regional volumes scored like features. Of films, such as beating hearts, all frames that --shown leaves out
+    are predicted, and the curve of volumes is scored.
 
     Read first `energy_score` and `crps` (lower is better; they reward both a good centre and an honest
     spread), then `coverage_95` (0.95 is right) and `sd_ratio` (1 is right).
@@ -107,6 +119,7 @@ def evaluate(
             save_draws=save_draws,
             segmenter=segmenter,
             extractor=extractor,
+            shown=shown,
             progress=progress,
             n_jobs=jobs,
             command=shlex.join(["nextscan", *sys.argv[1:]]),

@@ -25,6 +25,17 @@ _SHOWN_OF_IMAGES = {
     "fid": "FID",
 }
 
+_SHOWN_OF_FILMS = {
+    "energy_score": "energy",
+    "volume_error": "mL off",
+    "ef_error": "EF off",
+    "ef_coverage_80": "EF in 80 %",
+    "curve_change_error": "change off",
+    "nrmse_heart": "NRMSE",
+    "ssim_heart": "SSIM",
+    "roughness_ratio": "roughness",
+}
+
 _WHOLE = ("seed", "repeat", "fold", "group")
 
 
@@ -37,7 +48,8 @@ def print_scores(run: Path) -> None:
     from nextscan.report.metric_catalogue import metric
 
     scores = pd.read_csv(run / "scores.csv", dtype=dict.fromkeys(_WHOLE, str))
-    known = _SHOWN_OF_IMAGES if (scores["metric"] == "ssim").any() else _SHOWN
+    metrics = set(scores["metric"])
+    known = _SHOWN_OF_FILMS if "volume_error" in metrics else _SHOWN_OF_IMAGES if "ssim" in metrics else _SHOWN
     pooled = scores[(scores[list(_WHOLE)] == "all").all(axis=1) & scores["metric"].isin(known)]
     rows = pooled.pivot(index="method", columns="metric", values="value").sort_values("energy_score")
     shown = [name for name in known if name in rows]

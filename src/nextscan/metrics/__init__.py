@@ -8,6 +8,7 @@ from nextscan.metrics.distribution import (
     known_mean,
     mean_correlation,
 )
+from nextscan.metrics.films import dice, ejection_fraction, roughness
 from nextscan.metrics.intervals import (
     bootstrap_interval,
     jackknife_interval,
@@ -37,7 +38,9 @@ __all__ = [
     "covered",
     "crps",
     "descriptor_grid",
+    "dice",
     "direction_auroc",
+    "ejection_fraction",
     "energy_score",
     "euclidean",
     "frechet_distance",
@@ -52,6 +55,7 @@ __all__ = [
     "psnr",
     "resampled_means",
     "rmse",
+    "roughness",
     "sd_ratio",
     "segment",
     "ssim",

@@ -14,7 +14,14 @@ RELIABILITY = "reliability"
 COPY_SOURCE, VOLUME_MEAN_CHANGE = "copy-source", "volume-mean-change"
 VOLUME_BASELINES = (COPY_SOURCE, VOLUME_MEAN_CHANGE)
 BASELINES = (CARRY_FORWARD, "mean-change", REGRESSION, "ridge", RELIABILITY)
-ALL_BASELINES = frozenset((*BASELINES, *VOLUME_BASELINES))
+COPY_NEAREST, MEAN_CHANGE_IN_TIME = "copy-nearest", "mean-change-in-time"
+SEQUENCE_BASELINES = (
+    *(COPY_NEAREST, "linear-in-time", MEAN_CHANGE_IN_TIME),
+    *("linear-with-mean-residual", "voxel-regression", "volume-ridge"),
+)
+ALL_BASELINES = frozenset((*BASELINES, *VOLUME_BASELINES, *SEQUENCE_BASELINES))
+SEGMENTER = "segmenter"
+"""No method: what measuring volumes in the real frames of films costs."""
 
 _TITLES = {
     "anchored": "anchored SECONDGRAM",
@@ -33,6 +40,13 @@ _TITLES = {
     "med-ddpm": "Med-DDPM",
     COPY_SOURCE: "copy of the source",
     VOLUME_MEAN_CHANGE: "mean change of volumes",
+    COPY_NEAREST: "copy of the nearest frame",
+    "linear-in-time": "line in time",
+    MEAN_CHANGE_IN_TIME: "mean change in time",
+    "linear-with-mean-residual": "line with mean residual",
+    "voxel-regression": "voxel regression",
+    "volume-ridge": "ridge of volumes",
+    SEGMENTER: "segmenter in real frames",
 }
 
 # No marker nor dashes of `LOOKS`, which the other methods have: greyscale tells them apart as well.
@@ -44,6 +58,8 @@ _LOOKS = {
     RELIABILITY: Look("#56b4e9", (0, (3, 1.5)), "v"),
     COPY_SOURCE: Look("#4b5563", (0, (1.2, 1.2)), "s"),
     VOLUME_MEAN_CHANGE: Look("#9ca3af", (0, (5, 1.5, 1.2, 1.5)), "<"),
+    COPY_NEAREST: Look("#4b5563", (0, (1.2, 1.2)), "s"),
+    MEAN_CHANGE_IN_TIME: Look("#9ca3af", (0, (5, 1.5, 1.2, 1.5)), "<"),
     ORACLE: Look("#111111", (0, (1, 2.2)), "*"),
 }
 
@@ -58,8 +74,9 @@ def title(method: str) -> str:
 
 
 def part(method: str) -> str:
-    """Return which part a method plays: "baseline", "best possible" or "method"."""
-    return "best possible" if method == ORACLE else "baseline" if method in ALL_BASELINES else "method"
+    """Return which part a method plays: "baseline", "best possible", "measuring" or "method"."""
+    parts = {ORACLE: "best possible", SEGMENTER: "measuring"}
+    return parts.get(method) or ("baseline" if method in ALL_BASELINES else "method")
 
 
 def candidates(methods: Iterable[str]) -> list[str]:

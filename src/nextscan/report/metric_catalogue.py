@@ -12,6 +12,8 @@ DRAW = "One draw"
 DISTRIBUTION = "Distribution"
 REGIONS = "Regional volumes"
 IMAGES = "Images"
+CURVES = "Volume curves"
+FRAMES = "Frames"
 OTHER = "Other scores"
 
 _NOTES = {
@@ -33,6 +35,14 @@ _NOTES = {
     IMAGES: (
         "Copying the source scan is hard to beat in likeness (SSIM, PSNR), because little changes; whether a method "
         "knows what changes is told by the correlation and the direction of change, where a copy has 0 and 0.5."
+    ),
+    CURVES: (
+        "Of films: volumes of the heart at the hidden frames, as measured in predicted images, against the true ones. "
+        "The row of the segmenter has what measuring alone costs: its volumes are those of the real frames."
+    ),
+    FRAMES: (
+        "Of films: averages over the hidden frames, of the predictive mean, against images without noise where these "
+        "are known, so that taking noise away is rewarded only as far as it is right."
     ),
     OTHER: "",
 }
@@ -83,9 +93,9 @@ def note(group: str) -> str:
     return _NOTES[group]
 
 
-def groups() -> tuple[str, ...]:
-    """Return the tables of the section of scores; those of images stand in the section of images."""
-    return tuple(name for name in _NOTES if name not in (REGIONS, IMAGES))
+def groups(*, of_images: bool = True) -> tuple[str, ...]:
+    """Return the tables of the section of scores; where there is a section of images, theirs stand there."""
+    return tuple(name for name in _NOTES if name not in ((REGIONS, IMAGES) if of_images else (REGIONS,)))
 
 
 def metric(name: str) -> Metric:
@@ -228,6 +238,80 @@ _LIKENESS = {
     ),
 }
 
+_OF_FILMS = (
+    Metric(
+        "volume_error",
+        "Cavity volume error",
+        CURVES,
+        "lower",
+        "Absolute error of the volume of the left chamber in mL, of the predictive mean, averaged over hidden frames.",
+    ),
+    Metric(
+        "muscle_error",
+        "Muscle volume error",
+        CURVES,
+        "lower",
+        "Absolute error of the volume of the muscle in mL, of the predictive mean, averaged over hidden frames.",
+    ),
+    Metric(
+        "curve_change_error",
+        "Curve change error",
+        CURVES,
+        "lower",
+        "Absolute error of the change of the left chamber since the nearest frame shown, as a share of the real "
+        "change: copying that frame has 1, by definition.",
+    ),
+    Metric(
+        "ef_error",
+        "Ejection fraction error",
+        CURVES,
+        "lower",
+        "Absolute error of the ejection fraction in points; predicted is the median over draws, each with the fraction "
+        "of its own whole curve.",
+    ),
+    Metric(
+        "ef_bias",
+        "Ejection fraction bias",
+        CURVES,
+        "target",
+        "Predicted less true ejection fraction in points, averaged over subjects.",
+        0.0,
+    ),
+    Metric(
+        "ef_correlation",
+        "Ejection fraction correlation",
+        CURVES,
+        "higher",
+        "Correlation over subjects of predicted and true ejection fraction.",
+    ),
+    Metric(
+        "ef_coverage_80",
+        "Ejection fraction in 80% intervals",
+        CURVES,
+        "target",
+        "Share of subjects whose true ejection fraction lies inside the central 80% interval of the draws; honest "
+        "uncertainty gives 0.8.",
+        0.8,
+    ),
+    Metric(
+        "dice_cavity",
+        "Dice of the cavity",
+        CURVES,
+        "higher",
+        "Overlap of the left chamber, as the segmenter sees it in predicted frames, with its label map; 1 is all of "
+        "it.",
+    ),
+    Metric(
+        "roughness_ratio",
+        "Roughness of the film",
+        FRAMES,
+        "target",
+        "Mean absolute second difference in time of one drawn film over that of the real one as measured, inside the "
+        "heart; above 1 it flickers, below it is too smooth or without noise.",
+        1.0,
+    ),
+)
+
 _ENTRIES = (
     Metric(
         "energy_score",
@@ -303,10 +387,12 @@ _CATALOGUE = {
             ("_train", DISTRIBUTION, ", to training", "against the training set, as published"),
         ),
         *_OF_IMAGES,
+        *_OF_FILMS,
         *_variants(
             _LIKENESS,
             ("", IMAGES, "", "over the whole image"),
             ("_mask", IMAGES, ", inside the mask", "inside the mask"),
+            ("_heart", FRAMES, ", inside the heart", "inside the heart"),
         ),
     )
 }

@@ -11,18 +11,20 @@ import pandas as pd
 
 from nextscan.arrays import FloatArray
 from nextscan.errors import RunFolderError, SettingError
-from nextscan.imputers.registry import BASELINES, VOLUME_BASELINES
 from nextscan.metrics import bootstrap_interval, percentile_interval, resampled_means
-from nextscan.study.plan import ORACLE, VOLUME_ORACLE
+from nextscan.study.plan import ALL_BASELINES, ORACLES
 
 COLUMNS = ("metric", "method", "role", "against", "difference", "low", "high", "n")
 
 _HIGHER = {
     "pearson_per_feature", "pearson_per_feature_of_mean", "pearson_per_subject", "pearson_per_subject_of_mean",
     "change_correlation", "ssim", "ssim_mask", "psnr", "psnr_mask", "voxel_change_correlation", "direction_auroc",
-    "roi_change_correlation",
+    "roi_change_correlation", "ssim_heart", "psnr_heart", "dice_cavity", "ef_correlation",
 }  # fmt: skip
-_TARGETS = {"coverage_80": 0.8, "coverage_95": 0.95, "sd_ratio": 1.0, "voxel_coverage_80": 0.8}
+_TARGETS = {
+    "coverage_80": 0.8, "coverage_95": 0.95, "sd_ratio": 1.0, "voxel_coverage_80": 0.8, "ef_coverage_80": 0.8,
+    "ef_bias": 0.0, "roughness_ratio": 1.0,
+}  # fmt: skip
 
 
 def against_best(
@@ -56,8 +58,8 @@ def against_best(
         if metric in _TARGETS:
             means = {method: np.abs(values - _TARGETS[metric]) for method, values in means.items()}
         sign = -1 if metric in _HIGHER else 1
-        methods = [method for method in means if kinds[method] not in (ORACLE, VOLUME_ORACLE)]
-        baselines = [method for method in methods if kinds[method] in (*BASELINES, *VOLUME_BASELINES)]
+        methods = [method for method in means if kinds[method] not in ORACLES]
+        baselines = [method for method in methods if kinds[method] in ALL_BASELINES]
         for role, among in (("best", methods), ("best baseline", baselines)):
             if not among:
                 continue

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nextscan.arrays import Progress
-from nextscan.cohort import Cohort, Task, check_splits, folds, hide
+from nextscan.arrays import BoolArray, Progress
+from nextscan.cohort import Cohort, Task, check_splits, folds, hide, shown_visits
 from nextscan.cohort.findings import refuse_errors
 from nextscan.errors import NextscanError, NextscanWarning, OutputError
 from nextscan.imputers.estimator import Estimator
@@ -27,6 +27,7 @@ from nextscan.study.run_record import check_folder, failures, job_record, now, r
 from nextscan.study.units import feature_sd
 
 if TYPE_CHECKING:
+    from nextscan.study.sequences.films import Films
     from nextscan.study.volumes.measures import Volumes
 
 N_CHOSEN = 6
@@ -52,6 +53,7 @@ def evaluate(
     save_draws: bool = False,
     segmenter: str = "",
     extractor: str = "",
+    shown: str | None = None,
     progress: Progress | None = None,
     n_jobs: int = 1,
     command: str = "",
@@ -85,7 +87,13 @@ def evaluate(
         regional volumes.
     segmenter, extractor : str, optional
         ``module:function`` in place of the built-in ones: ``segmenter(image, affine)`` returns mm³ by region;
-        ``extractor(image, affine)`` a vector that describes an image, for the Fréchet distance.
+        ``extractor(image, affine)`` a vector that describes an image, for the Fréchet distance. Of films the built-in
+        segmenter is learned in each fold, from the label maps of its training subjects.
+    shown : str, optional
+        Which visits of test subjects are shown, a rule of `nextscan.cohort.shown_visits` such as ``first:4``. Of films,
+        whose time is a circle, all other frames are hidden and predicted: see `nextscan.study.sequences.films`. Of
+        other cohorts the last visit is hidden as it would be without, so that rules can be compared with each other:
+        of the visits before it those are shown. Training subjects are seen whole.
     progress : callable, optional
         Called with mappings; those with ``job`` and ``jobs`` count jobs and may hold
         ``remaining_seconds``; others come from within a fit. The latter only with one process.
@@ -99,7 +107,7 @@ def evaluate(
     Path
         `out`, holding run.json, scores.csv, differences.csv, subject_scores.parquet,
         feature_scores.csv, feature_differences.csv, predictions.parquet, fans.parquet, calibration.csv,
-        learning.csv and jobs/; of images also images/.
+        learning.csv and jobs/; of images also images/, of films frame_scores.csv.
 
     Raises
     ------
@@ -120,6 +128,7 @@ def evaluate(
         save_draws=save_draws,
         segmenter=segmenter,
         extractor=extractor,
+        shown=shown,
     )
     if plan.of_images:
         cohort = replace(cohort, features=np.zeros((cohort.n_visits, 0)), feature_names=(), units={})
@@ -139,16 +148,15 @@ def evaluate(
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     record = run_record(cohort, plan, command=command, started=now())
     write_record(out / "run.json", record)
-    volumes = None
-    if plan.of_images:
-        from nextscan.study.volumes.measures import Volumes
-
-        volumes = Volumes.of(cohort, plan, folder, progress=progress, n_jobs=n_jobs)
+    images, films = _measured(cohort, plan, folder, progress, n_jobs)
+    volumes = images or films
+    if volumes is not None:
         cohort = volumes.regional
         record |= volumes.record()
-    task = hide(cohort)
+    visible = _visible(cohort, plan)
+    task = hide(cohort if visible is None else cohort.select_visits(visible))
     chosen = _chosen(task)
-    outcomes = _run(cohort, plan, chosen, folder, progress=progress, n_jobs=n_jobs, volumes=volumes)
+    outcomes = _run(cohort, plan, chosen, folder, progress=progress, n_jobs=n_jobs, volumes=volumes, visible=visible)
     record["failed"] = failures(outcomes)
     failed = {outcome.method: outcome.error for outcome in outcomes if outcome.error}
     if plan.requested and all(method in failed for method in plan.requested):
@@ -159,16 +167,41 @@ def evaluate(
     finished = [method for method in plan.methods if method not in failed]
     load = partial(_load, folder)
     jobs = [job for job in plan.jobs() if job.method in finished]
-    _write(out, cohort, plan, finished, task, jobs, load)
-    if volumes is not None:
+    _write(out, cohort, plan, finished, task, jobs, load, films)
+    if images is not None:
         from nextscan.study.volumes.images import write_images
 
-        labels = volumes.regions.labels
+        labels = images.regions.labels
         write_images(out, plan, finished, task=task, chosen=chosen, labels=labels, folder=folder)
     record["jobs"] = [job_record(job, load(job)) for job in jobs]
     record["finished"] = now()
     write_record(out / "run.json", record)
     return out
+
+
+def _measured(
+    cohort: Cohort, plan: Plan, folder: Path, progress: Progress | None, n_jobs: int
+) -> tuple[Volumes | None, Films | None]:
+    """Measure the volumes of images, or of the frames of films."""
+    if plan.of_films:
+        from nextscan.study.sequences.films import Films
+
+        return None, Films.of(cohort, plan, folder, progress=progress, n_jobs=n_jobs)
+    if plan.of_images:
+        from nextscan.study.volumes.measures import Volumes
+
+        return Volumes.of(cohort, plan, folder, progress=progress, n_jobs=n_jobs), None
+    return None, None
+
+
+def _visible(cohort: Cohort, plan: Plan) -> BoolArray | None:
+    """Tell which visits of test subjects take part, shape (n_visits,): the last, and those that a rule shows."""
+    if not plan.shown or plan.of_films:
+        return None
+    observed = np.flatnonzero(~cohort.is_request)
+    visible = shown_visits(cohort, plan.shown, seed=plan.seed)
+    visible[observed[np.diff(cohort.subject_of[observed], append=-1) != 0]] = True
+    return visible
 
 
 def _run(
@@ -179,7 +212,8 @@ def _run(
     *,
     progress: Progress | None,
     n_jobs: int,
-    volumes: Volumes | None,
+    volumes: Volumes | Films | None,
+    visible: BoolArray | None,
 ) -> list[Outcome]:
     """Run every job that is not finished yet; return how each group of them ended."""
     from joblib import Parallel, delayed
@@ -201,6 +235,9 @@ def _run(
 
     def work() -> Iterator[Any]:
         for split in folds(cohort, plan.n_folds, repeats=plan.repeats, seed=plan.seed):
+            if visible is not None:
+                of_test = visible[np.isin(cohort.subjects, split.test.subjects)[cohort.subject_of]]
+                split = replace(split, test=split.test.select_visits(of_test))
             for method, jobs in pending[split.repeat, split.fold].items():
                 clock.begin(method)
                 yield delayed(run_jobs)(
@@ -258,10 +295,24 @@ class _Clock:
         self.progress(event | ({"error": error} if error else {}))
 
 
-def _write(out: Path, cohort: Cohort, plan: Plan, methods: list[str], task: Task, jobs: list[Job], load: Load) -> None:
+def _write(
+    out: Path,
+    cohort: Cohort,
+    plan: Plan,
+    methods: list[str],
+    task: Task,
+    jobs: list[Job],
+    load: Load,
+    films: Films | None,
+) -> None:
     """Write every table of the run folder."""
     names = cohort.feature_names
     pooled = pool(plan, methods, task, groups_of(task), load)
+    if films is not None:
+        from nextscan.study.sequences.tables import COLUMNS, frame_rows, measuring_rows
+
+        pooled.scores.extend(measuring_rows(plan, films))
+        tables.write_csv(out / "frame_scores.csv", frame_rows(plan, methods, films, out / "jobs"), COLUMNS)
     told = {"study": out.name, "cohort": cohort.name}
     tables.write_csv(out / "scores.csv", (told | row for row in pooled.scores), _SCORES)
     tables.write_csv(out / "calibration.csv", pooled.calibration, _CALIBRATION)

@@ -17,7 +17,7 @@ from nextscan.study.plan import CLOSED_FORM, ORACLE, Plan
 
 COLUMNS = ("metric", "feature", "method", "against", "value", "low", "high", "p", "q", "n")
 RELIABILITY = "reliability"
-COPY_SOURCE = "copy-source"
+COPY_SOURCE, COPY_NEAREST = "copy-source", "copy-nearest"
 MIXED_FACTOR = "mixed-factor"
 
 Row = dict[str, Any]
@@ -145,7 +145,10 @@ def differences_of_run(
 
 def _pairs(plan: Plan, methods: Sequence[str]) -> list[tuple[str, str]]:
     pairs = [
-        (method, against) for against in (RELIABILITY, COPY_SOURCE, ORACLE) if against in methods for method in methods
+        (method, against)
+        for against in (RELIABILITY, COPY_SOURCE, COPY_NEAREST, ORACLE)
+        if against in methods
+        for method in methods
     ]
     closed = (*CLOSED_FORM, MIXED_FACTOR)
     if MIXED_FACTOR in methods:

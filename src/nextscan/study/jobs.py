@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray, Progress, read_npz
 from nextscan.atomic import atomic_path
-from nextscan.cohort import Cohort, Imputation, Split, Task, hide
+from nextscan.cohort import Imputation, Split, Task, hide
 from nextscan.errors import NextscanError, OutputError
 from nextscan.imputers.estimator import Estimator
 from nextscan.randomness import bits
@@ -26,8 +26,11 @@ from nextscan.study.scoring import FoldScores, score_fold
 from nextscan.study.units import Units, visit_rows
 
 if TYPE_CHECKING:
+    from nextscan.study.sequences.films import Films
     from nextscan.study.volumes.measures import Volumes
     from nextscan.study.volumes.scoring import ScoredVolumes
+
+    Measured = Volumes | Films
 
 QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 """Quantiles of the fans."""
@@ -136,7 +139,7 @@ def run_jobs(
     save_draws: bool,
     chosen: NDArray[np.str_],
     progress: Progress | None,
-    volumes: Volumes | None = None,
+    volumes: Measured | None = None,
 ) -> Outcome:
     """Fit one method on one fold with one or more seeds, and write a result per seed.
 
@@ -146,7 +149,7 @@ def run_jobs(
         Of one method, repeat and fold; methods that can train seeds side by side do.
     chosen : ndarray of str
         Subjects to keep quantiles, and images, of.
-    volumes : Volumes, optional
+    volumes : Volumes or Films, optional
         For methods of images: the features of `split` are regional volumes then, which no method sees.
 
     Returns
@@ -163,15 +166,16 @@ def run_jobs(
 
     checkpoint = folder / f"{_group_name(jobs)}.checkpoint"
     try:
+        split = split if volumes is None else volumes.of_fold(split)
         models: list[Any] = imputer.clone().fit(
-            _seen(split.train, volumes),
-            _seen(split.validation, volumes),
+            split.train if volumes is None else volumes.seen(split.train, split, imputer),
+            split.validation if volumes is None else volumes.seen(split.validation, split, imputer),
             seeds=[job.seed for job in jobs],
             checkpoint=checkpoint,
             progress=tell if progress is not None else None,
         )
         seconds_fit = (time.perf_counter() - began) / len(jobs)
-        task, units = hide(split.test), Units.of(split)
+        task, units = hide(split.test), Units.of(split) if volumes is None else volumes.units(split)
         for job, model in zip(jobs, models, strict=True):
             began_imputing = time.perf_counter()
             scored = None
@@ -181,9 +185,7 @@ def run_jobs(
                 )
                 seconds_impute = time.perf_counter() - began_imputing
             else:
-                from nextscan.study.volumes.jobs import impute_and_score
-
-                scored, seconds_impute = impute_and_score(
+                scored, seconds_impute = _impute_images(
                     model,
                     task,
                     split,
@@ -214,6 +216,19 @@ def run_jobs(
     except NextscanError as error:
         problem = str(error)
     return Outcome(first.method, first.repeat, first.fold, len(jobs), time.perf_counter() - began, problem)
+
+
+def _impute_images(
+    model: Any, task: Task, split: Split, volumes: Measured, *, chosen: NDArray[np.str_], **settings: Any
+) -> tuple[ScoredVolumes, float]:
+    """Predict images or films with a fitted model and score them; return the seconds that predicting took as well."""
+    if volumes.kind == "sequences":
+        from nextscan.study.sequences import jobs as of_films
+
+        return of_films.impute_and_score(model, task, split, volumes, **settings)
+    from nextscan.study.volumes import jobs as of_images
+
+    return of_images.impute_and_score(model, task, split, volumes, chosen=chosen, **settings)
 
 
 def _group_name(jobs: Sequence[Job]) -> str:
@@ -267,15 +282,6 @@ def _result(
         record=record,
         **({} if scored is None else {"descriptor": scored.descriptor, "real_descriptor": scored.real_descriptor}),
     )
-
-
-def _seen(cohort: Cohort, volumes: Volumes | None) -> Cohort:
-    """Return what a method may see of a cohort."""
-    if volumes is None:
-        return cohort
-    from nextscan.study.volumes.measures import images_of
-
-    return images_of(cohort)
 
 
 def _plain(value: object) -> object:

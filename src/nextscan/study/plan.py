@@ -10,19 +10,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import nextscan
-from nextscan.cohort import Cohort
+from nextscan.cohort import Cohort, shown_visits
 from nextscan.errors import SettingError, some
 from nextscan.imputers.base import Imputer
 from nextscan.imputers.estimator import Estimator
-from nextscan.imputers.registry import BASELINES, VOLUME_BASELINES, imputer_names, make_imputer
+from nextscan.imputers.registry import BASELINES, SEQUENCE_BASELINES, VOLUME_BASELINES, imputer_names, make_imputer
+from nextscan.imputers.sequences.volume_ridge import VolumeRidge
 from nextscan.study.plugs import load_function
 
 ORACLE = "oracle"
-"""The row of whoever knows the law a cohort was simulated from; for images that is `VOLUME_ORACLE`."""
-VOLUME_ORACLE = "volume-oracle"
-CLOSED_FORM = (*BASELINES, *VOLUME_BASELINES, ORACLE, VOLUME_ORACLE)
+"""The row of whoever knows the law a cohort was simulated from; of images that is one of the other `ORACLES`."""
+VOLUME_ORACLE, HEART_ORACLE = "volume-oracle", "heart-oracle"
+ORACLES = (ORACLE, VOLUME_ORACLE, HEART_ORACLE)
+ALL_BASELINES = (*BASELINES, *VOLUME_BASELINES, *SEQUENCE_BASELINES, VolumeRidge.name)
+CLOSED_FORM = (*ALL_BASELINES, *ORACLES)
 """What has no use for several seeds."""
 SEGMENTER = "nextscan.metrics.regions:segment"
+LEARNED_SEGMENTER = "nextscan.imputers.sequences.segmenter:Segmenter"
+"""Of films: learned anew in each fold, from the label maps of its training subjects."""
 EXTRACTOR = "nextscan.metrics:volume_descriptor"
 DRAWS, VOLUME_DRAWS = 40, 10
 
@@ -68,7 +73,12 @@ class Plan:
     requested : tuple of str
         Those asked for; the others are there because a table without them tells nothing.
     segmenter, extractor : str
-        ``module:function`` of what measures and describes images; empty where features are imputed.
+        ``module:function`` of what measures and describes images; empty where features are imputed, the latter also of
+        films.
+    shown : str
+        A rule of `nextscan.cohort.shown_visits`; empty to show all visits but the last.
+    of_films : bool
+        Whether all frames are imputed that the rule does not show, not the last visit alone.
     """
 
     methods: Mapping[str, Estimator]
@@ -82,6 +92,8 @@ class Plan:
     save_draws: bool
     segmenter: str = ""
     extractor: str = ""
+    shown: str = ""
+    of_films: bool = False
 
     @classmethod
     def of(
@@ -97,6 +109,7 @@ class Plan:
         save_draws: bool,
         segmenter: str = "",
         extractor: str = "",
+        shown: str | None = None,
     ) -> Plan:
         """Check the settings and add the rows that are never optional.
 
@@ -115,7 +128,7 @@ class Plan:
             dict(methods)
             if isinstance(methods, Mapping)
             # The oracle of images has the row of the oracle: whatever looks for it finds it there.
-            else {ORACLE if name == VOLUME_ORACLE else name: make_imputer(name) for name in methods}
+            else {ORACLE if name in ORACLES else name: make_imputer(name) for name in methods}
         )
         for name in asked:
             if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name):
@@ -126,17 +139,35 @@ class Plan:
                 f"{cohort.source or cohort.name}: the oracle knows only simulated cohorts, and no law lies beside "
                 "this one; drop it from the methods"
             )
-        if of_images:
+        shown = (shown or "").strip()
+        if shown:
+            shown_visits(cohort, shown)  # refuses what is no rule
+        of_films = of_images and bool(shown) and cohort.period is not None
+        if of_films:
+            segmenter = segmenter or LEARNED_SEGMENTER
+            if extractor:
+                raise SettingError("an extractor is for single images, and frames of films have no Fréchet distance")
+            if segmenter != LEARNED_SEGMENTER:
+                load_function(segmenter, what="segmenter")
+        elif of_images:
             segmenter, extractor = segmenter or SEGMENTER, extractor or EXTRACTOR
             load_function(segmenter, what="segmenter")
             load_function(extractor, what="extractor")
         elif segmenter or extractor:
             raise SettingError("a segmenter and an extractor are for images; these methods impute features")
-        always = {name: name for name in (VOLUME_BASELINES if of_images else BASELINES)}
-        oracle = VOLUME_ORACLE if of_images else ORACLE
+        baselines, oracle = (
+            (SEQUENCE_BASELINES, HEART_ORACLE)
+            if of_films
+            else (VOLUME_BASELINES, VOLUME_ORACLE)
+            if of_images
+            else (BASELINES, ORACLE)
+        )
+        always = {name: name for name in baselines}
         if cohort.law and oracle in imputer_names():
             always[ORACLE] = oracle
         rows = asked | {name: make_imputer(kind) for name, kind in always.items() if name not in asked}
+        if of_films:
+            rows |= {VolumeRidge.name: VolumeRidge(shown=shown)}
         return cls(
             methods=rows,
             requested=tuple(asked),
@@ -149,6 +180,8 @@ class Plan:
             save_draws=save_draws,
             segmenter=segmenter,
             extractor=extractor,
+            shown=shown,
+            of_films=of_films,
         )
 
     @property
@@ -169,12 +202,14 @@ class Plan:
             "n_folds": self.n_folds,
             "draws": self.draws,
             "seed": self.seed,
-            **self._of_images,
+            **self._where_needed,
         }
 
     @property
-    def _of_images(self) -> dict[str, str]:
-        return {"segmenter": self.segmenter, "extractor": self.extractor} if self.of_images else {}
+    def _where_needed(self) -> dict[str, str]:
+        """Settings that only some evaluations have: without them those of before stay what they were."""
+        images = {"segmenter": self.segmenter, "extractor": self.extractor} if self.of_images else {}
+        return images | ({"shown": self.shown} if self.shown else {})
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -185,7 +220,7 @@ class Plan:
             "draws": self.draws,
             "seed": self.seed,
             "save_draws": self.save_draws,
-            **self._of_images,
+            **self._where_needed,
         }
 
     def job(self, method: str, seed: int, repeat: int, fold: int) -> Job:

@@ -105,7 +105,7 @@ class _OneSeed:
         place = {"method": method, "seed": self.seed, "repeat": repeat}
         for fold, result in enumerate(results):
             here = place | {"fold": fold}
-            self.rows += _subject_rows(here, result.scores.by_subject, plan.seed)
+            self.rows += subject_rows(here, result.scores.by_subject, plan.seed)
             for name, value in result.scores.against_training.items():
                 self.rows.append(_row(here, name, value, len(result.subject)))
         position = {subject: i for i, subject in enumerate(task.targets.subject)}
@@ -147,10 +147,10 @@ def _pool_method(plan: Plan, method: str, seeds: list[_OneSeed], groups: list[Gr
     for one in seeds:
         pooled.scores.extend(one.rows)
         if len(seeds) > 1:
-            pooled.scores.extend(_subject_rows(place | {"seed": one.seed}, one.subjects, plan.seed))
+            pooled.scores.extend(subject_rows(place | {"seed": one.seed}, one.subjects, plan.seed))
             for name, values in one.whole.items():
                 pooled.scores.append(_row(place | {"seed": one.seed}, name, values[0], n))
-    rows = _subject_rows(place, subjects, plan.seed)
+    rows = subject_rows(place, subjects, plan.seed)
     for row in rows:
         _widen(row, [_value(one.subjects[row["metric"]]) for one in seeds])
     for name, value in whole.items():
@@ -159,7 +159,7 @@ def _pool_method(plan: Plan, method: str, seeds: list[_OneSeed], groups: list[Gr
         rows.append(_widen(row, [one.whole[name][0] for one in seeds]))
     for group in groups:
         members = {name: subjects[name][group.member] for name in subjects if name.startswith("coverage_")}
-        for row in _subject_rows(place, members, plan.seed, group=group.name):
+        for row in subject_rows(place, members, plan.seed, group=group.name):
             rows.append(_widen(row, [_value(one.subjects[row["metric"]][group.member]) for one in seeds]))
     pooled.scores.extend(rows)
     pooled.subjects[method] = subjects
@@ -195,7 +195,7 @@ def _excess(plan: Plan, energy: Mapping[str, FloatArray], of_seeds: Mapping[str,
         yield _widen(row, [mean / _value(energy[ORACLE]) - 1 for mean in of_seeds[method]])
 
 
-def _subject_rows(place: Row, scores: Scores, seed: int, *, group: str = ALL) -> list[Row]:
+def subject_rows(place: Row, scores: Scores, seed: int, *, group: str = ALL) -> list[Row]:
     """Return a row per metric with its bootstrap interval over subjects."""
     table = np.column_stack(list(scores.values()))
     low, high = percentile_interval(resampled_means(table, seed=seed))

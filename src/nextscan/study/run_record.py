@@ -94,7 +94,7 @@ def check_folder(path: Path, plan: Plan) -> None:
         return
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingError(f"{path / 'run.json'}: is no record of an evaluation; give another folder") from error
-    for name, ours in plan.identity.items():
+    for name, ours in ({"shown": None} | plan.identity).items():
         if theirs.get(name) != ours:
             what = "another cohort" if name == "fingerprint" else f"{name}={theirs.get(name)}, not {ours}"
             raise SettingError(

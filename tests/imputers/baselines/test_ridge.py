@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge as ReferenceRidge
 from nextscan.cohort import hide
 from nextscan.errors import SettingError, TooFewPairsError
 from nextscan.imputers.baselines.paired_visits import rows_of_subjects
-from nextscan.imputers.baselines.ridge import Ridge, _fit_ridge, _left_out
+from nextscan.imputers.baselines.ridge import Ridge, _left_out, fit_ridge
 from samples import many_visits, tiny_cohort
 
 
@@ -61,7 +61,7 @@ def test_missing_follow_up_cells_are_left_out_feature_by_feature(owners):
     context, target = standardised(n=60)
     gaps = np.random.default_rng(5).random(target.shape) < 0.15
     gapped = np.where(gaps, np.nan, target)
-    fitted = _fit_ridge(context, context, gapped, 0.5, rows_of_subjects(owners))
+    fitted = fit_ridge(context, context, gapped, 0.5, rows_of_subjects(owners))
     for j in range(context.shape[1]):
         seen = ~gaps[:, j]
         reference = ReferenceRidge(alpha=fitted.penalty).fit(context[seen], (target - 0.5 * context)[seen, j])

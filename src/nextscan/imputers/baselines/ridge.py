@@ -86,7 +86,7 @@ class Ridge(ResamplingImputer):
         self.label_scale_: FloatArray = np.where(label_spread > 1e-12, label_spread, 1.0)
         predictors = np.concatenate([context, (encoded - self.label_mean_) / self.label_scale_], axis=1)
         target = (data.target - self.mean_) / self.scale_
-        fitted = _fit_ridge(predictors, context, target, self.carried, rows_of_subjects(data.subject))
+        fitted = fit_ridge(predictors, context, target, self.carried, rows_of_subjects(data.subject))
         self.intercept_: FloatArray = fitted.intercept
         self.carried_: float = fitted.carried
         self.coefficients_: FloatArray = fitted.coefficients
@@ -110,7 +110,19 @@ def _with_gap(labels: pd.DataFrame, gap: FloatArray) -> pd.DataFrame:
 
 
 @dataclass(frozen=True, eq=False)
-class _Fitted:
+class RidgeFit:
+    """What was learned: ``intercept + carried * context + predictors @ coefficients``, and what it left.
+
+    Attributes
+    ----------
+    intercept : ndarray, shape (n_features,)
+    carried : float
+    coefficients : ndarray, shape (n_predictors, n_features)
+    residuals : ndarray, shape (n_pairs, n_features)
+        Of each pair without its subject; NaN where the target is missing.
+    penalty : float
+    """
+
     intercept: FloatArray
     carried: float
     coefficients: FloatArray
@@ -118,14 +130,25 @@ class _Fitted:
     penalty: float
 
 
-def _fit_ridge(
+def fit_ridge(
     predictors: FloatArray,
     context: FloatArray,
     target: FloatArray,
     carried: float | None,
     subjects: Sequence[NDArray[np.int64]],
-) -> _Fitted:
-    """Choose penalty and carried fraction by leave-one-out error; missing targets are left out."""
+) -> RidgeFit:
+    """Choose penalty and carried fraction by leave-one-out error; missing targets are left out.
+
+    Parameters
+    ----------
+    predictors : ndarray, shape (n_pairs, n_predictors)
+        Each with mean 0.
+    context, target : ndarray, shape (n_pairs, n_features)
+    carried : float or None
+        None to learn it.
+    subjects : sequence of ndarray
+        From `rows_of_subjects`.
+    """
     left, singular, right = np.linalg.svd(predictors, full_matrices=False)
     missing = np.isnan(target)
     filled = np.where(missing, context + np.nanmean(target - context, axis=0), target)
@@ -142,7 +165,7 @@ def _fit_ridge(
     intercept = filled.mean(axis=0)
     shrunk = singular / (singular**2 + penalty)
     coefficients = right.T @ (shrunk[:, None] * (left.T @ (filled - intercept - c * context)))
-    return _Fitted(intercept, c, coefficients, np.where(missing, np.nan, residuals), penalty)
+    return RidgeFit(intercept, c, coefficients, np.where(missing, np.nan, residuals), penalty)
 
 
 def _left_out(

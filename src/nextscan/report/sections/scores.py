@@ -23,7 +23,7 @@ def scores(run: Run) -> Section:
     names = set(run.scores.loc[run.scores["group"] == OVERALL, "metric"])
     shown = ordered(names)
     blocks: list[Block] = []
-    for group in groups():
+    for group in groups(of_images=run.of_images):
         metrics = [entry for entry in shown if entry.group == group]
         if metrics:
             blocks.append(score_table(run, group, metrics, name=f"scores-{group.split()[0].lower()}"))

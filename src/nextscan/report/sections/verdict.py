@@ -9,10 +9,13 @@ from nextscan.report.figures.scores import score_intervals
 from nextscan.report.figures.style import WIDTH, to_svg
 from nextscan.report.methods import (
     CARRY_FORWARD,
+    COPY_NEAREST,
     COPY_SOURCE,
+    MEAN_CHANGE_IN_TIME,
     ORACLE,
     REGRESSION,
     RELIABILITY,
+    SEGMENTER,
     VOLUME_MEAN_CHANGE,
     baselines,
     candidates,
@@ -26,7 +29,9 @@ from nextscan.report.run_folder import Run
 from nextscan.report.sections.whether import VERBS
 from nextscan.wording import NONE, capital, decimals, interval, listed, number, percent, signed_percent
 
-REFERENCES = (CARRY_FORWARD, COPY_SOURCE, VOLUME_MEAN_CHANGE, REGRESSION, RELIABILITY)
+REFERENCES = (
+    CARRY_FORWARD, COPY_SOURCE, VOLUME_MEAN_CHANGE, COPY_NEAREST, MEAN_CHANGE_IN_TIME, REGRESSION, RELIABILITY
+)  # fmt: skip
 
 
 def headline(run: Run) -> str:
@@ -54,7 +59,7 @@ def sentences(run: Run) -> list[str]:
         said.append("Only baselines were evaluated; there is no method to hold against them.")
     over = excess(run)
     if over:
-        named = [*ours, *(m for m in (REGRESSION, CARRY_FORWARD, COPY_SOURCE) if m in over)]
+        named = [*ours, *(m for m in (REGRESSION, CARRY_FORWARD, COPY_SOURCE, COPY_NEAREST) if m in over)]
         parts = [
             f"{title(m)} by {percent(over[m].value)}{_ends(over[m])}" for m in run.methods if m in named and m in over
         ]
@@ -68,7 +73,7 @@ def sentences(run: Run) -> list[str]:
 
 def _against_baselines(run: Run, method: str) -> str:
     said: dict[str, list[str]] = {outcome: [] for outcome in VERBS}
-    for reference in (CARRY_FORWARD, COPY_SOURCE, VOLUME_MEAN_CHANGE, REGRESSION):
+    for reference in (CARRY_FORWARD, COPY_SOURCE, VOLUME_MEAN_CHANGE, COPY_NEAREST, MEAN_CHANGE_IN_TIME, REGRESSION):
         difference = against(run, "energy_score", method, reference)
         if difference is not None and difference.outcome in VERBS:
             size = f"{percent(abs(difference.value))} {'lower' if difference.value < 0 else 'higher'}"
@@ -135,13 +140,11 @@ def verdict(run: Run) -> Section:
 
 
 def _pairs_table(run: Run) -> Block:
-    ranked = [method for method in run.methods if method != ORACLE]
+    ranked = [method for method in run.methods if method not in (ORACLE, SEGMENTER)]
     foremost = [*ranked[:1], *baselines(ranked)[:1]]
     references = [m for m in dict.fromkeys((*foremost, *REFERENCES, ORACLE)) if m in run.methods]
     rows = []
-    for method in run.methods:
-        if method == ORACLE:
-            continue
+    for method in ranked:
         row = [Cell(capital(title(method)), detail=part(method))]
         for reference in references:
             difference = against(run, "energy_score", method, reference) if method != reference else None

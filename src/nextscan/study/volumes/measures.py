@@ -26,16 +26,17 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from nextscan.arrays import Progress
-from nextscan.cohort import Cohort, Task, hide
+from nextscan.cohort import Cohort, Split, Task, hide
 from nextscan.errors import NextscanWarning, SettingError
 from nextscan.images.names import CONTRASTS, image_name
 from nextscan.metrics import descriptor_grid, volume_descriptor
 from nextscan.study.plan import EXTRACTOR, SEGMENTER, Plan
+from nextscan.study.units import Units
 from nextscan.study.volumes.regions import Regions, measure_regions
 from nextscan.study.volumes.scoring import Describing, described
 from nextscan.study.volumes.truth import real_images
@@ -52,6 +53,8 @@ class Volumes:
     regions : Regions
     describing : Describing
     """
+
+    kind: ClassVar[Literal["volumes"]] = "volumes"
 
     regional: Cohort
     regions: Regions
@@ -81,13 +84,25 @@ class Volumes:
         regional = regions.as_features(cohort)
         return cls(regional, regions, _describing(plan.extractor, hide(regional)))
 
+    def of_fold(self, split: Split) -> Split:
+        """Return a fold as it is: volumes are measured once for all."""
+        return split
+
+    def units(self, split: Split) -> Units:
+        """Learn the scales of a fold."""
+        return Units.of(split)
+
+    def seen(self, part: Cohort, split: Split, method: object) -> Cohort:
+        """Return what a method may see of a part of a fold."""
+        return images_of(part)
+
     def record(self) -> dict[str, Any]:
         """Return what `run.json` says of them."""
         told, n_images = self.describing, int(self.regional.is_paired.sum())
         descriptor = {"extractor": told.extractor, "dimension": told.dimension, "n_images": n_images}
         clean = (self.regional.files_of("noise_free") != "")[self.regional.has_volume].all()
         return {
-            "kind": "volumes",
+            "kind": self.kind,
             "regions": self.regions.record(),
             "image_truth": "noise_free" if clean else "volume",
             "descriptor": descriptor if told.dimension else None,
