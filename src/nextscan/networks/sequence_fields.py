@@ -63,7 +63,7 @@ class SequenceFields(nn.Module):
             channels=channels,
             n_blocks=n_blocks,
         )
-        self.weighing = _perceptron(n_when + n_wanted, 32, 1)
+        self.weighing = _perceptron(n_when + n_wanted, 32, 1, bias=False)  # a bias would cancel
         for parameter in self.weighing[-1].parameters():
             nn.init.zeros_(parameter)
         self.curves = _perceptron(n_wanted + 2 * n_when + n_code, 64, n_fields)
@@ -109,7 +109,7 @@ class SequenceFields(nn.Module):
             code = frames.new_zeros(len(frames), 0)
             fields = self.fields(volumes)
         else:
-            volume, code = self.conditioner(frames, mask, when, frames.new_zeros(len(frames), 1))
+            volume, code = self.conditioner(frames, mask, when, frames.new_ones(len(frames), 1))
             fields = self.fields(torch.cat([volumes, volume], dim=1), code)
         n_times, n_frames = weights.shape[1:]
         shown = mask[:, None].to(weights.dtype)
@@ -121,5 +121,6 @@ class SequenceFields(nn.Module):
         return fields, weights + learned, self.curves(torch.cat([wanted, next_to, known], dim=-1))
 
 
-def _perceptron(n_in: int, width: int, n_out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(n_in, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, n_out))
+def _perceptron(n_in: int, width: int, n_out: int, *, bias: bool = True) -> nn.Sequential:
+    hidden = [nn.Linear(n_in, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()]
+    return nn.Sequential(*hidden, nn.Linear(width, n_out, bias=bias))

@@ -19,6 +19,10 @@ SETTINGS = {
     "volume-diffusion": {**TINY, "attention": (False, True), "sampling_steps": 2},
     "volume-vae": {**TINY, "latent": 2},
     "unet-gan": TINY,
+    "sadm": {
+        **{"epochs": 2, "examples_per_epoch": 8, "channels": (8, 16), "unet_attention": (False, False)},
+        **{"width": 24, "n_networks": 2, "sampling_steps": 2, "mean_channels": (4, 8)},
+    },
     "med-ddpm": {**TINY, "attention": (False, False), "sampling_steps": 2},
 }
 
