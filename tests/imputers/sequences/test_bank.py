@@ -30,6 +30,10 @@ def test_on_a_circle_phases_count():
     assert matched[0] == (pytest.approx(shown), pytest.approx(11 / 12))
     assert matched[1][1] in (0.0, pytest.approx(5 / 6))
     assert matched[1][1] not in matched[1][0]
+    assert found([np.arange(3) / 3], [0.0], 0.1, period=1.0)[0] == (
+        [pytest.approx(1 / 3)],
+        0.0,
+    )  # not the target
     assert found([six + 3], [2.0], 1 / 3, period=1.0)[0] == ([3.0], 3 + 1 / 3)
 
 
