@@ -67,7 +67,8 @@ class SADMSettings(TrainingChoices):
         Chance in training: mirrored along the first axis, moved by up to so many voxels. Paper: none.
     """
 
-    epochs: int = 24
+    epochs: int = 30
+    examples_per_epoch: int | None = 240
     batch_size: int = 8
     learning_rate: float = 2e-3
     average: float | None = 0.99
@@ -91,8 +92,8 @@ class SADMSettings(TrainingChoices):
     token: tuple[int, int, int] | None = None
     width: int = 48
     n_conditions: int = 4
-    mean_channels: tuple[int, ...] = (8, 32)
-    n_blocks: int = 4
+    mean_channels: tuple[int, ...] = (16, 32, 64)
+    n_blocks: int = 3
     channels: tuple[int, ...] = (16, 32, 64)
     unet_attention: tuple[bool, ...] = (False, False, False)
     n_residual: int = 1
