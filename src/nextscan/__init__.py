@@ -32,6 +32,7 @@ _PUBLIC = {
     "PredictedVolume": "nextscan.cohort",
     "Reliability": "nextscan.imputers.baselines.reliability",
     "Ridge": "nextscan.imputers.baselines.ridge",
+    "SADM": "nextscan.imputers.sequences.sadm.imputer",
     "Secondgram": "nextscan.imputers.secondgram.imputer",
     "UNetGAN": "nextscan.imputers.sequences.unet_gan.imputer",
     "VolumeDiffusion": "nextscan.imputers.volumes.diffusion.imputer",
@@ -47,6 +48,7 @@ _PUBLIC = {
     "load": "nextscan.imputers",
     "make_imputer": "nextscan.imputers",
     "read_cohort": "nextscan.reading",
+    "shown_visits": "nextscan.cohort",
     "simulate": "nextscan.simulating",
     "split_validation": "nextscan.cohort",
 }

@@ -137,6 +137,7 @@ PRESETS: dict[str, SADMSettings] = {
     "default": SADMSettings(),
     "paper": SADMSettings(
         epochs=300,
+        examples_per_epoch=None,
         batch_size=3,
         learning_rate=1e-4,
         warmup_steps=0,
