@@ -13,6 +13,7 @@ from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.findings import Finding
 from nextscan.describing.images.alignment import Fit, alignment, compare
 from nextscan.describing.images.findings import Seen, about, alone, together
+from nextscan.describing.images.sizes import sizes
 from nextscan.errors import ImageError
 from nextscan.images.coarse import Coarse, coarsen, head_lengths
 from nextscan.images.files import Header, Image, read_header, read_image
@@ -114,7 +115,8 @@ def inspect_images(cohort: Cohort, *, progress: Progress | None = None, thumbnai
             subject = []
         if progress is not None:
             progress({"phase": "checking images", "done": done, "total": len(rows)})
-    findings = [*look.unusable(), *alone(images), *look.companions(), *together(cohort, images), *alignment(fits)]
+    findings = [*look.unusable(), *alone(images), *look.companions(), *together(cohort, images)]
+    findings += [*alignment(fits), *sizes(cohort, fits)]
     return Inspection(images, findings, look.n_unusable, look.thumbnails)
 
 
