@@ -154,6 +154,12 @@ class Cohort:
         """Tell which visits have an image, shape (n_visits,)."""
         return np.asarray(self.files_of("volume") != "")
 
+    def first_volumes(self, most: int) -> IntArray:
+        """Return rows of the first images of so many subjects, spread over those that have one."""
+        rows = np.flatnonzero(self.has_volume)
+        first = rows[np.diff(self.subject_of[rows], prepend=-1) > 0]
+        return first[np.unique(np.linspace(0, len(first) - 1, min(most, len(first))).astype(np.intp))]
+
     @property
     def is_request(self) -> BoolArray:
         """Tell which visits hold neither a feature nor a volume, shape (n_visits,)."""

@@ -127,7 +127,12 @@ def foreground(data: NDArray[np.float32]) -> BoolArray:
     return np.asarray(np.abs(data - edge) > _BRIGHT * span) if span > 0 else np.ones(data.shape, bool)
 
 
+def background(data: NDArray[np.float32]) -> float:
+    """Return the value of what lies at the border, which is air."""
+    return float(np.median(np.concatenate([np.take(data, [0, -1], axis).ravel() for axis in range(3)])))
+
+
 def _levels(data: NDArray[np.float32]) -> tuple[float, float]:
     """Return the value of the border and how far the bright end is from it."""
-    edge = float(np.median(np.concatenate([np.take(data, [0, -1], axis).ravel() for axis in range(3)])))
+    edge = background(data)
     return edge, float(np.quantile(np.abs(data - edge), 0.98))

@@ -130,22 +130,29 @@ class PoseSearch:
             yield self._to_voxels @ undo
 
     def stretch(self, pose: Pose) -> Stretch:
-        """Measure the size of the second head in three directions, from a pose on.
-
-        An affine map is fitted to intensities by Gauss-Newton steps, and robustly: what changed does not bend it.
-        """
-        linear, middle = pose.matrix[:3, :3], pose.matrix[:3, :3] @ self._centre + pose.matrix[:3, 3]
-        slopes = np.gradient(self._data)
-        for _ in range(_ROUNDS):
-            step = self._step(linear, middle, slopes)
-            if step is None:
-                return (pose.scale,) * 3
-            linear, middle = linear + step[:, :3], middle + step[:, 3]
-        if not self._agreement(linear, middle, self._to_voxels) >= pose.correlation:
-            return (pose.scale,) * 3
+        """Measure the size of the second head in three directions, from a pose on."""
+        linear = self.affine(pose)[:3, :3]
         values, vectors = np.linalg.eigh(linear @ linear.T)
         x, y, z = (float(size) for size in np.diag(vectors * np.sqrt(values) @ vectors.T))
         return x, y, z
+
+    def affine(self, pose: Pose) -> FloatArray:
+        """Return the matrix of a pose, sheared and stretched where the images agree better so.
+
+        The map is fitted to intensities by Gauss-Newton steps, and robustly: what changed does not bend it.
+        """
+        linear, middle = pose.matrix[:3, :3], pose.matrix[:3, :3] @ self._centre + pose.matrix[:3, 3]
+        slopes = [np.asarray(part, np.float32) for part in np.gradient(self._data)]
+        for _ in range(_ROUNDS):
+            step = self._step(linear, middle, slopes)
+            if step is None:
+                return pose.matrix
+            linear, middle = linear + step[:, :3], middle + step[:, 3]
+        if not self._agreement(linear, middle, self._to_voxels) >= pose.correlation:
+            return pose.matrix
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = linear, middle - linear @ self._centre
+        return matrix
 
     def _step(self, linear: FloatArray, middle: FloatArray, slopes: Sequence[NDArray[np.float32]]) -> FloatArray | None:
         """Return what to add to an affine map, shape (3, 4); None if too little is shared."""
@@ -218,7 +225,7 @@ class PoseSearch:
     ) -> tuple[FloatArray, BoolArray | None]:
         """Return the voxels to look at, and which of them the second shows; None if these are too few."""
         places = self._arms @ (to_voxels[:3, :3] @ linear).T + (to_voxels[:3, :3] @ middle + to_voxels[:3, 3])
-        seen = ((places > -0.5) & (places < np.array(self._data.shape) - 0.5)).all(axis=1)
+        seen = np.all((places > -0.5) & (places < np.array(self._data.shape) - 0.5), axis=1)
         return places, None if seen.sum() < max(_FEWEST, _SEEN * len(seen)) else seen
 
 

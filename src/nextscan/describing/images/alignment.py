@@ -81,7 +81,9 @@ def alignment(fits: Sequence[Fit]) -> Iterator[Finding]:
 
 def _placed(fits: Sequence[Fit]) -> Iterator[Finding]:
     for is_first, other in ((True, "the subject's first"), (False, "the subject's others, which lie on each other")):
-        apart, flipped, mixed = [], [], []
+        apart: list[tuple[str, str]] = []
+        flipped: list[tuple[str, str]] = []
+        mixed: list[tuple[str, str]] = []
         for fit in fits:
             found, seen = fit.agreement, fit.second
             if fit.is_first != is_first:
