@@ -18,7 +18,8 @@ _SHARES = np.linspace(0.05, 0.9, 18)  # of a head by brightness; what is brighte
 _DARKEST = 0.05  # of the median
 _UNLIKE = 0.12  # real heads of one contrast are up to 0.08 apart, T1w, T2w and FLAIR 0.06 to 0.32
 _ALIKE = 0.15  # of correlation: T1w and T2w of one study have -0.32 to 0.07, two T2w 0.27, two T1w 0.59
-_SPREADS, _PART = 3.0, 0.5  # where images differ more among themselves: times their distance, share of their agreement
+_SPREADS, _PART = 3.0, 0.5  # where most images differ among themselves: times their distance, share of their agreement
+_FURTHER = 1.5  # the same of the one that is furthest, where all count
 _AROUND = 20.0  # mm that a voxel is compared with: less than coils and bias fields reach
 _SMOOTHED = 0.7  # voxels
 
@@ -48,12 +49,21 @@ class Contrast:
     least: float = -np.inf
 
     @classmethod
-    def of(cls, images: Sequence[Coarse]) -> Self:
-        """Learn what images have in common, each of another subject; a minority of another contrast changes little."""
+    def of(cls, images: Sequence[Coarse], *, most: bool) -> Self:
+        """Learn what images have in common.
+
+        Parameters
+        ----------
+        images : sequence of Coarse
+            Each of another subject.
+        most : bool
+            Whether what most of them are like is usual, so that a minority of another contrast changes little;
+            otherwise whatever is like one of them.
+        """
         levels = np.array([levels_of(image) for image in images])
         usual = np.median(levels, axis=0)
         away = np.abs(levels - usual).mean(axis=1)
-        farthest = max(_UNLIKE, _SPREADS * float(np.median(away)))
+        farthest = max(_UNLIKE, float(_SPREADS * np.median(away) if most else _FURTHER * away.max()))
         if len(images) < 2:
             return cls(usual, farthest)
         first = images[int(away.argmin())]
@@ -63,7 +73,7 @@ class Contrast:
         patterns = np.array([pattern for _, pattern in laid])
         pattern, n = patterns.mean(axis=0), len(images)
         own = [_correlation((n * pattern - each) / (n - 1), each, mean) for each in patterns]
-        return cls(usual, farthest, mean, pattern, min(_ALIKE, _PART * float(np.median(own))))
+        return cls(usual, farthest, mean, pattern, min(_ALIKE, _PART * float(np.median(own) if most else np.min(own))))
 
     def unlike(self, image: Coarse) -> str:
         """Say by what an image differs from what is usual; empty where it does not."""

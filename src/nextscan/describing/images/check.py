@@ -118,8 +118,8 @@ def inspect_images(cohort: Cohort, *, progress: Progress | None = None, thumbnai
             images += _in_order([each for each, _ in subject], seen)
             fits += pairs
             for first, coarse in subject[:1]:
-                if contrast is not None and coarse is not None and (told := contrast.unlike(coarse)):
-                    unlike.append((first.subject, f"{first.where} ({told})"))
+                if contrast is not None and coarse is not None and (why := contrast.unlike(coarse)):
+                    unlike.append((first.subject, f"{first.where} ({why})"))
             subject = []
         if progress is not None:
             progress({"phase": "checking images", "done": done, "total": len(rows)})
@@ -136,10 +136,10 @@ def inspect_images(cohort: Cohort, *, progress: Progress | None = None, thumbnai
 def _usual(cohort: Cohort) -> Contrast | None:
     """Return what is usual of the images of a few subjects; None of too few."""
     images = []
-    for row in cohort.first_volumes(MOST):
+    for row in cohort.some_volumes(MOST):
         with suppress(ImageError):  # told when it is looked at
             images.append(coarsen(read_image(cohort.files_of("volume")[row])))
-    return Contrast.of(images) if len(images) >= _FEWEST else None
+    return Contrast.of(images, most=True) if len(images) >= _FEWEST else None
 
 
 def _in_order(every: list[Seen], compared: list[Seen]) -> list[Seen]:

@@ -77,7 +77,7 @@ def learned_from(cohort: Cohort, quantiles: tuple[float, float]) -> tuple[dict[s
     named = [kind_of_image(path) for path in paths]
     coarse = [max(read_header(path).spacing) for path in paths]
     ranges, looks = [], []
-    for row in cohort.first_volumes(MOST):
+    for row in cohort.some_volumes(MOST):
         image = read_image(cohort.files_of("volume")[row])
         ranges.append(intensity_range(image.data, quantiles, where=str(image.header.path)))
         looks.append(coarsen(image))
@@ -89,7 +89,7 @@ def learned_from(cohort: Cohort, quantiles: tuple[float, float]) -> tuple[dict[s
         "range": [min(low for low, _ in ranges), max(high for _, high in ranges)],
         "negative": any(_reaches_below_zero(low, high) for low, high in ranges),
     }
-    return record, Contrast.of(looks)
+    return record, Contrast.of(looks, most=False)
 
 
 def check_contrast(known: Contrast, path: str, where: str, model: str) -> None:
