@@ -105,3 +105,19 @@ def test_long_table(cohort: Cohort) -> None:
     assert list(frame.columns[:5]) == ["subject", "visit", "years", "sex", "age"]
     assert frame.shape == (100, 11)
     np.testing.assert_array_equal(frame["feature-2"], cohort.features[:, 2])
+
+
+def test_some_volumes_are_of_different_subjects_by_turns_first_and_last() -> None:
+    names = np.array(["a1", "a2", "a3", "", "b2", "c1", "d1", "d2", ""], dtype=object)
+    people = Cohort(
+        "toy",
+        np.array(list("abcde")),
+        np.array([0, 0, 0, 1, 1, 2, 3, 3, 4]),
+        np.array(list("123121121")),
+        np.zeros(9),
+        np.zeros((9, 0)),
+        (),
+        files={"volume": names},
+    )
+    assert [names[row] for row in people.some_volumes(12)] == ["a1", "b2", "c1", "d2"]
+    assert [names[row] for row in people.some_volumes(2)] == ["a1", "d2"]

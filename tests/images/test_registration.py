@@ -20,7 +20,7 @@ def image(data: np.ndarray, affine: np.ndarray = AFFINE) -> Image:
 
 def test_an_image_lies_on_itself() -> None:
     same = agreement(coarsen(image(head())), coarsen(image(head())))
-    assert (same.overlap, same.flip, same.is_off) == (1.0, "", False)
+    assert (same.overlap, same.order, same.is_off) == (1.0, (1, 2, 3), False)
     assert same.shift < 0.2
     assert same.correlation == pytest.approx(1, abs=1e-6)
 
@@ -82,3 +82,20 @@ def test_real_transforms_bring_visits_together(shared_data: Path, patient: str, 
     registered = agreement(*(coarsen(i, t) for i, t in zip(images, to_common, strict=True)))
     assert registered.correlation > 0.97
     assert registered.overlap > 0.95
+
+
+@pytest.mark.parametrize("factors", [(1.08, 1.08, 1.08), (1.0, 1.0, 1.08), (0.95, 1.0, 1.0)])
+def test_the_size_of_a_head_is_measured_in_each_direction(factors: tuple[float, float, float]) -> None:
+    fine = np.diag([3.0, 3.0, 3.0, 1.0])
+    first, second = (head(0, visit, (48, 56, 44)) for visit in (0, 1))
+    found = agreement(coarsen(image(first, fine)), coarsen(image(second, np.diag([*factors, 1.0]) @ fine)))
+    assert found.stretch == pytest.approx(factors, abs=0.015)
+    assert np.prod(found.stretch) == pytest.approx(np.prod(factors), abs=0.02)
+
+
+@pytest.mark.parametrize("patient", ["patient01", "patient12"])
+@pytest.mark.parametrize("contrast", ["FLAIR", "T1W", "T2W"])
+def test_real_adult_heads_keep_their_size(shared_data: Path, patient: str, contrast: str) -> None:
+    folder = shared_data / "volumes" / "open_ms" / patient
+    first, second = (coarsen(read_image(folder / f"study{n}_{contrast}.nii.gz")) for n in (1, 2))
+    assert agreement(first, second).stretch == pytest.approx((1, 1, 1), abs=0.02)

@@ -160,6 +160,14 @@ class Cohort:
         """Tell which visits have an image, shape (n_visits,)."""
         return np.asarray(self.files_of("volume") != "")
 
+    def some_volumes(self, most: int) -> IntArray:
+        """Return rows of images, one each of so many subjects spread over all, by turns their first and their last."""
+        rows = np.flatnonzero(self.has_volume)
+        starts = np.flatnonzero(np.diff(self.subject_of[rows], prepend=-1))
+        ends = np.append(starts[1:], len(rows)) - 1
+        chosen = np.unique(np.linspace(0, len(starts) - 1, min(most, len(starts))).astype(np.intp))
+        return rows[np.where(np.arange(len(chosen)) % 2, ends[chosen], starts[chosen])]
+
     @property
     def is_request(self) -> BoolArray:
         """Tell which visits hold neither a feature nor a volume, shape (n_visits,)."""

@@ -33,12 +33,15 @@ class Coarse:
         Voxels that are not background.
     blank : ndarray of bool
         Voxels that are zero throughout, as where a face or all but the brain was removed.
+    voxel : ndarray of float64, shape (3,)
+        Distance of neighbouring voxels of the image itself in mm.
     """
 
     data: NDArray[np.float32]
     affine: FloatArray
     inside: BoolArray
     blank: BoolArray
+    voxel: FloatArray
 
     @property
     def centre(self) -> FloatArray:
@@ -70,7 +73,13 @@ def coarsen(image: Image, to_common: FloatArray | None = None) -> Coarse:
     blocks = np.diag([*factors, 1.0])
     blocks[:3, 3] = (np.array(factors) - 1) / 2
     affine = image.affine @ blocks
-    return Coarse(data, affine if to_common is None else to_common @ affine, foreground(data), blank)
+    return Coarse(
+        data,
+        affine if to_common is None else to_common @ affine,
+        foreground(data),
+        blank,
+        np.array(image.header.spacing, np.float64),
+    )
 
 
 def head_lengths(image: Image) -> tuple[float, float, float]:
@@ -118,7 +127,12 @@ def foreground(data: NDArray[np.float32]) -> BoolArray:
     return np.asarray(np.abs(data - edge) > _BRIGHT * span) if span > 0 else np.ones(data.shape, bool)
 
 
+def background(data: NDArray[np.float32]) -> float:
+    """Return the value of what lies at the border, which is air."""
+    return float(np.median(np.concatenate([np.take(data, [0, -1], axis).ravel() for axis in range(3)])))
+
+
 def _levels(data: NDArray[np.float32]) -> tuple[float, float]:
     """Return the value of the border and how far the bright end is from it."""
-    edge = float(np.median(np.concatenate([np.take(data, [0, -1], axis).ravel() for axis in range(3)])))
+    edge = background(data)
     return edge, float(np.quantile(np.abs(data - edge), 0.98))

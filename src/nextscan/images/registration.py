@@ -1,22 +1,28 @@
-"""Whether two images of a subject lie on each other: field of view, correlation, pose, mirroring, what was cut away."""
+"""Whether two images of a subject lie on each other: field of view, correlation, pose, order of axes, what was cut."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.arrays import BoolArray, FloatArray
 from nextscan.images.coarse import Coarse
-from nextscan.images.pose import Pose, PoseSearch
+from nextscan.images.pose import Order, Pose, PoseSearch, Stretch
 
 LOW_CORRELATION = 0.6
 """Below this two images do not lie on each other, or show other heads or contrasts: real visits reach 0.93 at 4 mm."""
 
 _FEWEST = 50  # voxels that a correlation needs
-_FLIPS = ("first", "second", "third")
+_AS_IT_IS: Order = (1, 2, 3)
+_MIRRORS: tuple[Order, ...] = ((-1, 2, 3), (1, -2, 3), (1, 2, -3))
+_ORDERS: tuple[Order, ...] = tuple(
+    (x * i, y * j, z * k) for i, j, k in permutations(_AS_IT_IS) for x, y, z in product((1, -1), repeat=3)
+)[1:]
+_SEARCHED = 3  # orders of axes for which a pose is searched
 _WAYS = (("right", "left"), ("front", "back"), ("top", "bottom"))
 _MOVED = 4.5  # mm; real visits with their transforms are 0.6 apart, without them 9 to 12
 _TURNED = 5.0  # degrees; 0.4 with transforms, 4 to 7 without
@@ -48,9 +54,12 @@ class Agreement:
         Size of the second head there, the first one's being 1.
     still, moved : float
         The correlations of slightly smoothed intensities before and after that.
-    flip : str
-        The axis of the second array (``"first"``, ``"second"``, ``"third"``) whose reversal makes them agree; else
-        empty.
+    order : tuple of three int
+        What the axes of the second array are: ``(1, -2, 3)`` where only the second reversed makes them agree,
+        ``(2, 1, 3)`` where the first two are swapped; ``(1, 2, 3)`` where all is well.
+    stretch : tuple of three float
+        Size of the second head from left to right, back to front and bottom to top, the first one's being 1; NaN
+        where the pose that was found shows no head of one contrast.
     unseen, unseen_by_first : mapping of str to float
         Share of the other one's head, in that pose, that lies beyond the field of view of the second, or first, by
         where it lies (``"top"``, ``"bottom"``, ``"left"``, ``"right"``, ``"front"``, ``"back"``).
@@ -65,7 +74,8 @@ class Agreement:
     scale: float
     still: float
     moved: float
-    flip: str = ""
+    order: Order = _AS_IT_IS
+    stretch: Stretch = (np.nan, np.nan, np.nan)
     unseen: Mapping[str, float] = field(default_factory=dict)
     unseen_by_first: Mapping[str, float] = field(default_factory=dict)
     cut: Mapping[str, float] = field(default_factory=dict)
@@ -87,8 +97,13 @@ class Agreement:
 
     @property
     def is_off(self) -> bool:
-        """Tell whether one of the images is misplaced or mirrored."""
-        return self.is_apart or bool(self.flip)
+        """Tell whether one of the images is misplaced, or its axes are in another order or direction."""
+        return self.is_apart or self.is_rearranged
+
+    @property
+    def is_rearranged(self) -> bool:
+        """Tell whether the images agree only with the axes of one in another order or direction."""
+        return self.order != _AS_IT_IS
 
 
 def agreement(first: Coarse, second: Coarse) -> Agreement:
@@ -97,9 +112,11 @@ def agreement(first: Coarse, second: Coarse) -> Agreement:
     shown = first.inside
     overlap = 1 - float(outside[shown].mean()) if shown.any() else 0.0
     search, pose = _best_pose(first, second)
-    flip = _flip(search, pose)
+    order = _order(search, pose)
     lacks: tuple[dict[str, float], ...] = ({}, {}, {}, {})
-    if not flip and pose.correlation >= _EXPLAINED:
+    stretch: Stretch = (np.nan, np.nan, np.nan)
+    if order == _AS_IT_IS and pose.correlation >= _EXPLAINED:
+        stretch = search.stretch(pose)
         back = np.asarray(np.linalg.inv(pose.matrix), np.float64)
         lacks = (*_lacking(first, second, pose.matrix), *_lacking(second, first, back))
     return Agreement(
@@ -110,7 +127,8 @@ def agreement(first: Coarse, second: Coarse) -> Agreement:
         scale=pose.scale,
         still=search.as_it_is(),
         moved=pose.correlation,
-        flip=flip,
+        order=order,
+        stretch=stretch,
         unseen=lacks[0],
         cut=lacks[1],
         unseen_by_first=lacks[2],
@@ -133,24 +151,24 @@ def _best_pose(first: Coarse, second: Coarse) -> tuple[PoseSearch, Pose]:
     return search, pose
 
 
-def _flip(search: PoseSearch, pose: Pose) -> str:
-    """Return the axis whose reversal explains the second image better.
+def _order(search: PoseSearch, pose: Pose) -> Order:
+    """Return the order and direction of axes that explains the second image better.
 
     Heads are nearly symmetric: mirrored, a real visit correlates by 0.93 to 0.98 instead of 0.98 to 0.997. So the
-    mirrored one is searched for as freely as the other, and what counts is how much of the rest it explains.
+    mirrored one is searched for as freely as the other, and what counts is how much of the rest it explains. Of the
+    44 orders that are no mirroring some agree with anything a little: theirs must show one head in one contrast.
     """
     if pose.correlation >= _ALIKE:
-        return ""
+        return _AS_IT_IS
     at_least = -1.0 if np.isnan(pose.correlation) else pose.correlation - _REACH
-    least, flip = max(LOW_CORRELATION, at_least + _REACH + _LEAST), ""
+    least, best = max(LOW_CORRELATION, at_least + _REACH + _LEAST), _AS_IT_IS
     left = 1 - pose.correlation
-    for axis, name in enumerate(_FLIPS):
-        turned = search.mirrored(axis, at_least)
-        if turned is None or not turned.correlation >= least:
+    for order, turned in search.rearranged(_ORDERS, at_least, _SEARCHED):
+        if not turned.correlation >= (least if order in _MIRRORS else max(least, _EXPLAINED)):
             continue
         if np.isnan(left) or left > _MIRRORED * (1 - turned.correlation):
-            least, flip = turned.correlation, name
-    return flip
+            least, best = turned.correlation, order
+    return best
 
 
 def _found_in(first: Coarse, second: Coarse, matrix: FloatArray) -> tuple[BoolArray, BoolArray, BoolArray]:

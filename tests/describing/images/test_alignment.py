@@ -82,6 +82,16 @@ def mirrored(axis: int) -> Change:
     return lambda data, affine: (np.flip(data, axis), affine)
 
 
+def reordered(*order: int) -> Change:
+    """Return an array whose axes run along those numbered of the header, which stays as it was."""
+
+    def change(data: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        data = data.transpose([abs(axis) - 1 for axis in order])
+        return np.ascontiguousarray(np.flip(data, [i for i, axis in enumerate(order) if axis < 0])), affine
+
+    return change
+
+
 def zeroed(x: slice, y: slice, z: slice) -> Change:
     def change(data: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         data = data.copy()
@@ -117,6 +127,8 @@ TURNED = [moved(0, 0, 10), moved(10, 0, 0), moved(0, -10, 0), moved(4, -5, 3, by
 WARNED = [
     *(("not-registered", change) for change in (*TURNED, moved(by=(0, 14, 0)), moved(by=(300, 0, 0)))),
     *(("flipped", mirrored(axis)) for axis in range(3)),
+    *(("axes-differ", reordered(*order)) for order in ((1, 3, -2), (2, 1, 3), (-1, -2, 3), (3, 1, 2))),
+    *(("wrong-size", stretched(*factors)) for factors in ((1.08, 1.08, 1.08), (0.9, 0.9, 0.9), (1.0, 1.0, 1.1))),
     ("uneven-removal", FACE),
     ("uneven-removal", zeroed(slice(None), slice(None), slice(36, None))),
     ("uneven-view", cropped(slice(0, 38))),
@@ -130,7 +142,7 @@ WARNED = [
         *((code, change, 3, 1) for code, change in WARNED),
         *(
             (code, change, visits, which)
-            for code, change in (WARNED[0], WARNED[6], WARNED[9])
+            for code, change in (WARNED[0], WARNED[6], WARNED[9], WARNED[13], WARNED[16])
             for visits, which in ((2, 1), (3, 0), (4, 1), (4, 3))
         ),
     ],
@@ -191,13 +203,105 @@ def test_a_neck_that_one_visit_shows_less_of_is_a_note(tmp_path: Path) -> None:
     assert "1 (s0 v2 (lacks" in found["uneven-neck"][0].text
 
 
-def test_a_head_that_grew_is_a_note(tmp_path: Path) -> None:
-    found = found_in(tmp_path, {1: stretched(1.2, 1.2, 1.2)}, subjects=1)
-    assert {code: findings[0].level for code, findings in found.items()} == {
-        "size-differs": "note",
-        "spacing-differs": "note",
-    }
-    assert "s0 v1 (1.2" in found["size-differs"][0].text
+@pytest.mark.parametrize(
+    ("order", "says"),
+    [
+        ((1, 3, -2), "a quarter turn about its first axis, left to right"),
+        ((-2, 1, 3), "a quarter turn about its third axis, bottom to top"),
+        ((3, 2, 1), "its first and third axis swapped"),
+        ((-1, 2, -3), "half a turn about its second axis, back to front"),
+        ((3, 1, 2), "its axes run along the third, first and second of the header"),
+    ],
+)
+@pytest.mark.parametrize("visits", [2, 3])
+def test_what_became_of_the_axes_is_said(tmp_path: Path, order: tuple[int, ...], says: str, visits: int) -> None:
+    found = found_in(tmp_path, {1: reordered(*order)}, visits=visits, subjects=1)
+    (finding,) = found["axes-differ"]
+    assert f"array in another order or direction: 1 (s0 v1 ({says}));" in finding.text
+    assert "flipped" not in found
+    assert "not-registered" not in found
+
+
+@pytest.mark.parametrize("sizes_move_along", [True, False])
+def test_axes_are_found_where_voxels_are_no_cubes(tmp_path: Path, sizes_move_along: bool) -> None:
+    def thick(data: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return data[:, :, ::2], affine @ np.diag([1, 1, 2, 1])
+
+    def turned(data: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        data, affine = thick(data, affine)
+        data, affine = reordered(3, 2, 1)(data, affine)
+        return data, affine @ np.diag([2, 1, 0.5, 1]) if sizes_move_along else affine
+
+    (finding,) = found_in(tmp_path, {0: thick, 1: turned, 2: thick}, subjects=1)["axes-differ"]
+    assert "s0 v1 (its first and third axis swapped)" in finding.text
+
+
+def ages(folder: Path, first: float) -> dict[str, list[Finding]]:
+    """Look again at a table with ages."""
+    table = pd.read_csv(folder / "t.csv")
+    table.assign(age=first + table["years"]).to_csv(folder / "t.csv", index=False)
+    found: dict[str, list[Finding]] = {}
+    for finding in check_images(read_cohort(folder / "t.csv")):
+        found.setdefault(finding.code, []).append(finding)
+    return found
+
+
+GROWS: dict[int, Change] = {1: stretched(1.05, 1.06, 1.05), 2: stretched(1.1, 1.1, 1.12)}
+SHRINKS: dict[int, Change] = {1: stretched(1.12, 1.12, 1.12)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "age", "level"),
+    [(GROWS, 7.0, "note"), (GROWS, 40.0, "warning"), (SHRINKS, 7.0, "warning"), (SHRINKS, 40.0, "warning")],
+)
+def test_a_child_s_head_may_grow_and_no_head_shrinks(
+    tmp_path: Path, changes: dict[int, Change], age: float, level: str
+) -> None:
+    found_in(tmp_path, changes, subjects=1)
+    found = ages(tmp_path, age)
+    (finding,) = found.pop("size-differs" if level == "note" else "wrong-size")
+    assert finding.level == level
+    assert set(found) == {"spacing-differs"}
+    named = [visit for visit in range(3) if f"s0 v{visit}" in finding.text]
+    assert named == ([1] if changes is SHRINKS else [1, 2] if level == "note" else named)
+
+
+def test_a_head_that_is_longer_one_way_only_did_not_grow(tmp_path: Path) -> None:
+    found_in(tmp_path, {1: stretched(1, 1, 1.12), 2: stretched(1, 1, 1)}, subjects=1)
+    (finding,) = ages(tmp_path, 7.0)["wrong-size"]
+    assert "s0 v1 (1.1" in finding.text
+    assert "times from bottom to top)" in finding.text
+
+
+@pytest.mark.parametrize("scale", [0.55, 1.0])
+def test_without_ages_small_heads_may_grow(tmp_path: Path, scale: float) -> None:
+    every = {visit: stretched(*([scale * (1 + 0.08 * visit)] * 3)) for visit in range(3)}
+    found = found_in(tmp_path, every, subjects=1)
+    assert ("size-differs" in found, "wrong-size" in found) == (scale < 1, scale == 1)
+
+
+def test_where_most_grow_nobody_s_growth_is_a_mistake(tmp_path: Path) -> None:
+    found_in(tmp_path, {}, visits=2, subjects=4)
+    for subject in range(4):
+        path = tmp_path / f"s{subject}_1.nii.gz"
+        write_image(path, head(subject, 1), np.diag([1.06, 1.06, 1.06, 1]) @ AFFINE)
+    found = {finding.code: finding for finding in check_images(read_cohort(tmp_path / "t.csv"))}
+    assert found["size-differs"].subjects == ("s0", "s1", "s2", "s3")
+    assert "wrong-size" not in found
+
+
+def test_real_fetal_brains_grow(shared_data: Path, tmp_path: Path) -> None:
+    weeks = {"a": [f"GA{week}_notoperated" for week in range(21, 26)], "b": [f"GA{w}_operated" for w in range(25, 35)]}
+    rows = [
+        {"subject": subject, "visit": name[:4], "years": int(name[2:4]) / 52, "volume": path}
+        for subject, names in weeks.items()
+        for name in names
+        if (path := shared_data / "volumes/fetal_atlas" / f"fetal_SB_atlas_{name}" / "srr.nii.gz").is_file()
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    codes = {finding.code: finding.level for finding in check_images(read_cohort(tmp_path / "t.csv"))}
+    assert codes["size-differs"] == "note"
+    assert "wrong-size" not in codes
 
 
 INNOCENT: list[dict[int, Change]] = [
@@ -220,7 +324,7 @@ def test_innocent_differences_raise_no_warning(tmp_path: Path, changes: dict[int
     found = found_in(tmp_path, changes, subjects=1)
     warned = {code for code, findings in found.items() if findings[0].level == "warning"}
     assert warned <= {"orientation-differs"}
-    assert not {"uneven-neck", "size-differs"} & set(found)
+    assert not {"uneven-neck", "size-differs", "wrong-size"} & set(found)
 
 
 def test_another_contrast_does_not_pass_for_a_head_that_grew(tmp_path: Path) -> None:

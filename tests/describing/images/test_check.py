@@ -13,6 +13,7 @@ from image_samples import AFFINE, bids, head, transform
 from nextscan.describing import describe
 from nextscan.describing.images.check import UNUSABLE, check_images, require_usable
 from nextscan.errors import ImageError
+from nextscan.images.files import read_image, write_image
 from nextscan.reading import read_cohort
 from nextscan.report import write_description
 
@@ -163,3 +164,24 @@ def test_real_images_are_found_apart_without_their_transforms(shared_data: Path,
     assert codes == {"thick-slices", "spacing-differs", "shape-differs"}
     (apart,) = [f for f in check_images(read_cohort(tmp_path / "without.csv")) if f.level == "warning"]
     assert (apart.code, apart.subjects) == ("not-registered", ("patient01", "patient12"))
+
+
+def test_a_subject_of_another_contrast_is_named(tmp_path: Path) -> None:
+    root = bids(tmp_path / "heads", {f"{n:02d}": ("1", "2") for n in range(1, 7)})
+    assert "contrast-differs" not in {finding.code for finding in check_images(read_cohort(root))}
+    for path in root.glob("sub-03/ses-*/anat/*.nii.gz"):
+        data = read_image(path).data
+        write_image(path, np.where(data > 100, 1100 - data, data), AFFINE)
+    found = {finding.code: finding for finding in check_images(read_cohort(root))}
+    assert found["contrast-differs"].subjects == ("sub-03",)
+    assert "than those of the others: 1 (sub-03 ses-1 (" in found["contrast-differs"].text
+
+
+@pytest.mark.parametrize("entity", ["acq-3d", "ce-gadolinium"])
+def test_a_visit_of_another_protocol_is_named(tmp_path: Path, entity: str) -> None:
+    root = bids(tmp_path / "heads")
+    (path,) = root.glob("sub-02/ses-2/anat/*.nii.gz")
+    path.rename(path.with_name(path.name.replace("_T1w", f"_{entity}_T1w")))
+    (found,) = check_images(read_cohort(root))
+    assert (found.level, found.code, found.subjects) == ("warning", "kind-differs", ("sub-02",))
+    assert f"1 (sub-02 ses-2 ({entity}_T1w, first T1w))" in found.text

@@ -12,7 +12,7 @@ from image_samples import AFFINE, bids, head
 from nextscan import load, make_imputer, read_cohort
 from nextscan.cohort import Cohort
 from nextscan.errors import CohortError, NextscanWarning
-from nextscan.images.files import write_image
+from nextscan.images.files import read_image, write_image
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,15 @@ def test_what_was_learned_from_is_kept(model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sub-{}_T2w.nii.gz", "sub-{}_ses-1_acq-3d_FLAIR.nii.gz", "{}_T2.nii.gz", "sub-{}_desc-brain_T1w.nii.gz"]
+    "name",
+    [
+        "sub-{}_T2w.nii.gz",
+        "sub-{}_ses-1_acq-3d_FLAIR.nii.gz",
+        "{}_T2.nii.gz",
+        "sub-{}_desc-brain_T1w.nii.gz",
+        "sub-{}_ce-gadolinium_T1w.nii.gz",
+        "sub-{}_space-MNI152_T1w.nii.gz",
+    ],
 )
 def test_another_kind_is_refused_unless_it_is_allowed(model: Path, tmp_path: Path, name: str) -> None:
     cohort, known = others(tmp_path / "others", name), load(model)
@@ -54,12 +62,50 @@ def test_another_kind_is_refused_unless_it_is_allowed(model: Path, tmp_path: Pat
 
 @pytest.mark.parametrize(
     "name",
-    ["sub-{}_T1w.nii.gz", "sub-{}_ses-1_acq-mprage_rec-norm_run-2_T1w.nii.gz", "{}_MPRAGE.nii.gz", "scan{}.nii.gz"],
+    ["sub-{}_T1w.nii.gz", "sub-{}_ses-1_dir-AP_run-2_T1w.nii.gz", "{}_MPRAGE.nii.gz", "scan{}.nii.gz"],
 )
 def test_the_same_kind_and_names_that_tell_none_raise_nothing(model: Path, tmp_path: Path, name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load(model).impute(others(tmp_path / "others", name, scale=0.001), 2)[0]
+
+
+@pytest.mark.parametrize("protocol", ["acq-mprage", "rec-norm", "acq-mprage_rec-norm"])
+def test_another_protocol_is_told(model: Path, tmp_path: Path, protocol: str) -> None:
+    cohort = others(tmp_path / "others", f"sub-{{}}_{protocol}_T1w.nii.gz")
+    says = "of another protocol by the name than what the copy-source model learned from, names without acq and rec"
+    with pytest.warns(NextscanWarning, match=says):
+        load(model).impute(cohort, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(model).impute(cohort, 2, other_kinds="ignore")
+
+
+def test_protocols_of_training_are_known(tmp_path: Path) -> None:
+    root = bids(tmp_path / "brains")
+    for path in root.glob("sub-0[12]/ses-*/anat/*_T1w.nii.gz"):
+        path.rename(path.with_name(path.name.replace("_T1w", "_acq-mprage_T1w")))
+    learned = make_imputer("copy-source").fit(read_cohort(root))
+    assert learned.record_["images"]["protocols"] == ["", "acq-mprage"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learned.impute(others(tmp_path / "others", "sub-{}_acq-mprage_T1w.nii.gz"), 2)
+
+
+@pytest.mark.parametrize("other_kinds", ["refuse", "ignore"])
+def test_brightness_much_unlike_that_of_training_is_told_once(model: Path, tmp_path: Path, other_kinds: str) -> None:
+    cohort = others(tmp_path / "others", "sub-{}_T1w.nii.gz")
+    for path in cohort.files_of("volume"):
+        data = read_image(path).data
+        write_image(path, np.where(data > 100, 1100 - data, data), AFFINE)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = load(model).impute(cohort, 2, at_years=[1, 2], other_kinds=other_kinds)
+        _ = result[0], result[1], result[2], result[3]
+    told = [str(warning.message) for warning in caught if "much unlike" in str(warning.message)]
+    assert len(told) == (2 if other_kinds == "refuse" else 0)
+    for message, path, who in zip(told, cohort.files_of("volume"), ("s0", "s1"), strict=False):
+        assert message.startswith(f"{path} ({who} 1): its brightness is much unlike that of the images the copy-source")
 
 
 def test_much_other_voxels_are_told(model: Path, tmp_path: Path) -> None:
@@ -79,6 +125,7 @@ def test_intensities_below_zero_are_told(model: Path, tmp_path: Path) -> None:
 def test_a_model_that_kept_nothing_refuses_nothing(model: Path, tmp_path: Path) -> None:
     old = load(model)
     del old.record_["images"]
+    old.contrast_ = None
     old.save(tmp_path / "old")
     assert "images" not in json.loads((tmp_path / "old" / "model.json").read_text())["state"].get("record", {})
     with warnings.catch_warnings():

@@ -10,15 +10,20 @@ import numpy as np
 from nextscan.cohort.findings import Finding, Level
 from nextscan.describing.images.findings import Seen, about
 from nextscan.images.coarse import Coarse
+from nextscan.images.pose import Order
 from nextscan.images.registration import Agreement, agreement
+from nextscan.wording import listed
 
 _LITTLE = 0.2  # of a head beyond the field of view
 _SOME = 0.03  # of a head, at the top or a side
 _NECK = 0.05
-_GROWN = 1.1
+_SCALED = 1.1  # a head of which to say so beside how far it was moved
 _WHOLE = 100.0  # mm in each direction: an image of less shows no whole head
 _TRIED = 3  # visits that may be compared with in place of the first
 _AXES = {"L": "left and right", "R": "left and right", "A": "front and back", "P": "front and back"}
+_FIRST = ("first", "second", "third")
+_WHERE = {"L": "left", "R": "right", "P": "back", "A": "front", "I": "bottom", "S": "top"}
+_OPPOSITE = dict(zip("LRPAIS", "RLAPSI", strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,37 +77,74 @@ def alignment(fits: Sequence[Fit]) -> Iterator[Finding]:
     """Say which images do not lie where others of the subject do, and which show less than those."""
     yield from _placed(fits)
     yield from _shown(fits)
-    grown = [
-        (fit.second.subject, f"{fit.second.where} ({fit.agreement.scale:.2f} times)")
-        for fit in fits
-        if fit.agreement.is_explained and not fit.agreement.is_off and not 1 / _GROWN <= fit.agreement.scale <= _GROWN
-    ]
-    if grown:
-        text = (
-            "visits with a head of another size than the subject's others by 10 % or more: {}; growth or wrong voxels"
-        )
-        yield about(grown, "note", "size-differs", text)
 
 
 def _placed(fits: Sequence[Fit]) -> Iterator[Finding]:
     for is_first, other in ((True, "the subject's first"), (False, "the subject's others, which lie on each other")):
-        apart, flipped = [], []
+        apart: list[tuple[str, str]] = []
+        flipped: list[tuple[str, str]] = []
+        mixed: list[tuple[str, str]] = []
         for fit in fits:
             found, seen = fit.agreement, fit.second
             if fit.is_first != is_first:
                 continue
-            if found.flip:
-                axis = ("first", "second", "third").index(found.flip)
-                what = _AXES.get(seen.header.orientation[axis], "top and bottom")
-                flipped.append((seen.subject, f"{seen.where} ({what}, its {found.flip} axis)"))
+            if found.is_rearranged:
+                mirrored, how = rearranged(found.order, seen.header.orientation)
+                (flipped if mirrored else mixed).append((seen.subject, f"{seen.where} ({how})"))
             elif found.is_apart:
                 apart.append((seen.subject, f"{seen.where} ({_told(found)})"))
         if flipped:
             text = f"visits that fit {other} only when mirrored: {{}}; correct the header or the array that is wrong"
             yield about(flipped, "warning", "flipped", text)
+        if mixed:
+            text = (
+                f"visits that fit {other} only with the axes of the array in another order or direction: {{}}; correct "
+                "the header or the array that is wrong"
+            )
+            yield about(mixed, "warning", "axes-differ", text)
         if apart:
             text = f"visits that do not lie on {other}: {{}}; register the visits, or give their transforms"
             yield about(apart, "warning", "not-registered", text)
+
+
+def rearranged(order: Order, orientation: str) -> tuple[bool, str]:
+    """Say what became of the axes of an array.
+
+    Parameters
+    ----------
+    order : Order
+        As an `Agreement` has it.
+    orientation : str
+        Of the header, as in ``"RAS"``.
+
+    Returns
+    -------
+    bool
+        Whether one axis is reversed, and nothing else.
+    str
+
+    >>> rearranged((1, -2, 3), "RAS"), rearranged((-1, -2, 3), "RAS")
+    ((True, 'front and back, its second axis'), (False, 'half a turn about its third axis, bottom to top'))
+    >>> rearranged((1, 3, -2), "RAS"), rearranged((2, 1, 3), "RAS")
+    ((False, 'a quarter turn about its first axis, left to right'), (False, 'its first and second axis swapped'))
+    >>> rearranged((3, 1, -2), "RAS")
+    (False, 'its axes run along the third, first and reversed second of the header')
+    """
+    back = [axis for axis, number in enumerate(order) if number < 0]
+    kept = [axis for axis, number in enumerate(order) if abs(number) == axis + 1]
+    if len(kept) == 3 and len(back) == 1:
+        return True, f"{_AXES.get(orientation[back[0]], 'top and bottom')}, its {_FIRST[back[0]]} axis"
+    if len(kept) == 3 and len(back) == 3:
+        return False, "all three axes reversed"
+    if len(kept) == 3 or (len(kept) == 1 and kept[0] not in back and len(back) == 1):
+        (about_axis,) = [axis for axis in kept if axis not in back]
+        part = "half a turn" if len(kept) == 3 else "a quarter turn"
+        letter = orientation[about_axis]
+        return False, f"{part} about its {_FIRST[about_axis]} axis, {_WHERE[_OPPOSITE[letter]]} to {_WHERE[letter]}"
+    if len(kept) == 1 and not back:
+        return False, f"its {listed([_FIRST[axis] for axis in range(3) if axis not in kept])} axis swapped"
+    along = [("reversed " if number < 0 else "") + _FIRST[abs(number) - 1] for number in order]
+    return False, f"its axes run along the {listed(along)} of the header"
 
 
 def _told(found: Agreement) -> str:
@@ -110,7 +152,7 @@ def _told(found: Agreement) -> str:
         return "nothing in common" if np.isnan(found.correlation) else f"correlation {found.correlation:.2f}"
     now = "nothing in common" if np.isnan(found.still) else f"correlation {found.still:.2f}"
     turned = f"turned {found.angle:.0f}°, " if found.angle >= 1 else ""
-    scaled = "" if 1 / _GROWN <= found.scale <= _GROWN else f", its head {found.scale:.2f} times as large"
+    scaled = "" if 1 / _SCALED <= found.scale <= _SCALED else f", its head {found.scale:.2f} times as large"
     return f"{now}; {found.moved:.2f} {turned}moved {found.shift:.0f} mm{scaled}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +15,10 @@ from nextscan.cohort.findings import Finding
 from nextscan.describing.data import is_of_beats
 from nextscan.describing.images.alignment import Fit, alignment, compare
 from nextscan.describing.images.findings import Seen, about, alone, together
+from nextscan.describing.images.sizes import sizes
 from nextscan.errors import ImageError
 from nextscan.images.coarse import Coarse, coarsen, head_lengths
+from nextscan.images.contrast import MOST, Contrast
 from nextscan.images.files import Header, Image, read_header, read_image
 from nextscan.images.header import nibabel
 from nextscan.images.transforms import common_to_image, placed_alike, read_transform
@@ -27,6 +30,7 @@ UNUSABLE = "unusable-image"
 _ROLES = ("mask", "segmentation", "noise_free")
 _BROKEN = (UNUSABLE, "unusable-images", "unusable-transform", *(f"unusable-{role}" for role in _ROLES))
 
+_FEWEST = 3  # subjects, of whom one may differ from the others
 _SCALES = (0.5, 2.0)  # of volume, by a transform
 _LISTED = 20  # unusable files named one by one
 _SHOWN = 3  # subjects, and visits of each, with thumbnails
@@ -56,10 +60,11 @@ class Inspection:
 def check_images(cohort: Cohort, *, progress: Progress | None = None) -> list[Finding]:
     """Check every image of a cohort and how a subject's images fit together.
 
-    Each image is read once: is it readable, finite, placed by its header, of plausible spacing and intensities; do its
-    mask, label map and transform fit it. Between visits of a subject: orientation, spacing, shape, overlap and
-    correlation at low resolution (with the transforms, where there are some), how the head would have to be turned,
-    moved or mirrored, what one of them lacks of it, and whether an image is there twice.
+    Each image is read once, those of a few subjects twice: is it readable, finite, placed by its header, of plausible
+    spacing and intensities; do its mask, label map and transform fit it. Between visits of a subject: orientation,
+    spacing, shape, overlap and correlation at low resolution (with the transforms, where there are some), how the head
+    would have to be turned, moved or mirrored, its size, what one of them lacks of it, and whether an image is there
+    twice. Between subjects: whether brightness is shared out alike.
 
     Parameters
     ----------
@@ -100,10 +105,11 @@ def inspect_images(cohort: Cohort, *, progress: Progress | None = None, thumbnai
     except ImageError as error:
         told = Finding("warning", UNUSABLE, str(error), (), tuple(cohort.subjects[np.unique(cohort.subject_of[rows])]))
         return Inspection([], [told], len(rows))
-    look = _Look(cohort, thumbnails)
+    look, contrast = _Look(cohort, thumbnails), _usual(cohort)
     images: list[Seen] = []
     fits: list[Fit] = []
     subject: list[tuple[Seen, Coarse | None]] = []
+    unlike: list[tuple[str, str]] = []
     for done, row in enumerate(rows, 1):
         found = look.at(int(row))
         if found is not None:
@@ -112,11 +118,29 @@ def inspect_images(cohort: Cohort, *, progress: Progress | None = None, thumbnai
             seen, pairs = compare([(each, coarse) for each, coarse in subject if coarse is not None])
             images += _in_order([each for each, _ in subject], seen)
             fits += pairs
+            for first, coarse in subject[:1]:
+                if contrast is not None and coarse is not None and (why := contrast.unlike(coarse)):
+                    unlike.append((first.subject, f"{first.where} ({why})"))
             subject = []
         if progress is not None:
             progress({"phase": "checking images", "done": done, "total": len(rows)})
-    findings = [*look.unusable(), *alone(images), *look.companions(), *together(cohort, images), *alignment(fits)]
+    findings = [*look.unusable(), *alone(images), *look.companions(), *together(cohort, images)]
+    findings += [*alignment(fits), *sizes(cohort, fits)]
+    if unlike:
+        text = (
+            "subjects whose first image is of another contrast than those of the others: {}; choose one kind of image"
+        )
+        findings.append(about(unlike, "warning", "contrast-differs", text))
     return Inspection(images, findings, look.n_unusable, look.thumbnails)
+
+
+def _usual(cohort: Cohort) -> Contrast | None:
+    """Return what is usual of the images of a few subjects; None of too few."""
+    images = []
+    for row in cohort.some_volumes(MOST):
+        with suppress(ImageError):  # told when it is looked at
+            images.append(coarsen(read_image(cohort.files_of("volume")[row])))
+    return Contrast.of(images, most=True) if len(images) >= _FEWEST else None
 
 
 def _in_order(every: list[Seen], compared: list[Seen]) -> list[Seen]:

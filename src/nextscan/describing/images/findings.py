@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nextscan.cohort.cohort import Cohort
 from nextscan.cohort.findings import Finding, Level
 from nextscan.images.files import Header
+from nextscan.images.names import parse
 from nextscan.images.registration import Agreement
 from nextscan.images.values import Values
 from nextscan.wording import counted, few
@@ -140,9 +141,26 @@ def together(cohort: Cohort, images: Sequence[Seen]) -> Iterator[Finding]:
     """Say what is odd about images of one subject, and which images are there twice."""
     first: dict[str, Seen] = {}
     later = [(first[seen.subject], seen) for seen in images if first.setdefault(seen.subject, seen) is not seen]
+    yield from _kinds(later)
     yield from _grids(later)
     yield from _transforms(cohort, later)
     yield from _copies(images)
+
+
+def _kinds(later: Sequence[tuple[Seen, Seen]]) -> Iterator[Finding]:
+    named = [(parse(a.header.path), parse(b.header.path), b) for a, b in later]
+    found = [
+        (b.subject, f"{b.where} ({there.kind}, first {here.kind})")
+        for here, there, b in named
+        if here is not None and there is not None and "sub" in here.entities and "sub" in there.entities
+        and here.kind != there.kind
+    ]  # fmt: skip
+    if found:
+        text = (
+            "visits whose images are, by their names, of another kind or protocol than the subject's first: {}; what "
+            "differs between them is not all change"
+        )
+        yield about(found, "warning", "kind-differs", text)
 
 
 def _grids(later: Sequence[tuple[Seen, Seen]]) -> Iterator[Finding]:

@@ -16,9 +16,10 @@ from nextscan.arrays import Volume
 from nextscan.cohort import Cohort, PredictedVolume, Targets, VolumeImputation, check_splits, merge, targets
 from nextscan.cohort.known import MissingLabels
 from nextscan.errors import CohortError, NextscanWarning, TooFewPairsError
+from nextscan.images.contrast import Contrast
 from nextscan.imputers.estimator import Estimator, Progress
 from nextscan.imputers.settings import at_least
-from nextscan.imputers.volumes.kinds import OtherKinds, check_kinds, check_sign, learned_from
+from nextscan.imputers.volumes.kinds import OtherKinds, check_contrast, check_kinds, check_sign, learned_from
 from nextscan.imputers.volumes.pairs import forward_pairs, images_only
 from nextscan.preprocess.volumes import Prepared, VolumePreparer
 
@@ -98,6 +99,8 @@ class VolumeImputer(Estimator):
         Whether targets, and pairs to learn from, at unknown times are refused.
     preparer_ : VolumePreparer
         From native images to arrays of one shape in [-1, 1] and back.
+    contrast_ : Contrast or None
+        Of the images of training; None of a model that did not keep it.
     record_ : dict
         What happened in `fit`, ready for JSON: pairs and subjects used, preprocessing, choices made.
     """
@@ -109,6 +112,7 @@ class VolumeImputer(Estimator):
     cache: str | None = None
 
     preparer_: VolumePreparer
+    contrast_: Contrast | None
 
     # -- fit --------------------------------------------------------------------------------------
 
@@ -134,12 +138,13 @@ class VolumeImputer(Estimator):
         check_splits(*parts)
         every = merge(train, validation)  # of few pairs all may validate
         self.preparer_ = VolumePreparer.of(every, shape=self.shape, spacing=self.spacing, cache=self.cache)
+        images, self.contrast_ = learned_from(every, self.preparer_.quantiles)
         self.record_ = {
             "n_pairs": len(gaps),
             "n_subjects": sum(part.n_subjects for part in parts),
             "n_paired_subjects": sum(int(images_only(part).is_paired.sum()) for part in parts),
             "seed": seed,
-            "images": learned_from(every, self.preparer_.quantiles),
+            "images": images,
             "preprocessing": {
                 name: list(value) if isinstance(value, tuple) else value
                 for name, value in self.preparer_.state().items()
@@ -204,8 +209,8 @@ class VolumeImputer(Estimator):
         Warns
         -----
         NextscanWarning
-            If labels are missing for some, or have categories that training never saw; if voxels or intensities are
-            much unlike those of training.
+            If labels are missing for some, or have categories that training never saw; if the protocol is another by
+            the name, or voxels or intensities are much unlike those of training.
         """
         self._check_fitted()
         at_least(1, draws=draws)
@@ -218,9 +223,15 @@ class VolumeImputer(Estimator):
         images = self.record_.get("images", {})  # of no model before it was kept
         check_kinds(images, cohort, wanted, known.source, other_kinds, max(self.preparer_.spacing))
         make, done = self._predicting(cohort, wanted, draws, seed), 0
+        looked_at: set[int] = set()
 
         def predict(i: int) -> PredictedVolume:
             nonlocal done
+            row = int(wanted.context[i])
+            if other_kinds != "ignore" and self.contrast_ is not None and row not in looked_at:
+                looked_at.add(row)
+                where = f"{wanted.subject[i]} {cohort.visits[row]}"
+                check_contrast(self.contrast_, str(cohort.files_of("volume")[row]), where, known.source)
             volume = make(i)
             done += 1
             if progress is not None:
@@ -286,12 +297,13 @@ class VolumeImputer(Estimator):
             "record": self.record_,
             "reading": self.reading_,
             "learned": self._state(),
-        }
+        } | ({} if self.contrast_ is None else {"contrast": self.contrast_.state()})
 
     def _take_saved(self, state: dict[str, Any]) -> None:
         self.preparer_ = VolumePreparer.from_state(state["preparer"], cache=self.cache)
         self.record_ = state["record"]
         self.reading_ = state.get("reading", {})
+        self.contrast_ = Contrast.from_state(state["contrast"]) if "contrast" in state else None
         self._restore(state["learned"])
 
 

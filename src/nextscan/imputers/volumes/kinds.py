@@ -11,6 +11,7 @@ import numpy as np
 
 from nextscan.cohort import Cohort, Targets
 from nextscan.errors import CohortError, NextscanWarning, some
+from nextscan.images.contrast import MOST, Contrast
 from nextscan.images.names import CONTRASTS, image_name, parse
 from nextscan.preprocess.volumes.intensity import intensity_range
 
@@ -20,8 +21,9 @@ OTHER_KIND = "other-kind"
 """The code that allows them."""
 
 _TELLING = ("ce", "desc", "echo", "hemi", "inv", "label", "mt", "part", "space", "stain", "trc")
-"""Entities that make another image of the same suffix; the others tell protocols and sites apart."""
-_LOOKED_AT = 12  # images whose intensities are read
+"""Entities that make another image of the same suffix."""
+_PROTOCOLS = ("acq", "rec")
+"""Entities that tell protocols apart, which may look alike or not."""
 _NEGATIVE = 0.05  # of the range: below zero by more is no noise
 _FAR = 1.75  # how many times as coarse, or as fine, voxels are that look otherwise
 
@@ -42,8 +44,16 @@ def kind_of_image(path: str) -> tuple[str, str]:
     return suffix, "".join(told) + suffix
 
 
-def learned_from(cohort: Cohort, quantiles: tuple[float, float]) -> dict[str, Any]:
-    """Return what is to be known of the images of training, ready for JSON.
+def _protocol(path: str) -> str | None:
+    """Return what the name of an image says of its protocol; None where it is no name of BIDS."""
+    file = parse(Path(path))
+    if file is None or "sub" not in file.entities:
+        return None
+    return "_".join(f"{key}-{file.entities[key]}" for key in _PROTOCOLS if key in file.entities)
+
+
+def learned_from(cohort: Cohort, quantiles: tuple[float, float]) -> tuple[dict[str, Any], Contrast]:
+    """Return what is to be known of the images of training.
 
     Parameters
     ----------
@@ -54,24 +64,44 @@ def learned_from(cohort: Cohort, quantiles: tuple[float, float]) -> dict[str, An
     Returns
     -------
     dict
-        ``suffixes`` and ``kinds``: what their names say, none if a name says nothing; ``spacing``: mm along the
-        longest side of the finest and the coarsest voxel; ``range``: of the intensities inside the heads of a few
-        images; ``negative``: whether they reach below zero, in any of these.
+        Ready for JSON. ``suffixes``, ``kinds`` and ``protocols``: what their names say, none if a name says nothing;
+        ``spacing``: mm along the longest side of the finest and the coarsest voxel; ``range``: of the intensities
+        inside the heads of a few images; ``negative``: whether they reach below zero, in any of these.
+    Contrast
+        Of these few, each of another subject.
     """
+    from nextscan.images.coarse import coarsen
     from nextscan.images.files import read_header, read_image
 
     paths = cohort.files_of("volume")[cohort.has_volume].tolist()
     named = [kind_of_image(path) for path in paths]
     coarse = [max(read_header(path).spacing) for path in paths]
-    looked_at = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, _LOOKED_AT).astype(int))]
-    ranges = [intensity_range(read_image(path).data, quantiles, where=path) for path in looked_at]
-    return {
+    ranges, looks = [], []
+    for row in cohort.some_volumes(MOST):
+        image = read_image(cohort.files_of("volume")[row])
+        ranges.append(intensity_range(image.data, quantiles, where=str(image.header.path)))
+        looks.append(coarsen(image))
+    record = {
         "suffixes": _all_known(suffix for suffix, _ in named),
         "kinds": _all_known(kind for _, kind in named),
+        "protocols": sorted({protocol for protocol in map(_protocol, paths) if protocol is not None}),
         "spacing": [min(coarse), max(coarse)],
         "range": [min(low for low, _ in ranges), max(high for _, high in ranges)],
         "negative": any(_reaches_below_zero(low, high) for low, high in ranges),
     }
+    return record, Contrast.of(looks, most=False)
+
+
+def check_contrast(known: Contrast, path: str, where: str, model: str) -> None:
+    """Warn of an image whose brightness is much unlike that of training, whatever its name says."""
+    from nextscan.images.coarse import coarsen
+    from nextscan.images.files import read_image
+
+    if told := known.unlike(coarsen(read_image(path))):
+        _warn(
+            f"{path} ({where}): its brightness is much unlike that of the images {model} learned from ({told}); is it "
+            "of another contrast or protocol, or was a part of the head removed? Look at it before its prediction"
+        )
 
 
 def _reaches_below_zero(low: float, high: float) -> bool:
@@ -86,7 +116,7 @@ def _all_known(names: Iterable[str]) -> list[str]:
 def check_kinds(
     record: Mapping[str, Any], cohort: Cohort, wanted: Targets, model: str, others: OtherKinds, finest: float
 ) -> None:
-    """Refuse source images of another kind than those of training, and warn of much other voxels.
+    """Refuse source images of another kind than those of training, and warn of other protocols and much other voxels.
 
     Parameters
     ----------
@@ -126,6 +156,8 @@ def check_kinds(
                 )
             _warn(text)
             break
+    else:
+        _check_protocols(paths, record.get("protocols", []), model)
     low, high = record["spacing"]
     coarse = np.array([max(read_header(path).spacing) for path in paths])
     odd = (coarse > _FAR * max(high, finest)) | (coarse < low / _FAR)
@@ -135,6 +167,18 @@ def check_kinds(
             f"{_places(strange)}: voxels of {_span(coarse[odd].min(), coarse[odd].max())} mm, and {model} learned "
             f"from voxels of {_span(low, high)} mm: what it predicts there has not been seen in training"
         )
+
+
+def _check_protocols(paths: Sequence[str], known: Sequence[str], model: str) -> None:
+    told = [_protocol(path) for path in paths]
+    strange = [path for path, protocol in zip(paths, told, strict=True) if protocol and protocol not in known]
+    if not strange or not known:
+        return
+    named = [protocol or f"names without {' and '.join(_PROTOCOLS)}" for protocol in known]
+    _warn(
+        f"{_places(strange)}: of another protocol by the name than what {model} learned from, {some(named)}: compare "
+        "the images, as what it predicts from others has not been seen in training"
+    )
 
 
 def check_sign(record: Mapping[str, Any], low: float, high: float, where: str, model: str) -> None:

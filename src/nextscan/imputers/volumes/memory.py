@@ -13,15 +13,16 @@ from typing import Any
 from nextscan.errors import NotEnoughMemoryError, is_out_of_memory
 
 _GIB = 2.0**30
-_BASE = 0.1  # GiB of what does not grow with the grid
-# floats kept for gradients, fitted to the measured table of the README ("Speed")
-_WHOLE = 70.0  # of each voxel: volumes, noise, and what the loss keeps
+_BASE = 0.125  # GiB of what does not grow with the grid
+# floats kept for gradients, fitted to the measured table of the README ("Speed") and to grids up to 128 × 160 × 128
+_WHOLE = 38.5  # of each voxel: volumes, noise, and what the loss keeps
 _EACH, _EACH_RESIDUAL = 22.3, 11.6  # of each voxel and channel of a U-Net, and with each residual block
-_FINE, _COARSE = 9.0, 18.0  # of each voxel and channel of the expected change, above and at its lowest resolution
-_BFLOAT16, _CHECKPOINTING = 0.65, 0.7
+_FINE, _COARSE = 9.0, 17.0  # of each voxel and channel of the expected change, above and at its lowest resolution
+_BFLOAT16, _CHECKPOINTING = 0.59, 0.82
 _PER_PARAMETER = 24  # bytes: gradient, two moments, average, best
-ERROR = "a third"
-"""How far the estimate is off at grids of 64 × 80 × 64 and more on a CPU; below, and on a GPU, it may be more."""
+ERROR = "a quarter"
+"""How far the estimate may be off at grids of 64 × 80 × 64 to 128 × 160 × 128 on a CPU: it was by up to 10 % of what was
+measured with `benchmarks/volume_training.py`. On smaller grids, and on a GPU, it may be more."""
 _ENOUGH = 0.85  # share of the free memory that a suggestion may take
 
 
@@ -136,9 +137,9 @@ def plan(need: Footprint, spacing: Sequence[float], free: float | None) -> tuple
     >>> large = Footprint((176, 208, 176), 4, (16, 32, 64), patch=2, mean_channels=(8, 32))
     >>> said, cure = plan(large, (1.0, 1.0, 1.0), 8.0)
     >>> said
-    'grid 176 x 208 x 176 at 1 x 1 x 1 mm: training takes about 20.7 GiB (within a third), 8.0 GiB are free'
+    'grid 176 x 208 x 176 at 1 x 1 x 1 mm: training takes about 17.3 GiB (within a quarter), 8.0 GiB are free'
     >>> cure
-    '--set batch_size=1 takes 5.3 GiB, --set spacing=1.5,1.5,1.5 takes 6.7 GiB'
+    '--set batch_size=1 takes 4.4 GiB, --set spacing=1.5,1.5,1.5 takes 5.7 GiB'
     """
     size, mm = (" x ".join(f"{value:g}" for value in values) for values in (need.shape, spacing))
     there = "" if free is None else f", {free:.1f} GiB are free"
