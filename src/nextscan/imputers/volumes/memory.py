@@ -21,8 +21,8 @@ _FINE, _COARSE = 9.0, 17.0  # of each voxel and channel of the expected change, 
 _BFLOAT16, _CHECKPOINTING = 0.59, 0.82
 _PER_PARAMETER = 24  # bytes: gradient, two moments, average, best
 ERROR = "a quarter"
-"""How far the estimate may be off at grids of 64 × 80 × 64 to 128 × 160 × 128 on a CPU: it was by up to 10 % of what was
-measured with `benchmarks/volume_training.py`. On smaller grids, and on a GPU, it may be more."""
+"""How far the estimate may be off at grids of 64 × 80 × 64 to 128 × 160 × 128 on a CPU: it was by up to 10 % of what
+was measured with `benchmarks/volume_training.py`. On smaller grids, and on a GPU, it may be more."""
 _ENOUGH = 0.85  # share of the free memory that a suggestion may take
 
 
