@@ -90,10 +90,11 @@ def evaluate(
         ``extractor(image, affine)`` a vector that describes an image, for the Fréchet distance. Of films the built-in
         segmenter is learned in each fold, from the label maps of its training subjects.
     shown : str, optional
-        Which visits of test subjects are shown, a rule of `nextscan.cohort.shown_visits` such as ``first:4``. Of films,
-        whose time is a circle, all other frames are hidden and predicted: see `nextscan.study.sequences.films`. Of
-        other cohorts the last visit is hidden as it would be without, so that rules can be compared with each other:
-        of the visits before it those are shown. Training subjects are seen whole.
+        Which visits of test subjects are shown, a rule of `nextscan.cohort.shown_visits` such as ``first:4``. Of films
+        (time is a circle, or images are frames of a file) all other frames are hidden and predicted: see
+        `nextscan.study.sequences.films`. Of other cohorts the last visit is hidden as it would be without, so that
+        rules can be compared with each other: of the visits before it those are shown. Training subjects are seen
+        whole.
     progress : callable, optional
         Called with mappings; those with ``job`` and ``jobs`` count jobs and may hold
         ``remaining_seconds``; others come from within a fit. The latter only with one process.

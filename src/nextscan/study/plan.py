@@ -16,6 +16,7 @@ from nextscan.imputers.base import Imputer
 from nextscan.imputers.estimator import Estimator
 from nextscan.imputers.registry import BASELINES, SEQUENCE_BASELINES, VOLUME_BASELINES, imputer_names, make_imputer
 from nextscan.imputers.sequences.volume_ridge import VolumeRidge
+from nextscan.stamps import split_frame
 from nextscan.study.plugs import load_function
 
 ORACLE = "oracle"
@@ -142,7 +143,7 @@ class Plan:
         shown = (shown or "").strip()
         if shown:
             shown_visits(cohort, shown)  # refuses what is no rule
-        of_films = of_images and bool(shown) and cohort.period is not None
+        of_films = of_images and bool(shown) and holds_films(cohort)
         if of_films:
             segmenter = segmenter or LEARNED_SEGMENTER
             if extractor:
@@ -251,6 +252,12 @@ class Plan:
             "place": place,
         }
         return hashlib.blake2b(json.dumps(content, sort_keys=True, default=repr).encode(), digest_size=6).hexdigest()
+
+
+def holds_films(cohort: Cohort) -> bool:
+    """Tell whether the images are frames of films: their time is a circle, or they lie in one file."""
+    frames = (split_frame(path)[1] is not None for path in cohort.files_of("volume")[cohort.has_volume].tolist())
+    return cohort.period is not None or any(frames)
 
 
 def _of_images(cohort: Cohort, asked: Mapping[str, Estimator]) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nextscan.cli.scores import print_scores
 from nextscan.cohort import Cohort
 from nextscan.errors import CohortError, SettingError
 from nextscan.images.files import read_image, write_image
@@ -18,7 +19,7 @@ from nextscan.imputers.registry import SEQUENCE_BASELINES
 from nextscan.report import write_report
 from nextscan.report.metric_catalogue import metric
 from nextscan.study import evaluate
-from nextscan.study.plan import Plan
+from nextscan.study.plan import Plan, holds_films
 from nextscan.study.sequences.films import course_of
 from nextscan.study.sequences.jobs import OF_FRAMES
 from nextscan.study.sequences.scoring import CURVE_SCORES, FRAME_SCORES, dice_cavity
@@ -103,6 +104,8 @@ def test_a_copy_errs_by_what_was_constructed(run: Path) -> None:
     assert copy["ef_error"] == pytest.approx(np.mean(np.abs(efs)))
     assert copy["curve_change_error"] == 1.0
     assert np.isnan(copy["change_correlation"])
+    row = pooled(run).loc["copy-nearest"]
+    assert row[["volume_error", "curve_change_error"]].tolist() == copy[["volume_error", "curve_change_error"]].tolist()
 
 
 def test_the_truth_scores_best(run: Path) -> None:
@@ -161,6 +164,14 @@ def test_the_report_is_written(run: Path) -> None:
     page = write_report(run).read_text()
     assert "Ejection fraction" in page
     assert "SSIM, inside the heart" in page
+
+
+def test_scores_are_printed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_scores(run)
+    lines = capsys.readouterr().out.splitlines()
+    assert "mL off ↓" in lines[0]
+    assert lines[1].split()[0] == "perfect"
+    assert any(line.startswith("segmenter") and " – " in line for line in lines)
 
 
 def test_methods_see_images_of_frames_shown_alone(cohort: Cohort, tmp_path: Path, few: None) -> None:
@@ -255,6 +266,15 @@ def test_distances_on_a_line_and_on_a_circle(cohort: Cohort) -> None:
     np.testing.assert_array_equal(circle.n_before, [2, 0, 1, 0, 1])
     line = course_of(replace(cohort, period=None), rows, given)
     np.testing.assert_array_equal(line.n_before, [np.nan, 0, 1, 0, 1])
+
+
+def test_frames_are_those_of_one_file_or_of_a_circle(cohort: Cohort) -> None:
+    line = replace(cohort, period=None)
+    apart = np.array([path.replace(".nii.gz#", "_frame") for path in cohort.files_of("volume")])
+    assert holds_films(cohort)
+    assert holds_films(line)
+    assert not holds_films(replace(line, files={"volume": apart}))
+    assert holds_films(replace(cohort, files={"volume": apart}))
 
 
 def test_dice_of_the_true_cavity_is_one(cohort: Cohort) -> None:

@@ -228,13 +228,10 @@ class Films:
     @cached_property
     def columns(self) -> dict[tuple[str, str], int]:
         """Where among the features a region at a hidden frame is."""
-        visits = {
-            str(self.cohort.visits[row]): float(self.cohort.years[row])
-            for one in self.courses.values()
-            for row in one.rows[~one.given]
-        }
-        names = sorted(visits)
-        return {(region, visit): k for k, (region, visit) in enumerate((r, v) for r in self.regions for v in names)}
+        rows = [one.rows[~one.given] for one in self.courses.values()]
+        visits = np.unique(self.cohort.visits[np.concatenate(rows)]) if rows else ()
+        places = ((region, str(visit)) for region in self.regions for visit in visits)
+        return {place: k for k, place in enumerate(places)}
 
     @property
     def feature_names(self) -> tuple[str, ...]:

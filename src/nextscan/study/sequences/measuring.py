@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+import nextscan
 from nextscan.arrays import FloatArray, read_npz
 from nextscan.atomic import atomic_path
 from nextscan.cohort import Cohort, Split, merge
@@ -98,7 +99,7 @@ def measuring_path(folder: Path, plan: Plan, repeat: int, fold: int, regions: Ma
     """Return where what measures in a fold is kept; a function of the user's own is the same in all folds."""
     learned = plan.segmenter == LEARNED_SEGMENTER
     where: list[object] = [repeat, fold, plan.n_folds, plan.seed, dict(regions), _settings()] if learned else []
-    document = json.dumps([plan.fingerprint, plan.segmenter, *where])
+    document = json.dumps([nextscan.__version__, plan.fingerprint, plan.segmenter, *where])
     key = hashlib.blake2b(document.encode(), digest_size=6).hexdigest()
     return folder / (f"measuring-repeat{repeat}-fold{fold}-{key}.npz" if learned else f"measuring-{key}.npz")
 
