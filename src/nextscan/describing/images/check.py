@@ -135,7 +135,9 @@ def inspect_images(cohort: Cohort, *, progress: Progress | None = None, thumbnai
 
 
 def _usual(cohort: Cohort) -> Contrast | None:
-    """Return what is usual of the images of a few subjects; None of too few."""
+    """Return what is usual of the images of a few subjects; None of too few, and of films, which show no heads."""
+    if is_of_beats(cohort):
+        return None
     images = []
     for row in cohort.some_volumes(MOST):
         with suppress(ImageError):  # told when it is looked at

@@ -153,7 +153,7 @@ def _kinds(later: Sequence[tuple[Seen, Seen]]) -> Iterator[Finding]:
         (b.subject, f"{b.where} ({there.kind}, first {here.kind})")
         for here, there, b in named
         if here is not None and there is not None and "sub" in here.entities and "sub" in there.entities
-        and here.kind != there.kind
+        and here.kind != there.kind and not b.of_beat  # frames are called by what they show: ED, ES
     ]  # fmt: skip
     if found:
         text = (

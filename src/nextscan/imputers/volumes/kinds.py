@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from nextscan.errors import CohortError, NextscanWarning, some
 from nextscan.images.contrast import MOST, Contrast
 from nextscan.images.names import CONTRASTS, image_name, parse
 from nextscan.preprocess.volumes.intensity import intensity_range
+from nextscan.stamps import content_stamp
 
 OtherKinds = Literal["refuse", "warn", "ignore"]
 """What to do with images of another kind than those of training."""
@@ -52,7 +54,7 @@ def _protocol(path: str) -> str | None:
     return "_".join(f"{key}-{file.entities[key]}" for key in _PROTOCOLS if key in file.entities)
 
 
-def learned_from(cohort: Cohort, quantiles: tuple[float, float]) -> tuple[dict[str, Any], Contrast]:
+def learned_from(cohort: Cohort, quantiles: tuple[float, float]) -> tuple[dict[str, Any], Contrast | None]:
     """Return what is to be known of the images of training.
 
     Parameters
@@ -67,20 +69,16 @@ def learned_from(cohort: Cohort, quantiles: tuple[float, float]) -> tuple[dict[s
         Ready for JSON. ``suffixes``, ``kinds`` and ``protocols``: what their names say, none if a name says nothing;
         ``spacing``: mm along the longest side of the finest and the coarsest voxel; ``range``: of the intensities
         inside the heads of a few images; ``negative``: whether they reach below zero, in any of these.
-    Contrast
-        Of these few, each of another subject.
+    Contrast or None
+        Of these few, each of another subject; None of films of a beat, which show no heads.
     """
-    from nextscan.images.coarse import coarsen
-    from nextscan.images.files import read_header, read_image
+    from nextscan.images.files import read_header
 
     paths = cohort.files_of("volume")[cohort.has_volume].tolist()
     named = [kind_of_image(path) for path in paths]
     coarse = [max(read_header(path).spacing) for path in paths]
-    ranges, looks = [], []
-    for row in cohort.some_volumes(MOST):
-        image = read_image(cohort.files_of("volume")[row])
-        ranges.append(intensity_range(image.data, quantiles, where=str(image.header.path)))
-        looks.append(coarsen(image))
+    few = tuple(str(cohort.files_of("volume")[row]) for row in cohort.some_volumes(MOST))
+    ranges, contrast = _seen(few, tuple(map(content_stamp, few)), quantiles, heads=cohort.period is None)
     record = {
         "suffixes": _all_known(suffix for suffix, _ in named),
         "kinds": _all_known(kind for _, kind in named),
@@ -89,7 +87,27 @@ def learned_from(cohort: Cohort, quantiles: tuple[float, float]) -> tuple[dict[s
         "range": [min(low for low, _ in ranges), max(high for _, high in ranges)],
         "negative": any(_reaches_below_zero(low, high) for low, high in ranges),
     }
-    return record, Contrast.of(looks, most=False)
+    return record, contrast
+
+
+@lru_cache(maxsize=4)  # methods and seeds learn from the same images, and laying heads on each other takes seconds
+def _seen(
+    paths: tuple[str, ...], stamps: tuple[tuple[int, bytes], ...], quantiles: tuple[float, float], *, heads: bool
+) -> tuple[list[tuple[float, float]], Contrast | None]:
+    """Return ranges of intensity of images, and what they have in common if they are of heads.
+
+    The stamps are there to tell a file that was changed from what it was.
+    """
+    from nextscan.images.coarse import coarsen
+    from nextscan.images.files import read_image
+
+    ranges, looks = [], []
+    for path in paths:
+        image = read_image(path)
+        ranges.append(intensity_range(image.data, quantiles, where=path))
+        if heads:
+            looks.append(coarsen(image))
+    return ranges, Contrast.of(looks, most=False) if heads else None
 
 
 def check_contrast(known: Contrast, path: str, where: str, model: str) -> None:

@@ -67,16 +67,16 @@ class SADMSettings(TrainingChoices):
         Chance in training: mirrored along the first axis, moved by up to so many voxels. Paper: none.
     """
 
-    epochs: int = 30
+    epochs: int = 20
     examples_per_epoch: int | None = 240
     batch_size: int = 8
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     average: float | None = 0.99
     attention: bool = True
     diffusion: bool = True
     time: bool = True
     expected: bool = True
-    n_networks: int = 3
+    n_networks: int = 4
     base: Literal["best", "nearest", "linear"] = "best"
     given: Literal["any", "published"] = "any"
     autoregressive: bool = False
@@ -92,7 +92,7 @@ class SADMSettings(TrainingChoices):
     token: tuple[int, int, int] | None = None
     width: int = 48
     n_conditions: int = 4
-    mean_channels: tuple[int, ...] = (16, 32, 64)
+    mean_channels: tuple[int, ...] = (8, 32)
     n_blocks: int = 3
     channels: tuple[int, ...] = (16, 32, 64)
     unet_attention: tuple[bool, ...] = (False, False, False)
