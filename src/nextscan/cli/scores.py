@@ -27,13 +27,11 @@ _SHOWN_OF_IMAGES = {
 
 _SHOWN_OF_FILMS = {
     "energy_score": "energy",
-    "volume_error": "mL off",
-    "ef_error": "EF off",
-    "ef_coverage_80": "EF in 80 %",
-    "curve_change_error": "change off",
-    "nrmse_heart": "NRMSE",
+    "volume_error": "mL",
+    "ef_error": "EF",
+    "ef_coverage_80": "EF 80 %",
+    "curve_change_error": "change",
     "ssim_heart": "SSIM",
-    "roughness_ratio": "roughness",
 }
 
 _WHOLE = ("seed", "repeat", "fold", "group")

@@ -169,8 +169,8 @@ def test_the_report_is_written(run: Path) -> None:
 def test_scores_are_printed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     print_scores(run)
     lines = capsys.readouterr().out.splitlines()
-    assert "mL off ↓" in lines[0]
-    assert lines[1].split()[0] == "perfect"
+    assert any("mL ↓" in line for line in lines[:2])
+    assert next(line for line in lines if line[:1].strip()).split()[0] == "perfect"
     assert any(line.startswith("segmenter") and " – " in line for line in lines)
 
 
@@ -295,7 +295,7 @@ def test_the_heart_is_what_is_labelled_or_else_what_moves(cohort: Cohort, tmp_pa
     moving = real_film(blind, rows, rows < 2, {})
     assert 0.08 < moving.heart.mean() < 0.15
     changed = labels_of(radii(0)[0]) != labels_of(radii(0)[2])
-    assert moving.heart[changed].mean() > 0.8
+    assert moving.heart[changed].mean() > 5 * moving.heart[~changed].mean()
     assert moving.target is moving.images
     assert labelled.target is labelled.clean
 

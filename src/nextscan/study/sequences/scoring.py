@@ -12,8 +12,8 @@ from nextscan.arrays import FloatArray, Volume
 from nextscan.study.sequences.films import Course, Films
 from nextscan.study.sequences.truth import CAVITY, MUSCLE, RealFilm
 
-SAME = 1e-3
-"""A volume that is predicted to change by less than this share of itself is a copy: what is left is rounding."""
+SAME = 5e-3
+"""A curve that is predicted to change by less than this share is a copy: few voxels of it were cut to a window."""
 LEVEL = 0.8
 
 _IMAGE = ("nrmse", "ssim", "psnr")
@@ -55,7 +55,8 @@ def curves_of(films: Films, one: Course, measured: FloatArray, draws: FloatArray
     mean : ndarray, shape (n_hidden, n_regions)
     """
     copied = measured[one.nearest][~one.given]
-    mean = np.where(np.abs(mean - copied) <= SAME * copied, copied, mean)
+    of_copy = bool((np.abs(mean - copied) <= SAME * copied).all())
+    mean = copied if of_copy else mean
 
     def ejected(hidden: FloatArray) -> FloatArray:
         whole = np.broadcast_to(measured[:, films.cavity], (*hidden.shape[:-1], len(one.rows))).copy()
@@ -63,7 +64,6 @@ def curves_of(films: Films, one: Course, measured: FloatArray, draws: FloatArray
         return films.ejection(one, whole)
 
     ef = ejected(draws[..., films.cavity])
-    of_copy = (mean == copied).all()
     middle = float(ejected(mean[:, films.cavity])) if of_copy else float(np.median(ef))
     return Curves(draws, mean, ef, middle)
 
