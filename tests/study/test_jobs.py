@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from nextscan.cohort import folds, hide
-from nextscan.study.jobs import QUANTILES, JobResult, draws_path, result_path, run_jobs
-from nextscan.study.plan import Job
+from nextscan.study.jobs import JobResult, draws_path, result_path, run_jobs
+from nextscan.study.plan import QUANTILES, Job
 from samples import tiny_cohort
 from study.shift_imputer import Shift
 

@@ -8,7 +8,7 @@ import pytest
 
 from nextscan import metrics
 from nextscan.cohort import hide
-from nextscan.study.jobs import QUANTILES
+from nextscan.study.plan import QUANTILES
 from samples import tiny_cohort
 
 BASELINES = ["carry-forward", "mean-change", "feature-regression", "ridge", "reliability"]

@@ -108,7 +108,7 @@ def evaluate(
     Path
         `out`, holding run.json, scores.csv, differences.csv, subject_scores.parquet,
         feature_scores.csv, feature_differences.csv, predictions.parquet, fans.parquet, calibration.csv,
-        learning.csv and jobs/; of images also images/, of films frame_scores.csv.
+        learning.csv and jobs/; of images also images/, of films films/, frame_scores.csv and curves.parquet.
 
     Raises
     ------
@@ -174,6 +174,10 @@ def evaluate(
 
         labels = images.regions.labels
         write_images(out, plan, finished, task=task, chosen=chosen, labels=labels, folder=folder)
+    if films is not None:
+        from nextscan.study.sequences.keeping import write_kept
+
+        write_kept(out, plan, finished, films=films, chosen=chosen, folder=folder)
     record["jobs"] = [job_record(job, load(job)) for job in jobs]
     record["finished"] = now()
     write_record(out / "run.json", record)

@@ -21,7 +21,7 @@ from nextscan.cohort import Imputation, Split, Task, hide
 from nextscan.errors import NextscanError, OutputError
 from nextscan.imputers.estimator import Estimator
 from nextscan.randomness import bits
-from nextscan.study.plan import Job
+from nextscan.study.plan import QUANTILES, Job
 from nextscan.study.scoring import FoldScores, score_fold
 from nextscan.study.units import Units, visit_rows
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from nextscan.study.volumes.scoring import ScoredVolumes
 
     Measured = Volumes | Films
-
-QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
-"""Quantiles of the fans."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +222,7 @@ def _impute_images(
     if volumes.kind == "sequences":
         from nextscan.study.sequences import jobs as of_films
 
-        return of_films.impute_and_score(model, task, split, volumes, **settings)
+        return of_films.impute_and_score(model, task, split, volumes, chosen=chosen, **settings)
     from nextscan.study.volumes import jobs as of_images
 
     return of_images.impute_and_score(model, task, split, volumes, chosen=chosen, **settings)

@@ -31,6 +31,8 @@ LEARNED_SEGMENTER = "nextscan.imputers.sequences.segmenter:Segmenter"
 """Of films: learned anew in each fold, from the label maps of its training subjects."""
 EXTRACTOR = "nextscan.metrics:volume_descriptor"
 DRAWS, VOLUME_DRAWS = 40, 10
+QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
+"""Of draws, as fans and curves have them."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from nextscan.arrays import IntArray
 from nextscan.atomic import atomic_path
 from nextscan.cohort import Task
-from nextscan.study.jobs import QUANTILES, Load, draws_path
-from nextscan.study.plan import Job, Plan
+from nextscan.study.jobs import Load, draws_path
+from nextscan.study.plan import QUANTILES, Job, Plan
 
 LEARNING = ("epoch", "step", "train_loss", "validation_score", "skipped", "clipped", "seconds")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nextscan import metrics
 from nextscan.arrays import FloatArray
@@ -17,6 +18,7 @@ from nextscan.errors import NextscanError
 from nextscan.imputers.sequences.volume_ridge import VolumeRidge
 from nextscan.study.plan import Job
 from nextscan.study.sequences.films import Course, Films
+from nextscan.study.sequences.keeping import Cut, KeptFilm, curve_rows, curves_path, film_path
 from nextscan.study.sequences.measuring import Measuring
 from nextscan.study.sequences.scoring import (
     CURVE_SCORES,
@@ -44,7 +46,16 @@ def frames_path(folder: Path, job: Job) -> Path:
 
 
 def impute_and_score(
-    model: Any, task: Task, split: Split, films: Films, *, job: Job, draws: int, seed: int, folder: Path
+    model: Any,
+    task: Task,
+    split: Split,
+    films: Films,
+    *,
+    job: Job,
+    draws: int,
+    seed: int,
+    chosen: NDArray[np.str_],
+    folder: Path,
 ) -> tuple[ScoredVolumes, float]:
     """Predict the hidden frames of a fold with a fitted model, one subject at a time, and score them.
 
@@ -54,6 +65,8 @@ def impute_and_score(
         Fitted.
     task : Task
         Of the pseudo follow-ups of the fold's test subjects, see `Films.regional`.
+    chosen : ndarray of str
+        Subjects whose films are kept if the job is shown, the largest change last.
 
     Returns
     -------
@@ -73,7 +86,8 @@ def impute_and_score(
     for name in ("subject", "visit"):
         if list(getattr(result.requested, name)) != list(getattr(hidden.targets, name)):
             raise NextscanError(f"{job.method}: imputed other frames than those hidden in fold {job.fold}")
-    drawn, means, of_subjects, tables = [], [], [], []
+    place_of = {subject: place for place, subject in enumerate(chosen[::-1].tolist())} if job.shown else {}
+    drawn, means, of_subjects, tables, kept = [], [], [], [], []
     for subject in task.targets.subject:
         one = films.courses[str(subject)]
         at = np.flatnonzero(hidden.targets.subject == subject)
@@ -82,15 +96,22 @@ def impute_and_score(
             curves = curves_of(films, one, measuring.volumes[one.rows], *values)
             frames, of_film = volume_scores(films, one, curves), dict[str, float]()
         else:
-            curves, frames, of_film, more = _predicted(films, measuring, one, result, at, job.method)
+            place = place_of.get(str(subject))
+            path = None if place is None else film_path(folder, job, place)
+            curves, frames, of_film, more = _predicted(films, measuring, one, result, at, job.method, path)
             spent += more
         of_film |= curve_scores(films, one, measuring.volumes[one.rows], curves)
         drawn.append(films.vector(one, curves.draws, curves.ef, 0.0))
         means.append(films.vector(one, curves.mean, curves.ef_mean, 0.0))
         of_subjects.append(of_film | averaged(frames))
         tables.append(_table(films, one, str(subject), frames))
+        known = measuring.volumes[one.rows]
+        kept += list(curve_rows(films, one, str(subject), curves, known, whole=str(subject) in place_of))
     with atomic_path(frames_path(folder, job)) as beside:
         pd.concat(tables, ignore_index=True).to_parquet(beside, index=False)
+    if job.shown:
+        with atomic_path(curves_path(folder, job)) as beside:
+            pd.DataFrame(kept).to_parquet(beside, index=False)
     imputation = Imputation(
         method=model.name,
         feature_names=films.feature_names,
@@ -110,10 +131,22 @@ def impute_and_score(
 
 
 def _predicted(
-    films: Films, measuring: Measuring, one: Course, result: VolumeImputation, at: np.ndarray, method: str
+    films: Films,
+    measuring: Measuring,
+    one: Course,
+    result: VolumeImputation,
+    at: np.ndarray,
+    method: str,
+    path: Path | None,
 ) -> tuple[Curves, list[Scores], Scores, float]:
-    """Predict all hidden frames of a subject; return its curves, scores of frames and film, and seconds."""
+    """Predict all hidden frames of a subject, and keep them at a path if there is one.
+
+    Returns
+    -------
+    Its curves, scores of frames and film, and seconds.
+    """
     real = films.real(one)
+    kept = None if path is None else KeptFilm(Cut.of(real))
     volumes, mean_volumes, first, frames = [], [], [], []
     spent = 0.0
     for k, index in zip(np.flatnonzero(~one.given).tolist(), at.tolist(), strict=True):
@@ -135,11 +168,15 @@ def _predicted(
         volumes.append(measured[-len(predicted.draws) :])
         mean_volumes.append(measured[0] if exact else measured.mean(axis=0))
         first.append(predicted.draws[0])
+        if kept is not None:
+            kept.add(predicted)
         seen = None if real.labels[k] is None else measuring.cavity(predicted.mean[None])
         frames.append(
             image_scores(real, k, predicted.mean)
             | {"dice_cavity": dice_cavity(films, real, k, None if seen is None else seen[0])}
         )
+    if kept is not None and path is not None:
+        kept.write(path)
     curves = curves_of(films, one, measuring.volumes[one.rows], np.stack(volumes, axis=1), np.array(mean_volumes))
     for scores, of_volumes in zip(frames, volume_scores(films, one, curves), strict=True):
         scores |= of_volumes
