@@ -14,6 +14,7 @@ from nextscan.report.sections.calibration import calibration
 from nextscan.report.sections.change import change
 from nextscan.report.sections.cohort import cohort
 from nextscan.report.sections.correlation import correlation
+from nextscan.report.sections.films import films
 from nextscan.report.sections.learning import learning
 from nextscan.report.sections.record import record
 from nextscan.report.sections.scores import scores
@@ -28,6 +29,7 @@ _SECTIONS = (
     verdict,
     cohort,
     volumes,
+    films,
     scores,
     why,
     change,

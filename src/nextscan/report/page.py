@@ -127,13 +127,15 @@ class Notice:
 class Fragment:
     """Ready HTML, with the name of the script among the templates that brings it to life.
 
-    `library` is a file among the assets that the script needs; it and its licence go into the page, once.
+    `library` is a file among the assets that the script needs; it and its licence go into the page, once. `style` is a
+    file among the templates with what only this fragment needs.
     """
 
     kind: ClassVar[str] = "fragment"
     html: Markup
     script: str = ""
     library: str = ""
+    style: str = ""
 
 
 @dataclass(frozen=True)
@@ -208,13 +210,14 @@ def render_page(
     fragments = list(_fragments(block for section in sections for block in section.blocks))
     libraries = dict.fromkeys(fragment.library for fragment in fragments if fragment.library)
     names = ["page.js", *dict.fromkeys(fragment.script for fragment in fragments if fragment.script)]
+    styles = ["page.css", *dict.fromkeys(fragment.style for fragment in fragments if fragment.style)]
     return environment.get_template("page.html").render(
         title=title,
         kicker=kicker,
         summary=summary,
         sections=sections,
         colophon=colophon,
-        style=Markup(load.get_source(environment, "page.css")[0]),
+        style=Markup("").join(Markup(load.get_source(environment, name)[0]) for name in styles),
         scripts=[
             *(library_script(name) for name in libraries),
             *(Markup(load.get_source(environment, name)[0]) for name in names),

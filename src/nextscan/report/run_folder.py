@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
 from nextscan.errors import RunFolderError, some
+from nextscan.report.films.kept import KeptFilm, read_films
 from nextscan.report.methods import ORACLE, baselines, candidates
 from nextscan.report.volumes.examples import AGAIN, VolumeExample, read_examples
 
@@ -31,9 +32,15 @@ _COLUMNS = {
     "fans.parquet": ["method", "subject", "visit", "years", "feature", "quantile", "value"],
     "calibration.csv": ["method", "level", "coverage", "low", "high", "n"],
     "learning.csv": [*_KEYS, "epoch", "step", "train_loss", "validation_score", "skipped", "clipped"],
+    "frame_scores.csv": ["method", "metric", "frame", "time", "horizon", "value", "low", "high", "n"],
+    "curves.parquet": [
+        *("method", "subject", "frame", "time", "given", "truth", "value"),
+        *(f"q{level}" for level in (0.1, 0.25, 0.5, 0.75, 0.9)),
+    ],
 }
 _NUMBERS = {
     "value", "low", "high", "n", "p", "q", "years", "gap", "quantile", "level", "coverage", "train_loss", "difference",
+    "time", "horizon", "truth", "q0.1", "q0.25", "q0.5", "q0.75", "q0.9",
 }  # fmt: skip
 OVERALL = "all"
 
@@ -119,6 +126,10 @@ class Run:
         Best energy score first, the oracle last.
     examples : tuple of VolumeExample, optional
         Images of a few subjects, where the cohort has images.
+    films : tuple of KeptFilm, optional
+        Films of a few subjects, where the cohort has films.
+    frame_scores, curves : DataFrame, optional
+        Of films as well.
     individuals : bool
         Whether values of single people may be shown.
     """
@@ -137,6 +148,9 @@ class Run:
     differences: pd.DataFrame | None = None
     feature_differences: pd.DataFrame | None = None
     examples: tuple[VolumeExample, ...] | None = None
+    films: tuple[KeptFilm, ...] | None = None
+    frame_scores: pd.DataFrame | None = None
+    curves: pd.DataFrame | None = None
     individuals: bool = True
 
     @property
@@ -154,6 +168,16 @@ class Run:
     def of_images(self) -> bool:
         """Return whether the cohort has images, whose regions are the features."""
         return self.record.get("kind") == "volumes"
+
+    @property
+    def of_films(self) -> bool:
+        """Return whether the cohort has films, whose volumes at hidden frames are the features."""
+        return self.record.get("kind") == "sequences"
+
+    @property
+    def period(self) -> float:
+        """Return the time of a beat, in the unit of all times of films."""
+        return float(self.record.get("period") or 1.0)
 
     def pooled(self, metric: str, group: str = OVERALL) -> pd.DataFrame:
         """Return value, low, high, n of a metric, one row per method that has one, indexed by method."""
@@ -212,6 +236,9 @@ def read_run(folder: Path) -> Run:
         calibration=_read_table(folder / "calibration.csv"),
         learning=_read_table(folder / "learning.csv"),
         examples=read_examples(folder),
+        films=read_films(folder),
+        frame_scores=_read_table(folder / "frame_scores.csv"),
+        curves=_read_table(folder / "curves.parquet"),
     )
 
 

@@ -348,6 +348,7 @@ class Films:
         return {
             "kind": self.kind,
             "shown": self.plan.shown,
+            "period": self.cohort.period,
             "regions": {"names": list(self.regions), "segmenter": self.plan.segmenter, "truth": self.origin},
             "image_truth": "noise_free" if clean else "volume",
             "n_frames": self.cohort.n_visits,
