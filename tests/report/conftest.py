@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import film_runs
 from image_runs import NAMES, into_images
 from nextscan.study.differences import against_best
 from nextscan.study.feature_differences import Predicted, feature_differences
@@ -326,6 +327,14 @@ def image_run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def film_run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run of four methods for films, with films of three subjects; do not change it."""
+    return film_runs.into_films(
+        make_run(tmp_path_factory.mktemp("runs") / "films", 6, 64, methods=tuple(film_runs.NAMES))
+    )
+
+
+@pytest.fixture(scope="session")
 def made_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Return a maker of small runs, which makes each kind once; do not change them."""
 
@@ -341,6 +350,12 @@ def made_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def new_run(made_run: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
     """Return a maker of runs a test may spoil."""
     return lambda **settings: shutil.copytree(made_run(**settings), tmp_path / "run")
+
+
+@pytest.fixture
+def new_film_run(film_run_folder: Path, tmp_path: Path) -> Path:
+    """Return a run of films a test may spoil."""
+    return shutil.copytree(film_run_folder, tmp_path / "run")
 
 
 @pytest.fixture

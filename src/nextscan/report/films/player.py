@@ -128,7 +128,7 @@ def _pack(film: KeptFilm, methods: Mapping[str, str], curves: Mapping[tuple[str,
         "truth": None if film.noise_free is None else packed.add(small(film.noise_free)),
     }
     for method, one in predicted.items():
-        scaled = np.clip(one.sd * (one.sd_high / widest if widest else 0.0), 0, 255).astype(np.uint8)
+        scaled = np.clip(np.rint(one.sd * (one.sd_high / widest if widest else 0.0)), 0, 255).astype(np.uint8)
         curve = curves.get((film.subject, method))
         of_methods[method] = {
             "mean": packed.add(small(one.mean)),
