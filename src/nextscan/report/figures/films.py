@@ -123,12 +123,19 @@ def beats(rows: Mapping[str, Sequence[Beat]], *, looks: Mapping[str, Look]) -> F
 
 
 def _beat(axes: Axes, beat: Beat, look: Look) -> None:
-    for low, high in beat.bands:
-        axes.fill_between(beat.percent, low, high, color=look.colour, alpha=0.2, lw=0)
-    axes.plot(beat.percent, beat.value, color=look.colour, lw=1.5)
     known = np.isfinite(beat.truth)
+
+    def closed(values: FloatArray, end: float | None = None) -> FloatArray:
+        """Return to the first frame, which follows the last one."""
+        return np.append(values, values[0] if end is None else end)
+
+    percent = closed(beat.percent, 100.0)
+    for low, high in beat.bands:
+        axes.fill_between(percent, closed(low), closed(high), color=look.colour, alpha=0.2, lw=0)
+    axes.plot(percent, closed(beat.value), color=look.colour, lw=1.5)
     if known.sum() >= _FEW:
-        axes.plot(beat.percent[known], beat.truth[known], color=INK, lw=0.9, dashes=(4, 2.5))
+        end = closed(known, True)
+        axes.plot(percent[end], closed(beat.truth[known]), color=INK, lw=0.9, dashes=(4, 2.5))
     hidden = known & ~beat.given
     axes.plot(beat.percent[hidden], beat.truth[hidden], "o", color="white", mec=INK, mew=1, ms=4, zorder=4)
     axes.plot(beat.percent[beat.given], beat.value[beat.given], "o", color=INK, ms=4.5, zorder=5)
@@ -153,7 +160,7 @@ def ejection(panels: Mapping[str, Ejected], *, looks: Mapping[str, Look], groupe
     values = np.concatenate([np.concatenate([one.real, one.predicted]) for one in panels.values()])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     room = 0.06 * (high - low) or 1.0
-    ends = (max(low - room, 0.0) if low >= 0 else low - room, high + room)
+    ends = (low - room, high + room)
     with styled():
         figure = new_figure(0.3 + 2.95 * n_rows)
         grid = figure.subplots(n_rows, columns, squeeze=False, sharex=True, sharey=True)
@@ -161,8 +168,9 @@ def ejection(panels: Mapping[str, Ejected], *, looks: Mapping[str, Look], groupe
             look = looks[title]
             axes.plot(ends, ends, color=FAINT, lw=0.9, dashes=(4, 3), zorder=1)
             across, up = (one.predicted, one.real) if grouped else (one.real, one.predicted)
-            axes.vlines(across, one.low, one.high, color=look.colour, lw=1.4 if grouped else 0.8, alpha=0.45, zorder=2)
-            axes.plot(across, up, look.marker, color=look.colour, ms=6 if grouped else 4.2, mec="white", mew=0.5)
+            axes.vlines(across, one.low, one.high, color=look.colour, lw=1.4 if grouped else 0.8, alpha=0.4, zorder=2)
+            size = (6.0 if grouped else 4.2) * (1.7 if look.marker == "*" else 1.0)
+            axes.plot(across, up, look.marker, color=look.colour, ms=size, mec="white", mew=0.4)
             axes.set_title(title, fontsize=9, pad=16)
             axes.text(0, 1.02, one.words, transform=axes.transAxes, fontsize=8, color=SOFT, va="bottom")
             axes.set(xlim=ends, ylim=ends, aspect="equal")

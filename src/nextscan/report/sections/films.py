@@ -27,7 +27,7 @@ _LEAD = (
 _EF = "ef"
 _FILMS, _METHODS, _GROUPS = 3, 6, 5
 _BINS = 10  # of distances in time
-_SCORES = {"volume_error": "error of the cavity, mL", "nrmse_heart": "error of images, NRMSE inside the heart"}
+_SCORES = {"volume_error": "error of the cavity, mL", "nrmse_heart": "NRMSE inside the heart"}
 _WIDE, _MIDDLE = ("q0.1", "q0.9"), ("q0.25", "q0.75")
 
 
@@ -246,7 +246,7 @@ def _horizons(run: Run) -> Iterator[Block]:
         caption=(
             "Errors of the predictive mean in hidden frames, against their time from the nearest given frame around "
             f"the beat. {capital(title(COPY_NEAREST))} is the reference: what changes makes its error. Bands are 95% "
-            "intervals over subjects; the segmenter’s line is what measuring alone costs, in real frames."
+            "intervals over subjects, of the strong lines; the segmenter’s line is what measuring alone costs, in real frames."
         ),
     )
 
