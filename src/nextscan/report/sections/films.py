@@ -246,7 +246,8 @@ def _horizons(run: Run) -> Iterator[Block]:
         caption=(
             "Errors of the predictive mean in hidden frames, against their time from the nearest given frame around "
             f"the beat. {capital(title(COPY_NEAREST))} is the reference: what changes makes its error. Bands are 95% "
-            "intervals over subjects, of the strong lines; the segmenter’s line is what measuring alone costs, in real frames."
+            "intervals over subjects, of the strong lines; the segmenter’s line is what measuring alone costs, in real "
+            "frames."
         ),
     )
 
