@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nextscan.arrays import FloatArray
 from nextscan.errors import RunFolderError, some
-from nextscan.report.films.kept import KeptFilm, read_films
+from nextscan.report.films.kept import Clock, KeptFilm, read_films
 from nextscan.report.methods import ORACLE, baselines, candidates
 from nextscan.report.volumes.examples import AGAIN, VolumeExample, read_examples
 
@@ -175,9 +175,9 @@ class Run:
         return self.record.get("kind") == "sequences"
 
     @property
-    def period(self) -> float:
-        """Return the time of a beat, in the unit of all times of films."""
-        return float(self.record.get("period") or 1.0)
+    def clock(self) -> Clock:
+        """Return how times of films are told."""
+        return Clock.of(self.record.get("period", 1.0), self.record.get("time_unit"))
 
     def pooled(self, metric: str, group: str = OVERALL) -> pd.DataFrame:
         """Return value, low, high, n of a metric, one row per method that has one, indexed by method."""

@@ -53,7 +53,7 @@ def test_films_are_read_as_they_were_kept(kept):
     assert [film.subject for film in kept] == ["sub-1", "sub-2", "sub-3"]
     assert first.window == WINDOW
     np.testing.assert_array_equal(first.nearest, NEAREST)
-    np.testing.assert_allclose(first.seconds, 0.1)
+    np.testing.assert_allclose(first.shares, 0.1)
     assert first.truth is first.noise_free
     whole = first.whole(first.predicted["sadm"].mean)
     np.testing.assert_array_equal(whole[GIVEN], first.real[GIVEN])
@@ -63,7 +63,7 @@ def test_films_are_read_as_they_were_kept(kept):
 def test_what_is_packed_is_what_was_kept_upright(kept, html):
     told = head(html)["subjects"][1]
     assert told["given"] == GIVEN.tolist()
-    assert told["percent"] == [round(100 * float(time), 2) for time in TIMES]
+    assert told["times"] == [round(100 * float(time), 2) for time in TIMES]
     assert told["extent"] == [40.0, 48.0]
     assert told["slice"] in (1, 2)
     real, picture = tiles(html, 1, told["films"]["real"], told)
@@ -152,3 +152,16 @@ def test_damaged_films_are_refused_in_a_line(tmp_path, spoil, words):
     with pytest.raises(RunFolderError, match=words):
         read_films(tmp_path)
     assert read_films(tmp_path / "elsewhere") is None
+
+
+def test_films_on_a_line_have_their_own_times(folder, tmp_path):
+    write_films(tmp_path, ["a"])
+    path = tmp_path / "films" / "index.json"
+    told = json.loads(path.read_text()) | {"period": None, "unit": "years"}
+    told["subjects"][0]["times"] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 13.5]
+    path.write_text(json.dumps(told))
+    film = read_films(tmp_path)[0]
+    # the last frame as long as frames are on average
+    np.testing.assert_allclose(film.shares, np.array([1, 1, 1, 1, 1, 1, 1, 1, 5.5, 1.5]) / 15)
+    one = head(str(player([film], TITLES).html))["subjects"][0]
+    assert (one["circle"], one["unit"], one["times"][-1]) == (False, "years", 13.5)

@@ -40,7 +40,7 @@ def test_a_run_of_films_has_the_section_and_other_runs_do_not(run, run_folder, i
 def test_fans_are_quantiles_of_the_draws_and_given_frames_have_none(run):
     for k, beat in enumerate(section.curves_of(run, "sadm")):
         draws = draws_of("sadm", k)
-        np.testing.assert_allclose(beat.percent, 100 * TIMES)
+        np.testing.assert_allclose(beat.time, 100 * TIMES)
         np.testing.assert_allclose(beat.truth, volume(k))
         np.testing.assert_allclose(beat.value[~GIVEN], draws.mean(axis=0)[~GIVEN])
         for (low, high), ends in zip(beat.bands, ((0.1, 0.9), (0.25, 0.75)), strict=True):
@@ -75,7 +75,7 @@ def test_groups_average_over_people_with_like_predictions(run):
 def test_errors_of_frames_at_one_distance_are_averaged(run):
     table = run.frame_scores[(run.frame_scores["method"] == "sadm") & (run.frame_scores["metric"] == "volume_error")]
     line = section.horizons(run, "volume_error", "sadm")
-    np.testing.assert_allclose(line.percent, [10, 20, 30, 40])
+    np.testing.assert_allclose(line.time, [10, 20, 30, 40])
     for part in ("value", "low", "high"):
         expected = [table.loc[np.isclose(table["horizon"], at / 10), part].mean() for at in range(1, 5)]
         np.testing.assert_allclose(getattr(line, part), expected)
@@ -86,15 +86,15 @@ def test_many_distances_are_gathered(run):
     rng = np.random.default_rng(0)
     table = pd.concat([run.frame_scores.assign(horizon=rng.uniform(0.01, 0.5, len(run.frame_scores))) for _ in "abc"])
     line = section.horizons(replace(run, frame_scores=table), "volume_error", "sadm")
-    assert len(line.percent) <= 10
-    assert (np.diff(line.percent) > 0).all()
+    assert len(line.time) <= 10
+    assert (np.diff(line.time) > 0).all()
 
 
 def test_with_individuals_films_curves_and_points_are_shown(film_run_folder, run):
     html = write_report(film_run_folder, individuals=True).read_text(encoding="utf-8")
     assert html.count('id="films-player"') == 1
     assert "sub-0000" in html
-    assert "Volume of the left chamber over the beat of sub-0000, sub-0001 and sub-0002" in html
+    assert "Volume of the left chamber over time of sub-0000, sub-0001 and sub-0002" in html
     assert "Predicted against real ejection fraction of 64 test subjects: SADM error" in html or "sadm error" in html
     assert "niivue" not in html.lower()
     assert len(html) < 4_000_000
@@ -145,3 +145,12 @@ def test_a_method_without_films_is_not_among_those_to_choose(run):
     html = said(films(run))
     assert '"name": "sadm"' in html
     assert '"name": "volume-ridge"' not in html
+
+
+def test_times_of_films_on_a_line_are_told_as_they_are(run):
+    line = replace(run, record=run.record | {"period": None, "time_unit": "years"})
+    np.testing.assert_allclose(section.curves_of(line, "sadm")[0].time, TIMES)
+    np.testing.assert_allclose(section.horizons(line, "volume_error", "sadm").time, [0.1, 0.2, 0.3, 0.4])
+    words = " ".join(getattr(block, "alt", "") for block in films(line).blocks)
+    assert "from 0.100 to 0.400 years away" in words
+    assert "beat" not in words

@@ -11,13 +11,13 @@ import numpy as np
 
 from nextscan.arrays import BoolArray, FloatArray
 from nextscan.report.figures.style import FAINT, INK, LOOKS, SOFT, Look, new_figure, quiet, styled
+from nextscan.report.films.kept import Clock
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _FEW = 5  # frames that make no line
-_BEAT = "% of the beat"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,8 @@ class Beat:
 
     Attributes
     ----------
-    percent : ndarray, shape (n_frames,)
-        Time in percent of the beat, ascending.
+    time : ndarray, shape (n_frames,)
+        From the first frame, ascending; of a beat in percent.
     given : ndarray of bool, shape (n_frames,)
     truth, value : ndarray, shape (n_frames,)
         mL; `value` is measured where the frame was given, and the predictive mean elsewhere.
@@ -36,7 +36,7 @@ class Beat:
     """
 
     subject: str
-    percent: FloatArray
+    time: FloatArray
     given: BoolArray
     truth: FloatArray
     value: FloatArray
@@ -67,7 +67,7 @@ class Ejected:
 class Horizon:
     """Errors of one method by time from the nearest given frame, ascending; each array of shape (n,)."""
 
-    percent: FloatArray
+    time: FloatArray
     value: FloatArray
     low: FloatArray
     high: FloatArray
@@ -99,14 +99,16 @@ def volume_curves(curves: Mapping[str, Any], time_unit: str, most: int = 4) -> F
     return figure
 
 
-def beats(rows: Mapping[str, Sequence[Beat]], *, looks: Mapping[str, Look]) -> Figure:
-    """Draw the volume of the cavity over the beat: a row for each method, a column for each subject.
+def beats(rows: Mapping[str, Sequence[Beat]], *, looks: Mapping[str, Look], clock: Clock) -> Figure:
+    """Draw the volume of the cavity over time: a row for each method, a column for each subject.
 
     Parameters
     ----------
     rows : mapping of title to sequence of Beat
         Of the same subjects.
     looks : mapping of title to Look
+    clock : Clock
+        Of a circle, the first frame follows the last one.
     """
     width = max(len(row) for row in rows.values())
     with styled():
@@ -114,32 +116,34 @@ def beats(rows: Mapping[str, Sequence[Beat]], *, looks: Mapping[str, Look]) -> F
         grid = figure.subplots(len(rows), width, squeeze=False, sharex=True, sharey="col")
         for r, (title, row) in enumerate(rows.items()):
             for axes, beat in zip(grid[r], row, strict=False):
-                _beat(axes, beat, looks[title])
+                _beat(axes, beat, looks[title], circle=clock.period is not None)
                 if r == 0:
                     axes.set_title(beat.subject, fontsize=8.5)
             grid[r, 0].set_ylabel(f"{title}\ncavity, mL", fontsize=8.5)
-        figure.supxlabel(_BEAT, fontsize=9, color=SOFT)
+        figure.supxlabel(clock.label, fontsize=9, color=SOFT)
     return figure
 
 
-def _beat(axes: Axes, beat: Beat, look: Look) -> None:
+def _beat(axes: Axes, beat: Beat, look: Look, *, circle: bool) -> None:
     known = np.isfinite(beat.truth)
 
     def closed(values: FloatArray, end: float | None = None) -> FloatArray:
         """Return to the first frame, which follows the last one."""
-        return np.append(values, values[0] if end is None else end)
+        return np.append(values, values[0] if end is None else end) if circle else values
 
-    percent = closed(beat.percent, 100.0)
+    time = closed(beat.time, 100.0)
     for low, high in beat.bands:
-        axes.fill_between(percent, closed(low), closed(high), color=look.colour, alpha=0.2, lw=0)
-    axes.plot(percent, closed(beat.value), color=look.colour, lw=1.5)
+        axes.fill_between(time, closed(low), closed(high), color=look.colour, alpha=0.2, lw=0)
+    axes.plot(time, closed(beat.value), color=look.colour, lw=1.5)
     if known.sum() >= _FEW:
         end = closed(known, True)
-        axes.plot(percent[end], closed(beat.truth[known]), color=INK, lw=0.9, dashes=(4, 2.5))
+        axes.plot(time[end], closed(beat.truth[known]), color=INK, lw=0.9, dashes=(4, 2.5))
     hidden = known & ~beat.given
-    axes.plot(beat.percent[hidden], beat.truth[hidden], "o", color="white", mec=INK, mew=1, ms=4, zorder=4)
-    axes.plot(beat.percent[beat.given], beat.value[beat.given], "o", color=INK, ms=4.5, zorder=5)
-    axes.set(ylim=(0, None), xlim=(-2, 102), xticks=[0, 25, 50, 75, 100])
+    axes.plot(beat.time[hidden], beat.truth[hidden], "o", color="white", mec=INK, mew=1, ms=4, zorder=4)
+    axes.plot(beat.time[beat.given], beat.value[beat.given], "o", color=INK, ms=4.5, zorder=5)
+    axes.set(ylim=(0, None))
+    if circle:
+        axes.set(xlim=(-2, 102), xticks=[0, 25, 50, 75, 100])
     axes.locator_params(axis="y", nbins=5)
     axes.tick_params(labelsize=7.5)
     quiet(axes)
@@ -184,7 +188,12 @@ def ejection(panels: Mapping[str, Ejected], *, looks: Mapping[str, Look], groupe
 
 
 def horizon_errors(
-    panels: Mapping[str, Mapping[str, Horizon]], *, looks: Mapping[str, Look], strong: Sequence[str], width: float
+    panels: Mapping[str, Mapping[str, Horizon]],
+    *,
+    looks: Mapping[str, Look],
+    strong: Sequence[str],
+    unit: str,
+    width: float,
 ) -> Figure:
     """Draw errors against the time from the nearest given frame, a panel for each score and a line for each method.
 
@@ -194,6 +203,8 @@ def horizon_errors(
     looks : mapping of title to Look
     strong : sequence of str
         Titles drawn with intervals; others are thin lines.
+    unit : str
+        Of times.
     width : float
         Inches; narrow figures have their panels below each other.
     """
@@ -207,15 +218,13 @@ def horizon_errors(
             for title, line in lines.items():
                 look, main = looks[title], title in strong
                 if main:
-                    axes.fill_between(line.percent, line.low, line.high, color=look.colour, alpha=0.16, lw=0)
+                    axes.fill_between(line.time, line.low, line.high, color=look.colour, alpha=0.16, lw=0)
                 style: dict[str, Any] = {"color": look.colour, "linestyle": look.dash, "lw": 1.7 if main else 1.0}
-                (drawn,) = axes.plot(
-                    line.percent, line.value, marker=look.marker, ms=4.4, mec="white", mew=0.4, **style
-                )
+                (drawn,) = axes.plot(line.time, line.value, marker=look.marker, ms=4.4, mec="white", mew=0.4, **style)
                 drawn.set_alpha(1.0 if main else 0.75)
                 handles.setdefault(title, drawn)
             axes.set(ylabel=label, ylim=(0, None))
             quiet(axes)
-        figure.supxlabel(f"time from the nearest given frame, {_BEAT}", fontsize=9, color=SOFT)
+        figure.supxlabel(f"time from the nearest given frame, {unit}", fontsize=9, color=SOFT)
         figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=max(1, int(width / 2.2)))
     return figure

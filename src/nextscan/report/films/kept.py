@@ -21,6 +21,34 @@ AGAIN = "run `nextscan evaluate` again with the same --out"
 Codes = NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class Clock:
+    """How times of frames are told: in percent of the beat where time is a circle, else as they are.
+
+    Attributes
+    ----------
+    period : float or None
+        Time of a beat.
+    label : str
+        Of an axis of times.
+
+    >>> Clock.of(0.8, "seconds").told(np.array([0.1, 0.5])).tolist(), Clock.of(None, "years").label
+    ([12.5, 62.5], 'years')
+    """
+
+    period: float | None = 1.0
+    label: str = "% of the beat"
+
+    @classmethod
+    def of(cls, period: float | None, unit: str | None) -> Clock:
+        """Return the clock of a cohort."""
+        return cls(float(period)) if period else cls(None, unit or "time")
+
+    def told(self, times: FloatArray) -> FloatArray:
+        """Return times, or distances of times, as they are told."""
+        return np.asarray(times, float) * (1.0 if self.period is None else 100 / self.period)
+
+
 @dataclass(frozen=True, eq=False)
 class PredictedFilm:
     """What a method predicts for the hidden frames of one subject.
@@ -63,8 +91,7 @@ class KeptFilm:
         As measured.
     predicted : mapping of method to PredictedFilm
     noise_free : ndarray of uint8, shape (n_frames, x, y, z), optional
-    period : float
-        Time of a beat.
+    clock : Clock
     """
 
     subject: str
@@ -77,7 +104,7 @@ class KeptFilm:
     real: Codes
     predicted: Mapping[str, PredictedFilm]
     noise_free: Codes | None = None
-    period: float = 1.0
+    clock: Clock = Clock()
 
     @property
     def truth(self) -> Codes:
@@ -91,13 +118,18 @@ class KeptFilm:
         return film
 
     @property
-    def seconds(self) -> FloatArray:
-        """Share of the beat from each frame to the next, shape (n_frames,); equal shares where times are unknown."""
-        n = len(self.times)
-        if not np.isfinite(self.times).all():
+    def shares(self) -> FloatArray:
+        """Share of the whole film that each frame is looked at, shape (n_frames,): as long as it is until the next.
+
+        The last frame of a film that is no circle is looked at as long as frames are on average; where times are
+        unknown, all are alike.
+        """
+        n, period = len(self.times), self.clock.period
+        if n < 2 or not np.isfinite(self.times).all():
             return np.full(n, 1 / n)
-        apart: FloatArray = np.diff(self.times, append=self.times[0] + self.period) / self.period
-        return apart if (apart > 0).all() else np.full(n, 1 / n)
+        length = (self.times[-1] - self.times[0]) * n / (n - 1) if period is None else period
+        apart: FloatArray = np.diff(self.times, append=self.times[0] + length)
+        return apart / length if (apart > 0).all() else np.full(n, 1 / n)
 
 
 def read_films(folder: Path, *, limit: int = 3) -> tuple[KeptFilm, ...] | None:
@@ -113,15 +145,15 @@ def read_films(folder: Path, *, limit: int = 3) -> tuple[KeptFilm, ...] | None:
         return None
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        period = float(told["period"] or 1.0)
+        clock = Clock.of(told["period"], told["unit"])
         entries = [dict(entry) for entry in told["subjects"][:limit]]
         places = [folder / FOLDER / Path(str(entry["folder"])).name for entry in entries]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise RunFolderError(f"{path}: does not list the films of a run ({error!r}): {AGAIN}") from error
-    return tuple(_read(entry, place, period) for entry, place in zip(entries, places, strict=True))
+    return tuple(_read(entry, place, clock) for entry, place in zip(entries, places, strict=True))
 
 
-def _read(entry: dict[str, Any], place: Path, period: float) -> KeptFilm:
+def _read(entry: dict[str, Any], place: Path, clock: Clock) -> KeptFilm:
     path = place / REAL
     try:
         arrays = read_npz(path)
@@ -148,7 +180,7 @@ def _read(entry: dict[str, Any], place: Path, period: float) -> KeptFilm:
             real=real,
             predicted=predicted,
             noise_free=clean,
-            period=period,
+            clock=clock,
         )
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise RunFolderError(f"{path}: cannot be read as a film ({error!r}): {AGAIN}") from error

@@ -97,7 +97,7 @@ def curves_of(run: Run, method: str) -> list[Beat]:
         ]
         found[str(subject)] = Beat(
             subject=str(subject),
-            percent=100 * (time - time[0]) / run.period,
+            time=run.clock.told(time - time[0]),
             given=rows["given"].to_numpy(bool),
             truth=rows["truth"].to_numpy(float),
             value=value,
@@ -121,10 +121,10 @@ def _fans(run: Run) -> Iterator[Block]:
         return
     people = [beat.subject for beat in next(iter(rows.values()))]
     yield Picture(
-        to_svg(beats(rows, looks=_looks(run)), "beats"),
-        alt=f"Volume of the left chamber over the beat of {listed(people)}, as imputed by {listed(list(rows))}.",
+        to_svg(beats(rows, looks=_looks(run), clock=run.clock), "beats"),
+        alt=f"Volume of the left chamber over time of {listed(people)}, as imputed by {listed(list(rows))}.",
         caption=(
-            f"Volume of the left chamber over the beat, as imputed by {listed(list(rows))}: the mean, and the middle "
+            f"Volume of the left chamber over time, as imputed by {listed(list(rows))}: the mean, and the middle "
             "50% and 80% of the draws. Filled points are frames that were given, open ones the true volumes of hidden "
             "frames. Volumes are measured in the images, given frames as well."
         ),
@@ -208,18 +208,17 @@ def horizons(run: Run, score: str, method: str) -> Horizon | None:
     rows = table[(table["method"] == method) & (table["metric"] == score)].dropna(subset=["horizon", "value"])
     if rows.empty:
         return None
-    percent = 100 * rows["horizon"].to_numpy(float) / run.period
-    where = percent.round(1)
+    apart = run.clock.told(rows["horizon"].to_numpy(float))
+    where = apart.round(1) if run.clock.period else apart
     if len(np.unique(where)) > _BINS:  # people with films of different lengths, or many frames
-        step = percent.max() / _BINS
-        where = np.ceil(percent / step - 1e-9)
-    averaged = [_weighted(rows.assign(percent=percent)[where == at]) for at in np.unique(where)]
+        where = np.ceil(_BINS * apart / apart.max() - 1e-9)
+    averaged = [_weighted(rows.assign(apart=apart)[where == at]) for at in np.unique(where)]
     return Horizon(*np.array(averaged).T)
 
 
 def _weighted(rows: pd.DataFrame) -> FloatArray:
     """Average over frames, each counting for as many subjects as it has."""
-    columns = rows[["percent", "value", "low", "high"]].to_numpy(float)
+    columns = rows[["apart", "value", "low", "high"]].to_numpy(float)
     averaged: FloatArray = np.average(columns, axis=0, weights=rows["n"].to_numpy(float))
     return averaged
 
@@ -238,22 +237,23 @@ def _horizons(run: Run) -> Iterator[Block]:
         yield Notice("Errors by distance in time are missing: frame_scores.csv holds none.", "missing")
         return
     strong = [title(method) for method in (methods[0], COPY_NEAREST)]
-    drawn = [horizon_errors(panels, looks=_looks(run), strong=strong, width=width) for width in (WIDTH, 4.4)]
+    looks, unit = _looks(run), run.clock.label
+    drawn = [horizon_errors(panels, looks=looks, strong=strong, unit=unit, width=width) for width in (WIDTH, 4.4)]
     yield Picture(
         to_svg(drawn[0], "horizons"),
         narrow=to_svg(drawn[1], "horizons-narrow"),
-        alt=_told(panels),
+        alt=_told(panels, unit),
         caption=(
-            "Errors of the predictive mean in hidden frames, against their time from the nearest given frame around "
-            f"the beat. {capital(title(COPY_NEAREST))} is the reference: what changes makes its error. Bands are 95% "
+            "Errors of the predictive mean in hidden frames, against their time from the nearest given "
+            f"frame. {capital(title(COPY_NEAREST))} is the reference: what changes makes its error. Bands are 95% "
             "intervals over subjects, of the strong lines; the segmenter’s line is what measuring alone costs, in real "
             "frames."
         ),
     )
 
 
-def _told(panels: Mapping[str, Mapping[str, Horizon]]) -> str:
+def _told(panels: Mapping[str, Mapping[str, Horizon]], unit: str) -> str:
     label, lines = next(iter(panels.items()))
     ends = [f"{name} {number(line.value[0])} to {number(line.value[-1])}" for name, line in lines.items()]
-    near, far = (next(iter(lines.values())).percent[k] for k in (0, -1))
-    return f"{capital(label)}, from {number(near, 0)}% to {number(far, 0)}% of the beat away: {'; '.join(ends)}."
+    near, far = (next(iter(lines.values())).time[k] for k in (0, -1))
+    return f"{capital(label)}, from {number(near)} to {number(far)} {unit} away: {'; '.join(ends)}."

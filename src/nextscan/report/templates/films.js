@@ -110,19 +110,20 @@
     put("draw", given ? opened.real : opened.draw, given ? k : at, given ? "given" : lacking, given);
     put("sd", given ? null : opened.sd, at, given ? "given: none" : lacking || (opened.sd ? "" : "none: draws do not differ"));
     put("difference", given || !opened.mean ? null : differing(opened.mean, at, opened.truth, k), 0, given ? "given: none" : lacking);
-    const percent = told.percent[k];
-    const when = percent === null ? "" : `, ${Math.round(percent)} % of the beat`;
+    const time = told.times[k];
+    const when = time === null ? "" : `, ${told.circle ? Math.round(time) : number(time)} ${told.unit}`;
     find("time").textContent = `${k + 1} of ${told.frames.length}${when}, ${given ? "given" : "hidden"}`;
     frame.setAttribute("aria-valuetext", find("time").textContent);
     find("depth").textContent = `${Number(slice.value) + 1} of ${told.slices}`;
     slice.setAttribute("aria-valuetext", find("depth").textContent);
     const now = plot.querySelector(".now");
-    if (now) now.setAttribute("d", percent === null ? "" : `M${across(percent)} ${top}V${bottom}`);
+    if (now) now.setAttribute("d", time === null ? "" : `M${across(time)} ${top}V${bottom}`);
   };
 
   // The volume of the cavity below, with a line at the frame that is shown.
   const [left, top, right, bottom] = [46, 10, 712, 150];
-  const across = (percent) => left + percent / 100 * (right - left);
+  const end = () => (told.circle ? 100 : told.times[told.times.length - 1] || 1);
+  const across = (time) => left + time / end() * (right - left);
   const make = (tag, attributes, text) => {
     const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -131,7 +132,7 @@
   };
   const curve = () => {
     const { curve: lines } = opened;
-    find("curve").hidden = !lines || told.percent.some((value) => value === null);
+    find("curve").hidden = !lines || told.times.some((value) => value === null);
     plot.replaceChildren();
     if (find("curve").hidden) return;
     const known = Object.values(lines).flat().filter((value) => value !== null);
@@ -142,21 +143,22 @@
       plot.append(make("path", { class: "grid", d: `M${left} ${y(value)}H${right}` }));
       plot.append(make("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, String(value)));
     }
-    for (const percent of [0, 25, 50, 75, 100]) {
-      plot.append(make("text", { x: across(percent), y: bottom + 16, "text-anchor": percent === 100 ? "end" : "middle" }, `${percent}`));
+    for (const part of [0, 0.25, 0.5, 0.75, 1]) {
+      const time = part * end();
+      plot.append(make("text", { x: across(time), y: bottom + 16, "text-anchor": part === 1 ? "end" : "middle" }, number(time)));
     }
-    plot.append(make("text", { x: (left + right) / 2, y: bottom + 33, "text-anchor": "middle" }, "% of the beat"));
+    plot.append(make("text", { x: (left + right) / 2, y: bottom + 33, "text-anchor": "middle" }, told.unit));
     plot.append(make("text", { x: -(top + bottom) / 2, y: 12, transform: "rotate(-90)", "text-anchor": "middle" }, "cavity, mL"));
-    const points = (series) => series.flatMap((value, k) => (value === null ? [] : [`${across(told.percent[k])},${y(value).toFixed(1)}`]));
+    const points = (series) => series.flatMap((value, k) => (value === null ? [] : [`${across(told.times[k])},${y(value).toFixed(1)}`]));
     plot.append(make("path", { class: "band", d: `M${[...points(lines.low), ...points(lines.high).reverse()].join("L")}Z` }));
     if (points(lines.truth).length > 2) plot.append(make("path", { class: "truth", d: `M${points(lines.truth).join("L")}` }));
     plot.append(make("path", { class: "mean", d: `M${points(lines.mean).join("L")}` }));
     told.given.forEach((given, k) => {
       const value = given ? lines.mean[k] : lines.truth[k];
-      if (value !== null) plot.append(make("circle", { class: given ? "shown" : "hidden", cx: across(told.percent[k]), cy: y(value), r: 3.6 }));
+      if (value !== null) plot.append(make("circle", { class: given ? "shown" : "hidden", cx: across(told.times[k]), cy: y(value), r: 3.6 }));
     });
     plot.append(make("path", { class: "now", d: "" }));
-    plot.setAttribute("aria-label", `Volume of the cavity of ${told.title} over the beat, as imputed and as it is.`);
+    plot.setAttribute("aria-label", `Volume of the cavity of ${told.title} over time, as imputed and as it is.`);
     find("curve-note").textContent = "Volume of the cavity: imputed (blue, with 80 % of the draws), given (filled) and true (open, dashed).";
   };
 
@@ -167,7 +169,7 @@
   let running = 0;
   let due = 0;
   const tick = (now) => {
-    const length = () => Math.max(25, 1000 * Number(speed.value) * told.seconds[Number(frame.value)]);
+    const length = () => Math.max(25, 1000 * Number(speed.value) * told.shares[Number(frame.value)]);
     if (!due || now - due > 2000) due = now + length(); // at first, and after a pause of the browser
     let moved = false;
     while (now >= due) {

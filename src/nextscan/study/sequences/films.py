@@ -349,6 +349,7 @@ class Films:
             "kind": self.kind,
             "shown": self.plan.shown,
             "period": self.cohort.period,
+            "time_unit": self.cohort.time_unit,
             "regions": {"names": list(self.regions), "segmenter": self.plan.segmenter, "truth": self.origin},
             "image_truth": "noise_free" if clean else "volume",
             "n_frames": self.cohort.n_visits,
