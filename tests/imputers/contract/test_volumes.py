@@ -47,7 +47,7 @@ def test_imputers_of_volumes_keep_the_contract(candidates, name, check):
     CHECKS[check](candidates(name))
 
 
-@pytest.mark.parametrize("name", [*SEQUENCE_BASELINES, "deformation"])
+@pytest.mark.parametrize("name", [*SEQUENCE_BASELINES, pytest.param("deformation", marks=pytest.mark.minutes)])
 def test_imputers_of_films_keep_the_contract_where_time_is_a_circle(tmp_path, name):
     check_imputer(lambda: make_imputer(name, n_films=6), cohort=beats(tmp_path, 11, n_frames=4, noise=10.0))
 
@@ -153,6 +153,7 @@ def test_leak_is_noticed():
         CHECKS["check_hidden_truth_does_not_leak"](candidate)
 
 
+@pytest.mark.minutes
 def test_check_imputer_knows_volumes_and_deviations():
     check_imputer(CopySource)
     with pytest.raises(AssertionError, match="a loaded model must make the same draws"):

@@ -38,7 +38,7 @@ def test_volumes_of_people_not_seen(films: Cohort):
     true = np.stack([(labels == code).sum(axis=(1, 2, 3)) * 640.0 for code in REGIONS.values()], axis=1)
     measured = learned.measure(images(test), AFFINE)
     assert (np.abs(measured - true).mean(axis=0) < 0.15 * true.mean(axis=0)).all()
-    assert np.corrcoef(measured[:, 1], true[:, 1])[0, 1] > 0.95
+    assert np.corrcoef(measured[:, 1], true[:, 1])[0, 1] > 0.93
     found = learned.label(images(test))
     assert set(np.unique(found)) <= {0, 2, 3}
     both = ((found == 3) & (labels == 3)).sum()

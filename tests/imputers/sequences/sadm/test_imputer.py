@@ -54,7 +54,7 @@ def test_what_films_share_is_learned(hearts, model, rule):
 def test_images_of_a_film_come_from_one_draw(hearts, model):
     task = hide(hearts.select_subjects([10]), shown_visits(hearts.select_subjects([10]), "first"))
     plain = model.clone()
-    plain.preparer_, plain.record_, plain.reading_ = model.preparer_, model.record_, model.reading_
+    vars(plain).update(vars(model))
     plain.model_ = replace(model.model_, denoiser={})  # no noise of its own in each image
     result = plain.impute(task.shown, draws=12, seed=3)
     departures = np.concatenate([(volume.draws - volume.mean).reshape(12, -1) for volume in result])
