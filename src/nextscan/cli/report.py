@@ -16,6 +16,14 @@ def report(
         typer.Argument(metavar="RUN", show_default=False, help="A folder that `nextscan evaluate --out` wrote."),
     ],
     individuals: Individuals = False,
+    films: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            show_default=False,
+            help="Also write the films that the run kept, as animated PNG images, into a new folder.",
+        ),
+    ] = None,
 ) -> None:
     """Write the report page of an evaluation again, from the files in its folder.
 
@@ -27,3 +35,7 @@ def report(
     from nextscan.report import write_report
 
     print(f"report: {write_report(run, individuals=individuals)}")
+    if films is not None:
+        from nextscan.report.films.animation import write_animations
+
+        print(f"films: {len(write_animations(run, films, individuals=individuals))} in {films}")
