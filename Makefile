@@ -20,7 +20,7 @@ help:  ## Show what can be made
 demo: .venv/installed  ## Simulate a cohort, compare methods on it, impute it and write a report
 	OMP_NUM_THREADS=1 $(BIN)/nextscan demo --out $(OUT) --jobs $(WORKERS)
 
-check: lint  ## Run lint, types, import contracts and the tests that train nothing
+check: lint  ## Run lint, types, import contracts and the tests that take no minutes
 	$(PYTEST) -m "not minutes"
 
 test: lint  ## Run lint, types, import contracts and all tests

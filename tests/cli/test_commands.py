@@ -272,6 +272,7 @@ def test_evaluate_again_goes_on_from_what_is_there(folder, capsys, no_page):
     assert {path.name: path.stat().st_mtime_ns for path in (folder / "run" / "jobs").iterdir()} == jobs
 
 
+@pytest.mark.minutes
 def test_a_method_that_fails_is_told_and_the_others_are_scored(folder, capsys, no_page):
     good_table().query("participant_id < 'sub-10'").to_csv("table.csv", index=False)
     assert run([*EVALUATE, "--methods", "secondgram,ridge"]) == 0

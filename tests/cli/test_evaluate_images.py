@@ -21,6 +21,7 @@ def folder(tmp_path, monkeypatch):
     return bids(tmp_path / "brains", VISITS, suffix="FLAIR")
 
 
+@pytest.mark.minutes
 @pytest.mark.filterwarnings("ignore:no Fréchet distance")
 def test_a_suffix_chooses_the_images(folder, capsys):
     assert run(COMMAND) == 2
@@ -39,6 +40,7 @@ def test_two_pairs_are_too_few_for_a_method_that_learns(folder, capsys):
     assert "volume-diffusion needs at least 2 pairs of images to learn from, there are 1" in capsys.readouterr().err
 
 
+@pytest.mark.minutes
 def test_one_image_under_two_subjects_is_refused(folder, capsys):
     first = folder / "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"
     for name in list(VISITS)[1:]:

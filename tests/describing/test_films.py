@@ -58,6 +58,7 @@ def test_the_text_tells_films_phases_and_volumes(hearts: Cohort) -> None:
         assert other not in text
 
 
+@pytest.mark.minutes
 def test_nothing_is_asked_that_belongs_to_years(hearts: Cohort) -> None:
     found = describe(replace(hearts, period=None, time_unit="years"))
     assert {"thick-slices", "label-change"} & codes(found)  # of visits of years it is asked

@@ -12,6 +12,8 @@ from nextscan.images.contrast import Contrast, levels_of
 from nextscan.images.files import Image, read_image
 from nextscan.simulating.brains.cohort import simulate_brains
 
+pytestmark = pytest.mark.minutes
+
 T2 = (0, 1, 1, 0.6, 0.45, 0.6, 0.6, 0.5, 0.6, 0.45, 0.45, 0.07, 0.3, 0.6)  # of each tissue of the phantom
 PD = (0, 0.8, 0.8, 0.95, 0.8, 0.95, 0.95, 0.9, 0.95, 0.8, 0.8, 0.1, 0.6, 0.9)
 Look = Callable[[Image, np.ndarray, int], np.ndarray]

@@ -12,6 +12,8 @@ from nextscan.images.files import Header, Image, read_image
 from nextscan.images.registration import agreement
 from nextscan.images.transforms import read_transform
 
+pytestmark = pytest.mark.minutes
+
 
 def image(data: np.ndarray, affine: np.ndarray = AFFINE) -> Image:
     spacing = tuple(np.linalg.norm(affine[:3, :3], axis=0))

@@ -37,6 +37,7 @@ def test_regions_are_those_of_the_truth():
     assert list(segment(np.random.default_rng(0).uniform(size=(8, 8, 8)), np.eye(4))) == list(REGIONS)
 
 
+@pytest.mark.minutes
 @pytest.mark.parametrize(
     ("region", "without_noise", "with_noise"),
     [

@@ -236,6 +236,7 @@ def test_the_same_run_gives_the_same_page(run_folder, html):
     assert write_report(run_folder).read_text(encoding="utf-8") == html
 
 
+@pytest.mark.minutes
 def test_it_works_at_769_features(wide_run_folder):
     path = write_report(wide_run_folder)
     assert path.stat().st_size < 15e6

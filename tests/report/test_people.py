@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from nextscan import describe
 from nextscan.cohort import Cohort
@@ -43,6 +44,7 @@ def _real(folder: Path, tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.mark.minutes
 def test_the_page_of_a_run_names_nobody(run_folder: Path, tmp_path: Path) -> None:
     folder = _real(run_folder, tmp_path)
     names = set(pd.read_parquet(folder / "subject_scores.parquet")["subject"].astype(str))

@@ -15,6 +15,8 @@ from nextscan.study import evaluate
 from samples import tiny_cohort
 from study.shift_imputer import Shift
 
+pytestmark = pytest.mark.minutes
+
 SETTINGS: dict[str, Any] = {"n_folds": 2, "draws": 5}
 
 
@@ -158,7 +160,6 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path: Path) 
         evaluate(tiny_cohort(), [], out=tmp_path / "file" / "run", **SETTINGS)
 
 
-@pytest.mark.minutes
 def test_known_figures_of_a_real_cohort(tmp_path: Path, shared_data: Path) -> None:
     """The baselines' scores on `nimh_cz` as published beside the data."""
     from nextscan.reading import read_cohort

@@ -14,6 +14,8 @@ from nextscan.errors import SettingError
 from nextscan.study import evaluate
 from study.shift_imputer import Shift
 
+pytestmark = pytest.mark.minutes
+
 SETTINGS: dict[str, Any] = {"n_folds": 3, "draws": 4}
 
 

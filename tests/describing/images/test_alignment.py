@@ -17,6 +17,8 @@ from nextscan.describing.images.check import check_images
 from nextscan.images.files import write_image
 from nextscan.reading import read_cohort
 
+pytestmark = pytest.mark.minutes
+
 SHAPE = (44, 52, 48)
 STEP = 4.0
 AFFINE = np.array([[STEP, 0, 0, -88], [0, STEP, 0, -104], [0, 0, STEP, -96], [0, 0, 0, 1]])

@@ -17,6 +17,8 @@ from nextscan.images.files import read_image, write_image
 from nextscan.reading import read_cohort
 from nextscan.report import write_description
 
+pytestmark = pytest.mark.minutes
+
 
 @pytest.fixture(scope="module")
 def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:

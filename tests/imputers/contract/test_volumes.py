@@ -26,7 +26,7 @@ SETTINGS = {
     "med-ddpm": {**TINY, "attention": (False, False), "sampling_steps": 2},
 }
 
-TRAINED = [pytest.param(name, marks=pytest.mark.minutes) for name in SETTINGS if name not in CLOSED_FORM]
+LONG = [pytest.param(name, marks=pytest.mark.minutes) for name in SETTINGS if name not in VOLUME_BASELINES]
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,12 @@ def candidates():
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", [*CLOSED_FORM, *TRAINED])
+@pytest.mark.parametrize("name", [*VOLUME_BASELINES, *LONG])
 def test_imputers_of_volumes_keep_the_contract(candidates, name, check):
     CHECKS[check](candidates(name))
 
 
-@pytest.mark.parametrize("name", [*SEQUENCE_BASELINES, pytest.param("deformation", marks=pytest.mark.minutes)])
+@pytest.mark.parametrize("name", [*SEQUENCE_BASELINES, "deformation"])
 def test_imputers_of_films_keep_the_contract_where_time_is_a_circle(tmp_path, name):
     check_imputer(lambda: make_imputer(name, n_films=6), cohort=beats(tmp_path, 11, n_frames=4, noise=10.0))
 
@@ -119,6 +119,7 @@ class CountsFeatures(CopySource):
         return replace(result, predict=lambda i: replace(predict(i), draws=predict(i).draws + extra))
 
 
+@pytest.mark.minutes
 @pytest.mark.parametrize(
     ("broken", "check"),
     [
@@ -139,6 +140,7 @@ def test_broken_imputer_is_noticed(broken, check):
         CHECKS[check](VolumeCandidate(broken))
 
 
+@pytest.mark.minutes
 def test_leak_is_noticed():
     class Peeks(CopySource):
         def _predict(self, cohort, wanted, i, *args):

@@ -14,6 +14,8 @@ from nextscan.simulating.hearts.beat import Beat
 from nextscan.simulating.hearts.cohort import heart_of
 from nextscan.simulating.hearts.scanner import NOISE, bias
 
+pytestmark = pytest.mark.minutes
+
 CHECKS = {check.__name__: check for check in imputer_checks("volumes")}
 # those about learning do not concern it, and these take a moment only
 KEPT = (

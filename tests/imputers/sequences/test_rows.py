@@ -54,6 +54,7 @@ def visits(tmp_path_factory):
 # -- means ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.minutes
 def test_a_film_linear_in_time_is_met_between_images_and_beyond(visits):
     train, test = visits
     line, copy = (row(match_brightness=False).fit(train) for row in (LinearInTime, CopyNearest))
@@ -129,6 +130,7 @@ def test_mean_change_on_a_line_grows_with_the_time(tmp_path):
     assert max(off(model.impute(before.shown, 1), before)) < 0.5
 
 
+@pytest.mark.minutes
 @pytest.mark.parametrize("period", [None, 1.0])
 @pytest.mark.parametrize("n_given", [1, 2, 4])
 def test_voxel_regression_recovers_a_linear_law(tmp_path, period, n_given):

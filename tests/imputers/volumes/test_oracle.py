@@ -11,6 +11,8 @@ from nextscan.imputers.contract.check import imputer_checks
 from nextscan.imputers.contract.volume_candidate import VolumeCandidate
 from nextscan.simulating import load_brain_law, simulate_brains
 
+pytestmark = pytest.mark.minutes
+
 SHAPE = (16, 20, 16)
 CHECKS = {check.__name__: check for check in imputer_checks("volumes")}
 # those about learning do not concern it, and these take a moment only

@@ -16,6 +16,8 @@ from nextscan.report.run_folder import read_run
 from nextscan.report.sections import films as section
 from nextscan.report.sections.films import films
 
+pytestmark = pytest.mark.minutes
+
 
 @pytest.fixture(scope="module")
 def run(film_run_folder):

@@ -22,6 +22,7 @@ def html(image_run_folder):
     return write_report(image_run_folder, individuals=True).read_text(encoding="utf-8")
 
 
+@pytest.mark.minutes
 def test_the_page_loads_nothing_and_stays_small(html):
     assert len(html) < 12_000_000
     outside = [url for url in re.findall(r'(?:src|href)="([^"]+)"', without_scripts(html))]

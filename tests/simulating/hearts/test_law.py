@@ -40,6 +40,7 @@ def test_intervals_of_unseen_frames_hold_what_they_say(law):
         assert ((inside > 0.76) & (inside < 0.84)).all(), (pattern, inside)
 
 
+@pytest.mark.minutes
 def test_more_frames_leave_less_error_and_any_frame_less_than_none(law):
     subjects = law.subjects[:12]
     middle = Beat.of(law.traits, law.times).lv.mean(axis=0)
@@ -83,6 +84,7 @@ def test_draws_are_whole_beats_and_repeatable(law):
     np.testing.assert_allclose(many.stacked().mean(axis=0), found.mean, rtol=0.02)
 
 
+@pytest.mark.minutes
 def test_knowing_the_group_helps(law):
     spreads = [
         [law.predict(str(name), [0.0], [0.35], know_group=known).beats.ef.std() for known in (False, True)]

@@ -26,6 +26,8 @@ from nextscan.study.sequences.scoring import CURVE_SCORES, FRAME_SCORES, dice_ca
 from nextscan.study.sequences.truth import real_film, true_volumes
 from study.film_world import AFFINE, TIMES, VOXEL_ML, ToldFilm, image_of, labels_of, make_films, radii
 
+pytestmark = pytest.mark.minutes
+
 pytest.importorskip("nibabel")
 
 SETTINGS: dict[str, Any] = {"n_folds": 2, "shown": "first:2", "segmenter": "study.film_world:segment"}

@@ -16,6 +16,8 @@ from nextscan.study.sequences.keeping import Cut
 from nextscan.study.sequences.truth import real_film
 from study.film_world import AFFINE, TIMES, VOXEL_ML, ToldFilm, image_of, labels_of, make_films, radii
 
+pytestmark = pytest.mark.minutes
+
 pytest.importorskip("nibabel")
 
 SETTINGS: dict[str, Any] = {"n_folds": 2, "shown": "first:2", "segmenter": "study.film_world:segment"}

@@ -22,6 +22,8 @@ from nextscan.study.volumes.regions import Regions
 from samples import tiny_cohort
 from study.volume_world import AFFINE, Told, answers_of, make_world, segment
 
+pytestmark = pytest.mark.minutes
+
 pytest.importorskip("nibabel")
 
 SETTINGS: dict[str, Any] = {"n_folds": 2, "segmenter": "study.volume_world:segment"}
