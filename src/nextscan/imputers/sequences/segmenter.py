@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -29,7 +28,7 @@ _QUANTILES = (0.01, 0.99)
 _PRIOR = 4.0  # people held out: that many measured without bias are counted beside them
 _SCALE = "calibration"
 _AT_ONCE = 16  # images in memory
-_TURN, _STRETCH, _SHIFT = 0.1, 0.1, 2.0  # radians, share, voxels: how far images are moved in training
+_SHIFT = 2.0  # voxels: how far images are moved in training
 _SOME = 20.0  # voxels: of less than that an error is no share
 
 
@@ -51,9 +50,9 @@ class SegmenterSettings(Settings):
         Share of the people whose images calibrate the volumes.
     """
 
-    channels: tuple[int, ...] = (12, 24, 32)
+    channels: tuple[int, ...] = (8, 16, 32)
     side: int = 64
-    n_examples: int = 5000
+    n_examples: int = 8000
     batch_size: int = 4
     learning_rate: float = 1e-2
     held_out: float = 0.2
@@ -263,7 +262,7 @@ class _Examples:
     def _changed(self, i: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return an image as another scanner, another patient's position or a prediction might have it."""
         gain, offset, blur, noise, *coins = torch.rand(6, generator=generator).tolist()
-        both = _moved(torch.cat([self.images[i], self.shares[i]]), torch.rand(5, generator=generator))
+        both = _moved(torch.cat([self.images[i], self.shares[i]]), torch.rand(2, generator=generator).tolist())
         image, shares = both[:1], both[1:]
         if coins[0] < 0.25:
             # predicted means are blurred, as they average over what may come
@@ -278,25 +277,17 @@ class _Examples:
         return torch.zeros(1)
 
 
-def _moved(part: Tensor, chance: Tensor) -> Tensor:
-    """Turn, stretch and shift within slices, so that few hearts look like many; what is moved in is the edge repeated.
+def _moved(part: Tensor, chance: Sequence[float]) -> Tensor:
+    """Shift within slices by shares of voxels; what is moved in is the edge repeated.
 
     Parameters
     ----------
     part : Tensor, shape (channels, X, Y, Z)
-    chance : Tensor, shape (5,)
+    chance : sequence of two float
         Uniform in [0, 1).
     """
-    turn, *stretch = (2 * chance - 1).tolist()
-    angle = _TURN * turn
-    along = [1 + _STRETCH * by for by in stretch[:2]]
-    by = [2 * _SHIFT * move / n for move, n in zip(stretch[2:], reversed(part.shape[1:3]), strict=True)]
-    matrix = torch.tensor(
-        [
-            [along[0] * math.cos(angle), -along[0] * math.sin(angle), by[0]],
-            [along[1] * math.sin(angle), along[1] * math.cos(angle), by[1]],
-        ]
-    )
+    by = [2 * _SHIFT * (2 * c - 1) / n for c, n in zip(chance, reversed(part.shape[1:3]), strict=True)]
+    matrix = torch.tensor([[1.0, 0.0, by[0]], [0.0, 1.0, by[1]]])
     slices = part.permute(0, 3, 1, 2).flatten(0, 1)[None]
     grid = functional.affine_grid(matrix[None], list(slices.shape), align_corners=False)
     moved = functional.grid_sample(slices, grid, padding_mode="border", align_corners=False)
