@@ -179,6 +179,12 @@ class Cohort:
         return np.bincount(self.subject_of, weights=~self.is_request, minlength=self.n_subjects).astype(np.intp)
 
     @property
+    def observed_before(self) -> IntArray:
+        """Count the subject's observed visits before each observed visit, shape (n_visits,)."""
+        counts = self.observed_visits
+        return np.asarray(np.cumsum(~self.is_request) - 1 - (np.cumsum(counts) - counts)[self.subject_of])
+
+    @property
     def is_paired(self) -> BoolArray:
         """Tell which subjects have at least two visits that are no requests, shape (n_subjects,)."""
         return np.asarray(self.observed_visits >= 2)
@@ -200,8 +206,7 @@ class Cohort:
         >>> beat.apart(np.array([0.0, 0.0]), np.array([0.25, 0.75])).tolist()
         [0.25, -0.25]
         """
-        ahead = np.asarray(second) - np.asarray(first)
-        return ahead if self.period is None else ahead - self.period * np.round(ahead / self.period)
+        return apart(first, second, self.period)
 
     def select_visits(self, keep: BoolArray) -> Cohort:
         """Return the cohort of the marked visits; subjects left without a visit disappear.
@@ -303,6 +308,12 @@ def concatenate(first: Cohort, *others: Cohort, name: str | None = None) -> Coho
         notes=tuple(dict.fromkeys(note for c in cohorts for note in c.notes)),
         findings=tuple(dict.fromkeys(finding for c in cohorts for finding in c.findings)),
     )
+
+
+def apart(first: FloatArray | float, second: FloatArray | float, period: float | None) -> FloatArray:
+    """Return how long it is from one time to another, the shorter way round where time is a circle."""
+    ahead = np.asarray(second, np.float64) - first
+    return ahead if period is None else ahead - period * np.round(ahead / period)
 
 
 def _about(findings: tuple[Finding, ...], subjects: NDArray[np.str_]) -> tuple[Finding, ...]:

@@ -40,8 +40,7 @@ def shown_visits(cohort: Cohort, rule: str, *, seed: int = 0) -> BoolArray:
     match = _RULE.fullmatch(rule.strip())
     if match is None:
         return observed & _named(cohort, [name.strip() for name in rule.split(",") if name.strip()], rule)
-    starts = np.concatenate([[0], np.cumsum(cohort.observed_visits)[:-1]])
-    place = np.cumsum(observed) - 1 - starts[cohort.subject_of]
+    place = cohort.observed_before
     kind, number = match[1], match[2]
     if kind == "first":
         if number is not None and not (number.isdigit() and int(number)):

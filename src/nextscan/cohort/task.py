@@ -224,14 +224,13 @@ def hide(cohort: Cohort, shown: int | IntArray | BoolArray | None = None) -> Tas
     """
     observed = ~cohort.is_request
     if shown is not None and np.asarray(shown).dtype == bool:
-        visible = observed & shown
+        visible: BoolArray = np.asarray(observed & shown)
     else:
         if shown is not None and np.min(shown) < 1:
             raise SettingError(f"at least one visit of every subject must be shown, got {np.min(shown)}")
         count = cohort.observed_visits
         keep = count - 1 if shown is None else np.broadcast_to(shown, count.shape)
-        before = np.concatenate([[0], np.cumsum(count)[:-1]])  # observed visits of the subjects before
-        visible = observed & (np.cumsum(observed) - 1 - before[cohort.subject_of] < keep[cohort.subject_of])
+        visible = np.asarray(observed & (cohort.observed_before < keep[cohort.subject_of]))
     hidden = observed & ~visible
     seen, asked = (np.bincount(cohort.subject_of[rows], minlength=cohort.n_subjects) for rows in (visible, hidden))
     chosen = (seen > 0) & (asked > 0)

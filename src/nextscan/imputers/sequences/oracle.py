@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from nextscan.cohort import Cohort, PredictedVolume, Targets
-from nextscan.errors import CohortError, SettingError
-from nextscan.imputers.estimator import Progress
-from nextscan.imputers.volumes.base import VolumeImputer, predicted
+from nextscan.errors import CohortError
+from nextscan.imputers.volumes.base import predicted
+from nextscan.imputers.volumes.oracle import LawImputer
 
 if TYPE_CHECKING:
     from nextscan.simulating import HeartLaw
@@ -23,7 +22,7 @@ _TICKS = 10**6  # of a cycle: scans of a draw differ where times do
 _CYCLE = "cycle"
 
 
-class HeartOracle(VolumeImputer):
+class HeartOracle(LawImputer):
     """Draw from the law of the frames not seen, given the true state of the heart in all frames that are.
 
     It learns nothing: `fit` reads the law in ``derivatives/truth`` of a cohort of simulated hearts. It knows what no
@@ -41,23 +40,16 @@ class HeartOracle(VolumeImputer):
     """
 
     name: ClassVar[str] = "heart-oracle"
-    minimum_pairs: ClassVar[int] = 0
-    uses_time: ClassVar[bool] = True
-    needs_time: ClassVar[bool] = True
+    _SIMULATED: ClassVar[str] = "hearts"
     predicts_backward: ClassVar[bool] = True
 
-    def _fit(
-        self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
-    ) -> None:
-        from nextscan.simulating import load_heart_law
+    law_: HeartLaw
 
-        if not train.law:
-            raise SettingError(
-                f"{train.source or train.name}: the oracle knows only simulated hearts, and no law comes with these "
-                "images; leave it out"
-            )
-        self.law_: HeartLaw = load_heart_law(train.law)
-        self.record_ |= {"law": train.law}
+    @staticmethod
+    def _laws() -> tuple[Callable[[str], HeartLaw], type[HeartLaw]]:
+        from nextscan.simulating import HeartLaw, load_heart_law
+
+        return load_heart_law, HeartLaw
 
     def _predicting(self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int) -> Callable[[int], PredictedVolume]:
         from nextscan.images.files import read_header
@@ -105,11 +97,3 @@ class HeartOracle(VolumeImputer):
             return predicted(cohort, wanted, i, mean, np.ascontiguousarray(images))
 
         return predict
-
-    def _state(self) -> dict[str, Any]:
-        return self.law_.state()
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        from nextscan.simulating import HeartLaw
-
-        self.law_ = HeartLaw.from_state(state)

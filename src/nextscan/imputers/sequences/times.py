@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nextscan.arrays import FloatArray
+from nextscan.cohort.cohort import apart
+
+__all__ = ["ahead", "apart", "bracket", "linear_weights", "nearest"]
 
 _SAME = 1e-6  # of the period, or of the longest time between: closer ones are one
 
@@ -15,17 +18,11 @@ def ahead(start: FloatArray | float, stop: FloatArray | float, period: float | N
     >>> ahead(0.75, np.array([0.0, 0.5, 0.75]), 1.0).tolist(), ahead(0.75, np.array([0.5]), None).tolist()
     ([0.25, 0.75, 0.0], [-0.25])
     """
-    apart = np.asarray(stop, np.float64) - start
-    if period is None:
-        return apart
-    around = apart % period
-    return np.where(period - around < _SAME * period, 0.0, around)  # a hair before it is no whole round
-
-
-def apart(start: FloatArray | float, stop: FloatArray | float, period: float | None) -> FloatArray:
-    """Return how long it is from one time to another, the shorter way round where time is a circle."""
     straight = np.asarray(stop, np.float64) - start
-    return straight if period is None else straight - period * np.round(straight / period)
+    if period is None:
+        return straight
+    around = straight % period
+    return np.where(period - around < _SAME * period, 0.0, around)  # a hair before it is no whole round
 
 
 def nearest(times: FloatArray, target: float, period: float | None) -> int:

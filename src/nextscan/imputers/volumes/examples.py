@@ -117,7 +117,7 @@ class PairExamples:
                 for (source, target), coin in zip(volumes, coins[:, 2], strict=True)
             ]
         volumes = [
-            (_shifted(source, coin, chance.shift), _shifted(target, coin, chance.shift))
+            (shifted(source, coin, chance.shift), shifted(target, coin, chance.shift))
             for (source, target), coin in zip(volumes, coins[:, 3:N_COINS], strict=True)
         ]
         rows = np.where(backward, pairs.target[examples], pairs.context[examples])
@@ -170,7 +170,7 @@ class PairProblem:
         return -torch.cat(losses).mean()[None]
 
 
-def _shifted(volume: Volume, coins: NDArray[np.float64], most: int) -> Volume:
+def shifted(volume: Volume, coins: NDArray[np.float64], most: int) -> Volume:
     """Move a volume by up to so many voxels along each axis, with its outermost voxels again where it is left."""
     starts = (coins * (2 * most + 1)).astype(np.intp)
     cut = tuple(slice(start, start + n) for start, n in zip(starts, volume.shape, strict=True))

@@ -118,6 +118,11 @@ class Teacher:
         network.load_state_dict(result.best)
         return network.requires_grad_(False).eval()
 
+    def told(self) -> dict[str, Any]:
+        """Return settings, machine and what was trained so far, for `Estimator.record_`."""
+        machine = self.machine.to_dict() | {"device": str(self.device)}
+        return {"settings": self.settings.to_dict(), "machine": machine, **self.record}
+
     def first(self, make: Callable[[], T]) -> T:
         """Return to all processes what `make` returns to the first."""
         return self.here.first(make)
@@ -148,9 +153,7 @@ class Lesson:
             "n_training_pairs": len(self.train),
             "n_validation_pairs": len(self.validation),
             "spread": self.spread,
-            "settings": self.teacher.settings.to_dict(),
-            "machine": self.teacher.machine.to_dict() | {"device": str(self.train.device)},
-            **self.teacher.record,
+            **self.teacher.told(),
         }
 
 

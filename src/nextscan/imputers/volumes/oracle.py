@@ -19,7 +19,46 @@ if TYPE_CHECKING:
 _SCANS = 1_000_000  # numbers of drawn scans, none that of a visit
 
 
-class VolumeOracle(VolumeImputer):
+class LawImputer(VolumeImputer):
+    """Base of oracles of images: `fit` reads the law of a simulated cohort, and learns nothing.
+
+    A subclass says what was simulated, and what reads and rebuilds its law.
+
+    Attributes
+    ----------
+    law_ : object
+    """
+
+    minimum_pairs: ClassVar[int] = 0
+    uses_time: ClassVar[bool] = True
+    needs_time: ClassVar[bool] = True
+    _SIMULATED: ClassVar[str]
+
+    @staticmethod
+    def _laws() -> tuple[Callable[[str], Any], Any]:
+        """Return what reads a law from a file, and the class of the law."""
+        raise NotImplementedError
+
+    def _fit(
+        self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
+    ) -> None:
+        if not train.law:
+            raise SettingError(
+                f"{train.source or train.name}: the oracle knows only simulated {self._SIMULATED}, and no law comes "
+                "with these images; leave it out"
+            )
+        self.law_ = self._laws()[0](train.law)
+        self.record_ |= {"law": train.law}
+
+    def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self.law_.state()
+        return state
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.law_ = self._laws()[1].from_state(state)
+
+
+class VolumeOracle(LawImputer):
     """Draw from the exact law of the follow-up, given the true state of the brain at all visits seen.
 
     It learns nothing: `fit` reads the law in ``derivatives/truth`` of a cohort of simulated brains. It knows
@@ -36,22 +75,15 @@ class VolumeOracle(VolumeImputer):
     """
 
     name: ClassVar[str] = "volume-oracle"
-    minimum_pairs: ClassVar[int] = 0
-    uses_time: ClassVar[bool] = True
-    needs_time: ClassVar[bool] = True
+    _SIMULATED: ClassVar[str] = "brains"
 
-    def _fit(
-        self, train: Cohort, validation: Cohort | None, seed: int, checkpoint: Path | None, progress: Progress | None
-    ) -> None:
-        from nextscan.simulating import load_brain_law
+    law_: BrainLaw
 
-        if not train.law:
-            raise SettingError(
-                f"{train.source or train.name}: the oracle knows only simulated brains, and no law comes with these "
-                "images; leave it out"
-            )
-        self.law_: BrainLaw = load_brain_law(train.law)
-        self.record_ |= {"law": train.law}
+    @staticmethod
+    def _laws() -> tuple[Callable[[str], BrainLaw], type[BrainLaw]]:
+        from nextscan.simulating import BrainLaw, load_brain_law
+
+        return load_brain_law, BrainLaw
 
     def _predicting(self, cohort: Cohort, wanted: Targets, n_draws: int, seed: int) -> Callable[[int], PredictedVolume]:
         from nextscan.images.files import read_header
@@ -84,11 +116,3 @@ class VolumeOracle(VolumeImputer):
             return predicted(cohort, wanted, i, mean, np.float32(WHITE) * scans)
 
         return predict
-
-    def _state(self) -> dict[str, Any]:
-        return self.law_.state()
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        from nextscan.simulating import BrainLaw
-
-        self.law_ = BrainLaw.from_state(state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,6 +136,26 @@ def spread_by_brightness(changes: Iterable[tuple[Volume, Volume]], n_bins: int =
 
 
 @contextmanager
+def prepared_images(
+    cohort: Cohort, rows: Sequence[int], preparer: VolumePreparer, checkpoint: Path | None, progress: Progress | None
+) -> Iterator[dict[int, Prepared]]:
+    """Prepare the images of visits, and keep them on disk while the context lasts.
+
+    They lie in the preparer's own cache; without one beside the checkpoint; without that in a temporary
+    folder. So memory is bounded however many images there are.
+    """
+    with TemporaryDirectory(prefix="nextscan-") as temporary:
+        cache = preparer.cache or (temporary if checkpoint is None else str(checkpoint / "volumes"))
+        caching, images, began = replace(preparer, cache=cache), {}, time.monotonic()
+        for done, row in enumerate(rows, start=1):
+            images[row] = caching.prepare(cohort, row)
+            if progress is not None:
+                left = (time.monotonic() - began) / done * (len(rows) - done)
+                progress({"phase": "preparing", "done": done, "total": len(rows), "remaining_seconds": left})
+        yield images
+
+
+@contextmanager
 def prepared_pairs(
     cohort: Cohort,
     preparer: VolumePreparer,
@@ -144,10 +164,7 @@ def prepared_pairs(
     *,
     match_brightness: bool = False,
 ) -> Iterator[PreparedPairs]:
-    """Prepare the images of all pairs, and keep them on disk while the context lasts.
-
-    They lie in the preparer's own cache; without one beside the checkpoint; without that in a temporary
-    folder. So memory is bounded however many images there are.
+    """Prepare the images of all pairs, and keep them on disk while the context lasts, see `prepared_images`.
 
     Parameters
     ----------
@@ -155,18 +172,9 @@ def prepared_pairs(
     match_brightness : bool
         Whether the images of a pair are made equally bright, up to what changed.
     """
-    with TemporaryDirectory(prefix="nextscan-") as temporary:
-        cache = preparer.cache or (temporary if checkpoint is None else str(checkpoint / "volumes"))
-        caching = replace(preparer, cache=cache)
-        found = forward_pairs(cohort)
-        rows = np.unique(np.concatenate([found.context, found.target])).tolist()
-        volumes = {}
-        began = time.monotonic()
-        for done, row in enumerate(rows, start=1):
-            volumes[row] = caching.prepare(cohort, row)
-            if progress is not None:
-                left = (time.monotonic() - began) / done * (len(rows) - done)
-                progress({"phase": "preparing", "done": done, "total": len(rows), "remaining_seconds": left})
+    found = forward_pairs(cohort)
+    rows = np.unique(np.concatenate([found.context, found.target])).tolist()
+    with prepared_images(cohort, rows, preparer, checkpoint, progress) as volumes:
         data = PreparedPairs(cohort, found, volumes)
         if match_brightness:
             each = zip(found.context.tolist(), found.target.tolist(), strict=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from nextscan.errors import OutputError
 from nextscan.simulating.brains.law import DIAGNOSES, BrainLaw
 from nextscan.simulating.brains.render import REGIONS, TISSUES
+from nextscan.simulating.place import check_simulated
 
 LAW = Path("derivatives", "truth", "brains.law.npz")
 """Where in the folder the law lies."""
@@ -44,29 +44,8 @@ regions.*
 
 
 def check_place(out: Path) -> None:
-    """Refuse to replace anything but a cohort of simulated brains as it was written.
-
-    Raises
-    ------
-    OutputError
-    """
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise OutputError(f"{out}: is a file; give the name of a folder")
-    inside = sorted(path.name for path in out.iterdir())
-    if not inside:
-        return
-    if not (out / LAW).is_file():
-        raise OutputError(f"{out}: exists and is not a cohort of simulated brains; choose another place or remove it")
-    known = {*_FILES, "derivatives"}
-    strange = [name for name in inside if name not in known and not name.startswith("sub-")]
-    strange += [f"derivatives/{path.name}" for path in sorted((out / "derivatives").iterdir()) if path.name != "truth"]
-    if strange:
-        raise OutputError(
-            f"{out}: holds {strange[0]}, which was not simulated and would be lost; choose another place or move it "
-            "away"
-        )
+    """Refuse to replace anything but a cohort of simulated brains, see `check_simulated`."""
+    check_simulated(out, "brains", LAW, lambda name: name in {*_FILES, "derivatives"} or name.startswith("sub-"))
 
 
 def write_tables(folder: Path, law: BrainLaw) -> None:

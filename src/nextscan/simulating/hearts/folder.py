@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from nextscan.arrays import IntArray
-from nextscan.errors import OutputError
 from nextscan.simulating.hearts.beat import Beat, trait
 from nextscan.simulating.hearts.law import HeartLaw
 from nextscan.simulating.hearts.physiology import GROUPS
 from nextscan.simulating.hearts.render import LABELS
+from nextscan.simulating.place import check_simulated
 
 Layout = Literal["table", "acdc"]
 LAYOUTS: tuple[Layout, ...] = ("table", "acdc")
@@ -83,28 +83,8 @@ class Places:
 
 
 def check_place(out: Path) -> None:
-    """Refuse to replace anything but a cohort of simulated hearts as it was written.
-
-    Raises
-    ------
-    OutputError
-    """
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise OutputError(f"{out}: is a file; give the name of a folder")
-    inside = sorted(path.name for path in out.iterdir())
-    if not inside:
-        return
-    if not (out / LAW).is_file():
-        raise OutputError(f"{out}: exists and is not a cohort of simulated hearts; choose another place or remove it")
-    strange = [name for name in inside if name not in _FILES and not name.startswith(PREFIXES["acdc"])]
-    strange += [f"derivatives/{path.name}" for path in sorted((out / "derivatives").iterdir()) if path.name != "truth"]
-    if strange:
-        raise OutputError(
-            f"{out}: holds {strange[0]}, which was not simulated and would be lost; choose another place or move it "
-            "away"
-        )
+    """Refuse to replace anything but a cohort of simulated hearts, see `check_simulated`."""
+    check_simulated(out, "hearts", LAW, lambda name: name in _FILES or name.startswith(PREFIXES["acdc"]))
 
 
 def visit_names(n_frames: int) -> np.ndarray[tuple[int], np.dtype[np.str_]]:

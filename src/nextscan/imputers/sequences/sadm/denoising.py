@@ -34,7 +34,6 @@ from nextscan.imputers.volumes.examples import coins_of, noise_of
 _VALIDATION_SEED = 20_250_105
 _VALIDATION = 32  # films
 _VALIDATION_LEVEL = 0.5
-_VOXELS_AT_ONCE = 2**22
 
 Around = Callable[[Sequence[int], Sequences], Tensor]
 """Returns what is expected of films, given some of their frames, by who has not learned from them: (B, T, X, Y, Z)."""

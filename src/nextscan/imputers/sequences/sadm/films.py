@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -19,6 +17,8 @@ from nextscan.cohort import Cohort
 from nextscan.imputers.estimator import Progress
 from nextscan.imputers.sequences.sadm.times import Base, Clock
 from nextscan.imputers.sequences.scale import as_reference
+from nextscan.imputers.volumes.examples import shifted
+from nextscan.imputers.volumes.pairs import prepared_images
 from nextscan.preprocess import LabelEncoder
 from nextscan.preprocess.volumes import Prepared, VolumePreparer
 
@@ -288,11 +288,7 @@ class _Move:
     def __call__(self, image: Volume) -> Volume:
         if self.flip and self.coins[0] < 0.5:
             image = image[::-1]
-        if not self.shift:
-            return image
-        starts = (self.coins[1:4] * (2 * self.shift + 1)).astype(np.intp)
-        cut = tuple(slice(start, start + n) for start, n in zip(starts, image.shape, strict=True))
-        return np.pad(image, self.shift, mode="edge")[cut]
+        return shifted(image, self.coins[1:4], self.shift)
 
 
 @contextmanager
@@ -303,22 +299,11 @@ def prepared_films(
     checkpoint: Path | None,
     progress: Progress | None,
 ) -> Iterator[tuple[Film, ...]]:
-    """Prepare all images of people with two or more, and keep them on disk while the context lasts.
-
-    They lie in the preparer's own cache; without one beside the checkpoint; without that in a temporary folder.
-    """
-    with TemporaryDirectory(prefix="nextscan-") as temporary:
-        cache = preparer.cache or (temporary if checkpoint is None else str(checkpoint / "volumes"))
-        caching = replace(preparer, cache=cache)
-        rows = np.flatnonzero(cohort.has_volume)
-        counts = np.bincount(cohort.subject_of[rows], minlength=cohort.n_subjects)
-        rows = rows[counts[cohort.subject_of[rows]] > 1]
-        began, images = time.monotonic(), {}
-        for done, row in enumerate(rows.tolist(), start=1):
-            images[row] = caching.prepare(cohort, row)
-            if progress is not None:
-                left = (time.monotonic() - began) / done * (len(rows) - done)
-                progress({"phase": "preparing", "done": done, "total": len(rows), "remaining_seconds": left})
+    """Prepare all images of people with two or more, and keep them while the context lasts, see `prepared_images`."""
+    rows = np.flatnonzero(cohort.has_volume)
+    counts = np.bincount(cohort.subject_of[rows], minlength=cohort.n_subjects)
+    rows = rows[counts[cohort.subject_of[rows]] > 1]
+    with prepared_images(cohort, rows.tolist(), preparer, checkpoint, progress) as images:
         films = []
         for subject in np.unique(cohort.subject_of[rows]).tolist():
             own = rows[cohort.subject_of[rows] == subject]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextscan.arrays import BoolArray, FloatArray
-from nextscan.imputers.sequences.times import apart, bracket, nearest
+from nextscan.imputers.sequences.times import apart, bracket, linear_weights, nearest
 
 Base = Literal["nearest", "linear"]
 _HARMONICS = 4
@@ -128,15 +128,11 @@ class Clock:
         >>> line.weights(np.array([0.0, 1.0]), 2.0, before, "linear").tolist()
         [-1.0, 2.0]
         """
+        known = self._known(times, wanted)
+        if known and kind == "linear":
+            return linear_weights(times, wanted, self.period)
         weights = np.zeros(len(times))
-        if not self._known(times, wanted):
-            weights[self._in_order(after)[0]] = 1.0
-        elif kind == "nearest":
-            weights[nearest(times, wanted, self.period)] = 1.0
-        else:
-            first, second, share = bracket(times, wanted, self.period)
-            weights[first] += 1 - share
-            weights[second] += share
+        weights[nearest(times, wanted, self.period) if known else self._in_order(after)[0]] = 1.0
         return weights
 
     def around(self, times: FloatArray, wanted: float, after: BoolArray) -> tuple[int, int]:

@@ -94,7 +94,7 @@ class TrainedSADM:
             prepared_films(cohort, preparer, labels, checkpoint, progress) as films,
         ):
             device = torch_device(machine.device, here)
-            _check_number(cohort, films, settings)
+            _check_number(cohort, films)
             clock = Clock(cohort.period, _step(films), settings.time)
             base, unit = _base(settings, films, clock)
             teacher = Teacher(
@@ -111,13 +111,11 @@ class TrainedSADM:
             learner = _Learner(made, teacher, films, _parts(films, settings.n_networks, seed))
             fitted = learner.fit() if settings.expected else {}
             denoiser = learner.denoiser(machine) if settings.diffusion else {}
-            record = teacher.record | {
+            record = teacher.told() | {
                 "n_films": len(films),
                 "n_frames": [min(map(len, films)), max(map(len, films))],
                 "base": base,
                 "spread": unit,
-                "settings": settings.to_dict(),
-                "machine": machine.to_dict() | {"device": str(device)},
             }
         return cls(settings, clock, base, labels, preparer.shape, unit, **fitted, denoiser=denoiser), record
 
@@ -299,7 +297,7 @@ def _error(films: Sequence[Film], clock: Clock, kind: Base, published: bool) -> 
     return float(np.sqrt(squares / n))
 
 
-def _check_number(cohort: Cohort, films: Sequence[Film], settings: SADMSettings) -> None:
+def _check_number(cohort: Cohort, films: Sequence[Film]) -> None:
     if len(films) < 2:
         raise TooFewPairsError(
             f"{cohort.source or cohort.name}: only {len(films)} subject has two images or more; at least 2 are needed, "

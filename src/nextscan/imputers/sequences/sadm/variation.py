@@ -174,25 +174,30 @@ def variation_of(
         cases += [(i, given) for given in {pattern.tobytes(): pattern for pattern in patterns}.values()]
     shown = np.zeros((len(cases), len(common)), bool)
     curves = np.full((len(cases), len(common), N_MODES), np.nan, np.float32)
+    at = [places(film.times, common, clock) for film in films]
+
+    def expected(i: int, given: BoolArray) -> tuple[NDArray[np.float32], Iterator[tuple[Volume, Volume, int]]]:
+        """Return the modes of a film, and its expected and real images with their places in common."""
+        images, frames = expect(i, given), films[i].frames
+        modes = own_modes(whole_film(frames, given, images), N_MODES)
+        hidden = np.flatnonzero(~given).tolist()
+        return modes, ((image, frames[k], int(at[i][k])) for image, k in zip(images, hidden, strict=True))
+
     for row, (i, given) in enumerate(cases):
-        film, at = films[i], places(films[i].times, common, clock)
-        images = expect(i, given)
-        modes = own_modes(whole_film(film.frames, given, images), N_MODES)
-        for image, k in zip(images, np.flatnonzero(~given), strict=True):
-            curves[row, at[k]] = along(modes, film.frames[k] - image)
-        shown[row, at[given]] = True
+        modes, images = expected(i, given)
+        for image, real, place in images:
+            curves[row, place] = along(modes, real - image)
+        shown[row, at[i][given]] = True
     variation = Variation(common, np.array([i for i, _ in cases], np.intp), shown, curves)
 
     def left() -> Iterator[tuple[Volume, Volume]]:
         for row, (i, given) in enumerate(cases):
             if row and cases[row - 1][0] == i:
                 continue  # one pattern of each person is enough
-            film, at = films[i], places(films[i].times, common, clock)
-            images = expect(i, given)
-            modes = own_modes(whole_film(film.frames, given, images), N_MODES)
-            for image, k in zip(images, np.flatnonzero(~given), strict=True):
-                moved = image + np.tensordot(curves[row, at[k]], modes, axes=1)
-                yield moved, film.frames[k] - moved
+            modes, images = expected(i, given)
+            for image, real, place in images:
+                moved = image + np.tensordot(curves[row, place], modes, axes=1)
+                yield moved, real - moved
 
     return variation, left()
 
